@@ -1,0 +1,57 @@
+"""What every binary does before and after its work: flags, log, refusals without a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from mdm import config
+from mdm.problems import Refusal
+
+REFUSED = 2  # exit code for input that cannot be used; anything else that is not 0 is a fault of the program
+
+
+def config_flag() -> flags.FlagHolder:
+    """--config=FILE, with overrides as --config.model.width=256."""
+    return config_flags.DEFINE_config_file("config", None, "An experiment, e.g. experiments/smoke.py.", lock_config=True)
+
+
+def path_flag(name: str, meaning: str, *, required: bool = True) -> flags.FlagHolder:
+    return flags.DEFINE_string(name, None, meaning, required=required)
+
+
+def settings(holder: flags.FlagHolder) -> config.Settings:
+    """The resolved settings of --config. Raises Refusal with everything that is wrong."""
+    return config.resolve(holder.value)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs `main` with flags parsed; input that cannot be used ends the process with `REFUSED` and a list of what is wrong."""
+
+    def guarded(arguments: list[str]) -> None:
+        if len(arguments) > 1:
+            _refuse(f"unexpected arguments {arguments[1:]}; flags begin with --")
+        logging.set_verbosity(logging.INFO)
+        try:
+            main()
+        except Refusal as refusal:
+            _refuse(str(refusal))
+
+    app.run(guarded, flags_parser=_parse)
+
+
+def _parse(arguments: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(arguments)
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        # ml_collections raises these from inside the parser for a key or a value that the config does not take.
+        _refuse(str(error).strip('"'))
+
+
+def _refuse(message: str) -> None:
+    print(f"{Path(sys.argv[0]).stem}: {message}", file=sys.stderr)
+    sys.exit(REFUSED)

@@ -1,0 +1,196 @@
+"""Configuration: one ConfigDict for every binary, resolved once into the frozen settings of the rooms.
+
+`base()` holds every setting with its default, so that an experiment is a short list of differences and a mistyped override
+is refused by the lock. `resolve()` gives the settings, or one Refusal that lists everything that is wrong. Keys are written
+with underscores (`image_text`, `text_to_image`); the names of streams and tasks have hyphens.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from mdm.codecs import registry
+from mdm.data.mixture import Stage
+from mdm.data.pipeline import DataSettings
+from mdm.data.preparation import CodecChoice, PreparationSettings
+from mdm.data.sources import SourceSettings
+from mdm.data.streams import StreamSettings
+from mdm.diffusion.corruption import CorruptionSettings
+from mdm.diffusion.objective import ObjectiveSettings
+from mdm.evaluation.task import EvaluationSettings
+from mdm.model.transformer import ModelSettings
+from mdm.problems import Problem, Refusal, refuse_if
+from mdm.runs.checkpoint import CheckpointSettings
+from mdm.training.loop import Job, TrainingSettings
+from mdm.training.optimizer import OptimizerSettings
+from mdm.training.sharding import MeshSettings
+
+_NAMED = ("streams", "tasks", "schedules", "rows")  # mappings whose keys are names of streams or tasks
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settings of every room, as one config file gives them."""
+
+    prepare: PreparationSettings
+    data: DataSettings
+    corruption: CorruptionSettings
+    objective: ObjectiveSettings
+    model: ModelSettings
+    optimizer: OptimizerSettings
+    training: TrainingSettings
+    mesh: MeshSettings
+    checkpoints: CheckpointSettings
+    evaluation: EvaluationSettings
+
+    def problems(self) -> list[Problem]:
+        return [p for field in dataclasses.fields(self) for p in getattr(self, field.name).problems(field.name)]
+
+    @property
+    def job(self) -> Job:
+        """What a pretraining run needs."""
+        return Job(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Job)})
+
+
+def base() -> ConfigDict:
+    """Every setting with its default. What has no default (sources, streams, folders) is empty."""
+    defaults = Settings(
+        prepare=PreparationSettings({}, {}),
+        data=DataSettings("", 256, {}, ()),
+        corruption=CorruptionSettings(),
+        objective=ObjectiveSettings(),
+        model=ModelSettings(),
+        optimizer=OptimizerSettings(),
+        training=TrainingSettings(batch_size=16, tokens=0),
+        mesh=MeshSettings(),
+        checkpoints=CheckpointSettings(),
+        evaluation=EvaluationSettings(),
+    )
+    return ConfigDict(to_dict(defaults))
+
+
+def source(kind: str, path: str, stream: str) -> ConfigDict:
+    """An entry of `config.prepare.sources`."""
+    return ConfigDict({"kind": kind, "path": path, "stream": stream})
+
+
+def codec(kind: str, **settings) -> ConfigDict:
+    """An entry of `config.prepare.codecs`: the settings of a codec with these differences from its defaults."""
+    defaults = ConfigDict({"kind": kind, **to_dict(registry.settings_for(kind)())})
+    defaults.update(settings)
+    return defaults
+
+
+def stream(tasks: Mapping[str, float], *, split_documents: bool = False) -> ConfigDict:
+    """An entry of `config.data.streams`."""
+    return ConfigDict({"tasks": dict(tasks), "split_documents": split_documents})
+
+
+def stage(from_row: int = 0, **rows: int) -> ConfigDict:
+    """An entry of the list `config.data.stages`: rows per block of each stream from a data row on."""
+    return ConfigDict({"from_row": from_row, "rows": rows})
+
+
+def resolve(config: ConfigDict) -> Settings:
+    """The frozen settings. Raises Refusal with every unknown, missing or impossible setting."""
+    problems: list[Problem] = []
+    settings = _build(Settings, config.to_dict(), "", problems)
+    refuse_if(problems)
+    refuse_if(settings.problems())
+    return settings
+
+
+def to_dict(value: Any) -> Any:
+    """Settings as plain dicts, lists and scalars; `resolve(ConfigDict(to_dict(s)))` gives them back."""
+    if isinstance(value, CodecChoice):
+        return {"kind": value.kind, **to_dict(value.settings)}
+    if dataclasses.is_dataclass(value):
+        return {
+            field.name: to_dict(_keys(field.name, getattr(value, field.name), "-", "_")) for field in dataclasses.fields(value)
+        }
+    if isinstance(value, Mapping):
+        return {key: to_dict(part) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_dict(part) for part in value]
+    return value
+
+
+def _keys(field: str, value: Any, old: str, new: str) -> Any:
+    if field in _NAMED and isinstance(value, Mapping):
+        return {key.replace(old, new): part for key, part in value.items()}
+    return value
+
+
+def _build(kind: Any, value: Any, at: str, problems: list[Problem]) -> Any:
+    """`value` as an instance of the annotated type `kind`; what is wrong goes into `problems`."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is CodecChoice:
+        return _codec(value, at, problems)
+    if dataclasses.is_dataclass(kind):
+        return _dataclass(kind, value, at, problems)
+    if origin in (Mapping, dict) or kind is Mapping:
+        if not isinstance(value, Mapping):
+            return _wrong(value, at, "a group of settings", problems)
+        return {key: _build(arguments[1], part, f"{at}.{key}", problems) for key, part in value.items()}
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            return _wrong(value, at, "a list", problems)
+        return tuple(_build(arguments[0], part, f"{at}[{number}]", problems) for number, part in enumerate(value))
+    if origin in (typing.Union, types.UnionType):
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        return _wrong(value, at, {int: "a whole number", float: "a number", str: "a string", bool: "True or False"}[kind], problems)
+    return value
+
+
+def _wrong(value: Any, at: str, wanted: str, problems: list[Problem]) -> Any:
+    problems.append(Problem(at, value, f"is not {wanted}", f"give {wanted}"))
+    return value
+
+
+def _dataclass(kind: type, value: Any, at: str, problems: list[Problem]) -> Any:
+    if not isinstance(value, Mapping):
+        return _wrong(value, at, "a group of settings", problems)
+    hints = typing.get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    prefix = f"{at}." if at else ""
+    for key in value:
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, 1)
+            remedy = f"did you mean {prefix}{near[0]}?" if near else f"it has {', '.join(fields)}"
+            problems.append(Problem(f"{prefix}{key}", value[key], "there is no such setting", remedy))
+    for name in fields:
+        if name not in value:
+            problems.append(Problem(f"{prefix}{name}", None, "is missing", "start from mdm.config.base()"))
+    known = {
+        name: _build(hints[name], _keys(name, value[name], "_", "-"), f"{prefix}{name}", problems)
+        for name in fields
+        if name in value
+    }
+    return None if len(known) < len(fields) else kind(**known)
+
+
+def _codec(value: Any, at: str, problems: list[Problem]) -> CodecChoice | None:
+    if not isinstance(value, Mapping) or "kind" not in value:
+        return _wrong(value, at, "a codec (a group of settings with a kind)", problems)
+    if value["kind"] not in registry.CODECS:
+        remedy = f"use one of {tuple(registry.CODECS)}"
+        problems.append(Problem(f"{at}.kind", value["kind"], "is not a codec", remedy))
+        return None
+    rest = {key: part for key, part in value.items() if key != "kind"}
+    return CodecChoice(value["kind"], _build(registry.settings_for(value["kind"]), rest, at, problems))
+
+
+__all__ = [
+    "Refusal", "Settings", "SourceSettings", "Stage", "StreamSettings", "base", "codec", "resolve", "source", "stage",
+    "stream", "to_dict",
+]  # fmt: skip

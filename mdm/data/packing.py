@@ -1,0 +1,201 @@
+"""The packing plan: which pieces of which documents stand in which row of a shard.
+
+Made once for a shard and a row length, from the documents' lengths alone. It gives a packed stream random access: row i of
+a shard is the pieces `rows[i]:rows[i+1]` of the plan, whatever was read before.
+
+A stream whose documents may be split (prose) is cut so that rows fill up; other documents stay whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+import uuid
+from pathlib import Path
+
+import numpy as np
+from absl import logging
+
+from mdm.data import shards
+from mdm.data.manifest import Manifest, Shard, Stream
+from mdm.problems import Problem, Refusal
+from mdm.tokens.rows import segment_length, tail_length
+from mdm.tokens.vocabulary import MODALITIES
+
+VERSION = 1  # part of the file name: a plan of another version is made anew
+LEAST_PIECE = 16  # content positions: a shorter rest of a row is left as padding rather than filled with a scrap
+OVERHEAD = 2  # a piece of text costs a task token and a begin token
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """pieces: int32 [P, 3], (document in the shard, start, stop) of content; stop counts the content, without the tail.
+    rows: int64 [rows + 1], where each row's pieces begin. filled: positions used, summed over rows."""
+
+    pieces: np.ndarray
+    rows: np.ndarray
+    filled: int
+
+    @property
+    def count(self) -> int:
+        return len(self.rows) - 1
+
+
+def pack_whole(lengths: np.ndarray, row_length: int) -> list[list[int]]:
+    """Documents of `lengths` positions, by index, in rows of `row_length`; no document is longer than a row.
+
+    Each row takes the longest document that is left and then the set of others that fills it best: a subset sum over the
+    lengths that are left, as a bit set in one integer (bit s: s positions can be filled). Best fit, the usual choice, leaves
+    a tenth of a row empty when documents are all about a sixth of a row long (0.90 against 0.99 for pairs of 70 to 95 in
+    rows of 512). About 10 us a document.
+    """
+    left: dict[int, list[int]] = {}
+    for document in np.argsort(lengths, kind="stable")[::-1].tolist():
+        left.setdefault(int(lengths[document]), []).append(document)  # lengths from long to short
+    rows, mask = [], (1 << (row_length + 1)) - 1
+    while left:
+        longest = next(iter(left))
+        reachable, taken = 1 << longest, []
+        for length, documents in left.items():
+            for _ in range(min(len(documents) - (length == longest), (row_length - longest) // length)):
+                wider = (reachable | reachable << length) & mask
+                if wider == reachable:
+                    break
+                taken.append((length, reachable))
+                reachable = wider
+            if reachable >> row_length:
+                break
+        total, row = reachable.bit_length() - 1, [left[longest].pop()]
+        for length, without in reversed(taken):
+            if not without >> total & 1:
+                row.append(left[length].pop())
+                total -= length
+        rows.append(row)
+        left = {length: documents for length, documents in left.items() if documents}
+    return rows
+
+
+def pack_split(content: np.ndarray, tails: np.ndarray, row_length: int) -> list[list[tuple[int, int, int]]]:
+    """Documents of `content` positions and `tails`, in order, as (document, start, stop) pieces that fill rows.
+
+    Only the last piece of a document carries its tail. A rest of fewer than LEAST_PIECE positions stays empty.
+    """
+    rows: list[list[tuple[int, int, int]]] = []
+    left = 0
+    for document, (n, tail) in enumerate(zip(content.tolist(), tails.tolist(), strict=True)):
+        start = 0
+        while start < n:
+            if left < OVERHEAD + min(LEAST_PIECE, n - start + tail):
+                rows.append([])
+                left = row_length
+            if n - start + tail <= left - OVERHEAD:
+                stop, used = n, OVERHEAD + n - start + tail
+            else:
+                # A tail is never cut off from its text: at least one position of the text goes with it.
+                stop = min(start + left - OVERHEAD, n - 1)
+                used = OVERHEAD + stop - start
+                if stop == start:
+                    left = 0
+                    continue
+            rows[-1].append((document, start, stop))
+            start, left = stop, left - used
+    return rows
+
+
+def make(directory: Path, stream: Stream, shard: Shard, row_length: int, split_documents: bool) -> Plan:
+    """Packs one shard. Raises Refusal naming every document that is longer than a row and may not be split."""
+    lengths = shards.lengths(directory, shard)
+    numbers = shard.first + np.arange(shard.documents)
+    content = {m: lengths[:, MODALITIES.index(m)].astype(np.int64) for m in stream.modalities}
+    tails = {m: tail_length(content[m], numbers, m) for m in stream.modalities}
+    total = segment_length(content, tails)
+    if split_documents:
+        _refuse_long(shard, tails["text"] + OVERHEAD + 1, row_length)
+        rows = pack_split(content["text"], tails["text"], row_length)
+        filled = sum(OVERHEAD + stop - start for row in rows for _, start, stop in row) + int(tails["text"].sum())
+    else:
+        _refuse_long(shard, total, row_length)
+        rows = [[(document, 0, -1) for document in row] for row in pack_whole(total, row_length)]
+        filled = int(total.sum())
+    pieces = np.array([piece for row in rows for piece in row], np.int32).reshape(-1, 3)
+    starts = np.concatenate([[0], np.cumsum([len(row) for row in rows], dtype=np.int64)])
+    return Plan(pieces, starts.astype(np.int64), filled)
+
+
+def _refuse_long(shard: Shard, total: np.ndarray, row_length: int) -> None:
+    problems = [
+        Problem(
+            f"{shard.file} record {index}", f"{total[index]} positions", f"longer than a row of {row_length}",
+            "raise data.row_length, shorten the document, or let its stream split documents",
+        )
+        for index in np.flatnonzero(total > row_length)[:20]
+    ]
+    if problems:
+        raise Refusal(problems)
+
+
+class PlanFolder:
+    """The plans of one stream and row length, made on first use and kept beside the data if the folder can be written.
+
+    `index.json` holds rows and filled positions of every shard, with the shard's digest, so that opening a stream of
+    thousands of shards reads one small file; the plans themselves are mapped when a row of theirs is first asked for.
+    """
+
+    def __init__(self, manifest: Manifest, stream: Stream, row_length: int, split_documents: bool):
+        self._manifest, self._stream = manifest, stream
+        self._row_length, self._split_documents = row_length, split_documents
+        kind = "split" if split_documents else "whole"
+        self._folder = manifest.directory / "plans" / f"L{row_length}-v{VERSION}-{kind}"
+
+    def rows_and_fill(self, split: str) -> tuple[np.ndarray, float]:
+        """int64 [shards], rows of each shard of a split, and the share of their positions that is not padding."""
+        index_file = self._folder / f"{self._stream.name}.json"
+        try:
+            index = json.loads(index_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            index = {}
+        known = len(index)
+        for shard in self._stream.shards[split]:
+            if shard.file not in index or index[shard.file]["sha256"] != shard.sha256:
+                plan = make(self._manifest.directory, self._stream, shard, self._row_length, self._split_documents)
+                self._keep(shard, plan)
+                index[shard.file] = {"sha256": shard.sha256, "rows": plan.count, "filled": plan.filled}
+        if len(index) != known:
+            logging.info("packed %d shards of %s into rows of %d", len(index) - known, self._stream.name, self._row_length)
+            with contextlib.suppress(OSError):  # a read-only data set: plans are made again at the next start
+                _replace(index_file, lambda temporary: temporary.write_text(json.dumps(index)))
+        own = [index[shard.file] for shard in self._stream.shards[split]]
+        rows = np.array([entry["rows"] for entry in own], np.int64)
+        return rows, sum(entry["filled"] for entry in own) / max(1, int(rows.sum()) * self._row_length)
+
+    def plan(self, shard: Shard) -> Plan:
+        """The plan of one shard, mapped from disk where it is there."""
+        pieces, rows = self._files(shard)
+        try:
+            rows = np.load(rows, mmap_mode="r", allow_pickle=False)
+            return Plan(np.load(pieces, mmap_mode="r", allow_pickle=False), rows[:-1], int(rows[-1]))
+        except (OSError, ValueError):
+            return make(self._manifest.directory, self._stream, shard, self._row_length, self._split_documents)
+
+    def _files(self, shard: Shard) -> tuple[Path, Path]:
+        return self._folder / f"{shard.stem}.pieces.npy", self._folder / f"{shard.stem}.rows.npy"
+
+    def _keep(self, shard: Shard, plan: Plan) -> None:
+        with contextlib.suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for file, array in zip(self._files(shard), (plan.pieces, np.append(plan.rows, plan.filled)), strict=True):
+                _replace(file, functools.partial(_save, array))
+
+
+def _save(array: np.ndarray, temporary: Path) -> None:
+    with open(temporary, "wb") as file:
+        np.save(file, array)
+
+
+def _replace(path: Path, write) -> None:
+    """Several processes may make the same plan at once: each writes its own file and moves it into place."""
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    write(temporary)
+    temporary.replace(path)

@@ -1,0 +1,149 @@
+"""From a prepared data set to global batches: row n of a run is a pure function of (settings, manifest, n).
+
+Who reads what: a batch of B rows at run row n holds rows n..n+B-1; host h of H reads the h-th contiguous B/H of them. Batch,
+mesh and hosts are no part of what a row holds, so any of them may change between two starts. The whole state is one counter
+of rows, kept with a fingerprint of everything that decides what a number means.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+import grain
+import numpy as np
+
+from mdm.data import manifest as manifests
+from mdm.data import mixture
+from mdm.data.manifest import Manifest
+from mdm.data.mixture import Mixture, Stage
+from mdm.data.streams import Stream, StreamSettings
+from mdm.fingerprint import fingerprint
+from mdm.problems import Problem, Refusal
+from mdm.tokens.rows import Batch, build_row, row_number
+
+_NO_END = 2**62  # grain asks for a length; a run is stopped by its token budget, not by its data
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSettings:
+    """directory: a data set written by `prepare`; stages: rows per block of each stream, see `mixture.Stage`.
+
+    workers: processes that build rows (0: threads of this process); prefetch: batches kept ready.
+    """
+
+    directory: str
+    row_length: int
+    streams: Mapping[str, StreamSettings]
+    stages: tuple[Stage, ...]
+    seed: int = 0
+    workers: int = 0
+    prefetch: int = 4
+
+    def problems(self, at: str) -> list[Problem]:
+        found = []
+        if self.row_length < 16:
+            found.append(Problem(f"{at}.row_length", self.row_length, "too short for any document", "use 16 or more"))
+        if not self.streams:
+            found.append(Problem(f"{at}.streams", None, "there is none", "name at least one stream"))
+        for key, least in (("workers", 0), ("prefetch", 1)):
+            if getattr(self, key) < least:
+                found.append(Problem(f"{at}.{key}", getattr(self, key), f"below {least}", f"use {least} or more"))
+        for name, stream in self.streams.items():
+            found += stream.problems(f"{at}.streams.{name}")
+        return found + mixture.problems(self.stages, tuple(self.streams), f"{at}.stages")
+
+
+class Rows:
+    """All rows of a run, by number. Opens every stream of the mixture at once, so a missing one is found before training."""
+
+    def __init__(self, settings: DataSettings, views: int = 1, manifest: Manifest | None = None):
+        self.manifest = manifests.load(settings.directory) if manifest is None else manifest
+        self.settings, self._views = settings, views
+        self.streams = tuple(
+            Stream(name, self.manifest, stream, settings.row_length, settings.seed)
+            for name, stream in settings.streams.items()
+        )
+        self._mixture = Mixture(settings.stages, tuple(settings.streams), settings.seed)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that decides what row n holds. `workers`, `prefetch` and the folder's place do not."""
+        settings = dataclasses.asdict(self.settings)
+        for key in ("directory", "workers", "prefetch"):
+            del settings[key]
+        return fingerprint({"settings": settings, "views": self._views, "manifest": self.manifest.fingerprint})
+
+    def locate(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Run rows int64 [n] -> (stream index [n], ordinal within the stream [n]). Views of one data row share both."""
+        return self._mixture.locate(np.asarray(numbers, np.int64) // self._views)
+
+    def __getitem__(self, number: int) -> Batch:
+        """Run row `number`, as a batch without its leading B."""
+        (stream,), (ordinal,) = self.locate(np.array([number]))
+        segments = self.streams[stream].segments(ordinal)
+        try:
+            row = build_row(segments, self.manifest.vocabulary, self.settings.row_length)
+        except Refusal as refusal:
+            where = f"{self.streams[stream].name} row {ordinal}"
+            raise Refusal([dataclasses.replace(p, where=f"{where}: {p.where}") for p in refusal.problems]) from refusal
+        return Batch(row, row_number([number])[0], np.int32(stream), np.uint32(ordinal & 0xFFFFFFFF))
+
+
+@dataclasses.dataclass(frozen=True)
+class Position:
+    """Where a run stands in its data: the next row, and what its number means."""
+
+    row: int
+    fingerprint: str
+
+    def to_json(self) -> dict:
+        return dataclasses.asdict(self)
+
+
+def resume(position: Mapping, rows: Rows) -> int:
+    """The row at which a saved position continues. Raises Refusal if the data, the mixture or a seed has changed since."""
+    if position["fingerprint"] != rows.fingerprint:
+        raise Refusal(
+            Problem(
+                "data", rows.fingerprint,
+                f"the checkpoint was trained on other rows (fingerprint {position['fingerprint']}): the data set, streams, "
+                "stages, seed, row length or corruption mode has changed, and row numbers would silently mean other data",
+                "restore the setting, or start a new run from this one's parameters",
+            )
+        )
+    return int(position["row"])
+
+
+class _HostRows:
+    """The rows that one host reads, in the order in which it reads them, as a grain data source."""
+
+    def __init__(self, rows: Rows, first: int, batch: int, host: int, hosts: int):
+        self._rows, self._first, self._batch = rows, first, batch
+        self._local, self._host = batch // hosts, host
+
+    def __len__(self) -> int:
+        return _NO_END
+
+    def __getitem__(self, index: int) -> Batch:
+        step, offset = divmod(int(index), self._local)
+        return self._rows[self._first + step * self._batch + self._host * self._local + offset]
+
+
+def batches(rows: Rows, first: int, batch: int, host: int = 0, hosts: int = 1) -> Iterator[Batch]:
+    """This host's part of every batch of `batch` rows, from run row `first` on, for ever.
+
+    The order never depends on `workers`. Close the iterator to end its workers.
+    """
+    if batch % hosts:
+        raise Refusal(Problem("training.batch_size", batch, f"does not divide over {hosts} hosts", "use a multiple"))
+    settings = rows.settings
+    source = _HostRows(rows, first, batch, host, hosts)
+    data = grain.MapDataset.source(source).batch(batch // hosts)
+    # One thread reads ahead: more of them only contend for the interpreter lock on a local disk (measured by others too).
+    threads = 0 if settings.workers else 1
+    data = data.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=settings.prefetch))
+    if settings.workers:
+        options = grain.MultiprocessingOptions(num_workers=settings.workers, per_worker_buffer_size=settings.prefetch)
+        data = data.mp_prefetch(options)
+    return iter(data)

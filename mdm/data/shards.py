@@ -1,0 +1,108 @@
+"""Shards: ArrayRecord files of documents, written once and read at random."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
+
+from mdm.data import documents
+from mdm.data.manifest import Manifest, Shard
+from mdm.fingerprint import file_digest
+from mdm.problems import Problem, Refusal
+from mdm.tokens.rows import Document
+from mdm.tokens.vocabulary import MODALITIES
+
+_AGAIN = "restore the file, or prepare the data set again"
+
+
+def file_name(split: str, number: int, count: int) -> str:
+    """The name TFDS expects of shard `number` of `count` in a split."""
+    return f"mdm-{split}.array_record-{number:05d}-of-{count:05d}"
+
+
+def write(directory: Path, file: str, items: Sequence[tuple[str, Document]], first: int) -> Shard:
+    """Writes one shard and its lengths; both appear only when they are whole."""
+    path = directory / file
+    temporary = path.with_name(path.name + ".tmp")
+    writer = ArrayRecordWriter(str(temporary), "group_size:1")  # random access needs one record a group
+    lengths = np.zeros((len(items), len(MODALITIES)), np.int32)
+    for number, (key, document) in enumerate(items):
+        writer.write(documents.encode(key, document))
+        lengths[number] = [document[m].size if m in document else 0 for m in MODALITIES]
+    writer.close()
+    temporary.replace(path)
+    shard = Shard(file, len(items), first, path.stat().st_size, file_digest(path))
+    (directory / "lengths").mkdir(exist_ok=True)
+    np.save(lengths_path(directory, shard), lengths)
+    return shard
+
+
+def lengths_path(directory: Path, shard: Shard) -> Path:
+    return directory / "lengths" / f"{shard.stem}.npy"
+
+
+def lengths(directory: Path, shard: Shard) -> np.ndarray:
+    """int32 [documents, modalities]: content positions of each document of a shard."""
+    path = lengths_path(directory, shard)
+    try:
+        value = np.load(path, allow_pickle=False)
+        if value.shape != (shard.documents, len(MODALITIES)):
+            raise ValueError(f"shape {value.shape}")
+    except (OSError, ValueError) as error:
+        raise Refusal(
+            Problem(str(path), None, f"does not match {shard.documents} documents of {shard.file} ({error})", _AGAIN)
+        ) from error
+    return value
+
+
+class ShardReader:
+    """Reads documents of one shard by index. Opens the file on first use; safe to share between threads and to pickle."""
+
+    def __init__(self, directory: Path, shard: Shard):
+        self._path = directory / shard.file
+        self._shard = shard
+        self._reader: ArrayRecordReader | None = None
+        self._lock = threading.Lock()
+
+    def __getstate__(self):
+        return {"directory": self._path.parent, "shard": self._shard}
+
+    def __setstate__(self, state):
+        self.__init__(**state)
+
+    def read(self, indices: Sequence[int]) -> list[tuple[str, Document]]:
+        """(key, document) of each index. Raises Refusal naming the shard and record."""
+        with self._lock:
+            if self._reader is None:
+                self._reader = self._open()
+        try:
+            records = self._reader.read(list(map(int, indices)))
+        except Exception as error:  # the extension raises its own types, by cause
+            where = f"{self._path} records {list(indices)}"
+            raise Refusal(Problem(where, None, f"cannot be read ({error})", _AGAIN)) from error
+        pairs = zip(indices, records, strict=True)
+        return [documents.decode(record, f"{self._path} record {index}") for index, record in pairs]
+
+    def _open(self) -> ArrayRecordReader:
+        try:
+            reader = ArrayRecordReader(str(self._path), "readahead_buffer_size:0")
+            found = reader.num_records() if reader.ok() else "no readable records"
+        except Exception as error:
+            raise Refusal(Problem(str(self._path), None, f"cannot be opened ({error})", _AGAIN)) from error
+        if found != self._shard.documents:
+            raise Refusal(Problem(str(self._path), found, f"the manifest says {self._shard.documents} documents", _AGAIN))
+        return reader
+
+
+def read_all(manifest: Manifest, stream: str, split: str):
+    """Yields (number within the stream and split, key, document) of every document, in order, 256 at a time."""
+    for shard in manifest.streams[stream].shards[split]:
+        reader = ShardReader(manifest.directory, shard)
+        for start in range(0, shard.documents, 256):
+            indices = range(start, min(start + 256, shard.documents))
+            for index, (key, document) in zip(indices, reader.read(indices), strict=True):
+                yield shard.first + index, key, document

@@ -1,0 +1,115 @@
+"""A stream: the packed rows of one kind of document, by ordinal, for ever."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+from mdm.data import packing
+from mdm.data.manifest import Manifest
+from mdm.data.mixture import permute
+from mdm.data.shards import ShardReader
+from mdm.problems import Problem, Refusal
+from mdm.tokens.hashing import text_key, uniform
+from mdm.tokens.rows import Segment, tail_length
+from mdm.tokens.tasks import TASKS
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamSettings:
+    """tasks: task -> probability of being drawn for a document (normalised); split_documents: whether a document may be cut
+    and spread over rows (prose), or must stay whole (pairs)."""
+
+    tasks: Mapping[str, float]
+    split_documents: bool = False
+
+    def problems(self, at: str) -> list[Problem]:
+        found = []
+        for task, share in self.tasks.items():
+            if task not in TASKS:
+                found.append(Problem(f"{at}.tasks", task, "is not a task", f"use one of {tuple(TASKS)}"))
+            if not 0 <= share < float("inf"):
+                found.append(Problem(f"{at}.tasks.{task}", share, "is not a probability", "give a number >= 0"))
+        if not sum(share for share in self.tasks.values() if share > 0):
+            found.append(Problem(f"{at}.tasks", dict(self.tasks), "no task has a share above zero", "give one"))
+        kinds = {TASKS[task].modalities for task in self.tasks if task in TASKS}
+        if len(kinds) > 1:
+            found.append(Problem(f"{at}.tasks", tuple(self.tasks), "span different modalities", "use one stream for each kind"))
+        if self.split_documents and kinds and kinds != {frozenset({"text"})}:
+            found.append(Problem(f"{at}.split_documents", True, "only text can be split", "set it to False"))
+        return found
+
+
+class Stream:
+    """Row `ordinal` of a stream is a pure function of (settings, manifest, seed, ordinal).
+
+    Each pass over the stream's packed rows is a new permutation of them, and draws its tasks anew.
+    """
+
+    def __init__(self, name: str, manifest: Manifest, settings: StreamSettings, row_length: int, seed: int, split: str = "train"):
+        if name not in manifest.streams:
+            raise Refusal(
+                Problem(f"data.streams.{name}", None, "is not in the data set", f"it has {tuple(manifest.streams)}")
+            )
+        self.name, self._settings = name, settings
+        self._stream = manifest.streams[name]
+        wanted = TASKS[next(iter(settings.tasks))].modalities
+        if wanted != set(self._stream.modalities):
+            raise Refusal(
+                Problem(
+                    f"data.streams.{name}.tasks", tuple(settings.tasks),
+                    f"its documents hold {self._stream.modalities}, not {tuple(sorted(wanted))}", "give it tasks over what it holds",
+                )
+            )
+        self._seed = (seed, text_key(name))
+        self._shards = self._stream.shards[split]
+        self._plans = packing.PlanFolder(manifest, self._stream, row_length, settings.split_documents)
+        rows, self.fill = self._plans.rows_and_fill(split)
+        self._first_row = np.concatenate([[0], np.cumsum(rows)])
+        if not self.rows:
+            raise Refusal(Problem(f"data.streams.{name}", split, "holds no documents", "prepare some, or take the stream out"))
+        self._readers = [ShardReader(manifest.directory, shard) for shard in self._shards]
+        self._tasks = tuple(task for task, share in settings.tasks.items() if share > 0)
+        shares = np.array([settings.tasks[task] for task in self._tasks], float)
+        self._cumulative = np.cumsum(shares) / shares.sum()
+
+    @property
+    def rows(self) -> int:
+        """Rows of one pass."""
+        return int(self._first_row[-1])
+
+    @property
+    def documents(self) -> int:
+        return sum(shard.documents for shard in self._shards)
+
+    def segments(self, ordinal: int) -> list[Segment]:
+        """What is laid out in row `ordinal`."""
+        epoch, index = divmod(int(ordinal), self.rows)
+        packed = int(permute(np.array([index]), self.rows, *self._seed, epoch)[0])
+        shard = int(np.searchsorted(self._first_row, packed, side="right")) - 1
+        plan = self._plan(shard)
+        row = packed - int(self._first_row[shard])
+        pieces = np.asarray(plan.pieces[plan.rows[row] : plan.rows[row + 1]])
+        found = self._readers[shard].read(pieces[:, 0].tolist())
+        draws = uniform(*self._seed, ordinal, 1 + np.arange(len(pieces)))
+        tasks = np.searchsorted(self._cumulative, draws, side="right")
+        numbers = self._shards[shard].first + pieces[:, 0]
+        return [
+            self._segment(document, int(start), int(stop), int(number), self._tasks[task])
+            for (_, document), (_, start, stop), number, task in zip(found, pieces, numbers, tasks, strict=True)
+        ]
+
+    def _segment(self, document, start: int, stop: int, number: int, task: str) -> Segment:
+        tails = {m: int(tail_length(document[m].size, number, m)) for m in self._stream.modalities}
+        if self._settings.split_documents:
+            whole = document["text"].size
+            document = {"text": document["text"][start:stop]}
+            tails = {"text": tails["text"] if stop == whole else 0}
+        return Segment(document, TASKS[task], tails)
+
+    @functools.lru_cache(maxsize=64)  # noqa: B019 - a stream lives as long as the process
+    def _plan(self, shard: int) -> packing.Plan:
+        return self._plans.plan(self._shards[shard])

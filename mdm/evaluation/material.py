@@ -1,0 +1,103 @@
+"""What an evaluation needs besides parameters: made once, used for every checkpoint."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from mdm.data.manifest import Manifest
+from mdm.data.streams import StreamSettings
+from mdm.evaluation.batches import row_lengths
+from mdm.evaluation.documents import Example, GroupOf, choose, group_of
+from mdm.evaluation.elbo import DenoiserFactory, Scorer, Scores
+from mdm.evaluation.settings import EvaluationSettings
+from mdm.evaluation.shuffled import Shuffled, shuffle
+from mdm.evaluation.unigram import Unigram
+from mdm.problems import Problem, refuse_if
+
+BytesOf = Callable[[np.ndarray], int]
+"""Text codes of a document, or of a piece of one -> bytes of the text that they stand for."""
+
+
+class Material:
+    """Documents, baselines and compiled functions of one run on one data set.
+
+    streams: those of the run that are to be evaluated. Raises Refusal, before anything is read, with everything that does not
+    fit together.
+    """
+
+    def __init__(
+        self,
+        network: DenoiserFactory,
+        manifest: Manifest,
+        settings: EvaluationSettings,
+        row_length: int,
+        streams: Mapping[str, StreamSettings],
+        group: GroupOf = group_of,
+        bytes_of: BytesOf | None = None,
+    ):
+        refuse_if(_problems(network, manifest, settings, streams))
+        self.manifest, self.settings, self.bytes_of = manifest, settings, bytes_of
+        self.vocabulary = network.vocabulary
+        self._streams, self._row_length, self._group = dict(streams), row_length, group
+        self._scorer = Scorer(network, settings.samples)
+        self._examples = {
+            (stream, split): choose(manifest, stream, streams[stream], split, settings.documents, row_length, group)
+            for stream in streams
+            for split in settings.splits
+        }
+        needed = [example.positions for own in self._examples.values() for example in own]
+        self._lengths = row_lengths(needed, row_length)
+
+    def examples(self, stream: str, split: str) -> list[Example]:
+        return self._examples[stream, split]
+
+    @functools.cache  # noqa: B019 - the material lives as long as the evaluation
+    def shuffled(self, stream: str, task: str, split: str) -> Shuffled:
+        return shuffle(self._examples[stream, split], task)
+
+    @functools.cache  # noqa: B019
+    def unigram(self, stream: str) -> Unigram:
+        """Frequencies of the training split of a stream."""
+        own, settings = self._streams[stream], self.settings
+        counted = choose(self.manifest, stream, own, "train", settings.unigram_documents, self._row_length, self._group)
+        return Unigram(counted, next(iter(own.tasks)), self.vocabulary)
+
+    @functools.cache  # noqa: B019
+    def baselines(self, stream: str, task: str, split: str) -> dict[str, tuple[float, float]]:
+        """Target modality -> (unigram, uniform) bits per token."""
+        return self.unigram(stream).bits(self._examples[stream, split], task)
+
+    def scores(self, parameters: Any, examples: list[Example], task: str) -> Scores:
+        settings = self.settings
+        return self._scorer.scores(parameters, examples, task, self._lengths, settings.batch_rows, settings.seeds)
+
+
+def _problems(
+    network: DenoiserFactory, manifest: Manifest, settings: EvaluationSettings, streams: Mapping[str, StreamSettings]
+) -> list[Problem]:
+    found = settings.problems("evaluation")
+    if network.vocabulary != manifest.vocabulary:
+        found.append(
+            Problem(
+                str(manifest.directory), manifest.vocabulary.fingerprint,
+                f"its codes mean other tokens than those of the network's vocabulary {network.vocabulary.fingerprint}",
+                "evaluate on a data set made with the run's codecs",
+            )
+        )
+    for name, stream in streams.items():
+        at = f"data.streams.{name}"
+        found += stream.problems(at)
+        if name not in manifest.streams:
+            found.append(Problem(at, None, "is not in the data set", f"it has {tuple(manifest.streams)}"))
+            continue
+        held = manifest.streams[name]
+        for split in dict.fromkeys((*settings.splits, "train")):
+            if split not in held.shards or not held.documents(split):
+                found.append(
+                    Problem(f"{manifest.directory}: stream {name}", split, "holds no documents", "take the split out of evaluation.splits")
+                )
+    return found

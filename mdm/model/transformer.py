@@ -1,0 +1,181 @@
+"""The network: one bidirectional transformer over all modalities, with no time conditioning.
+
+Pre-norm, RMSNorm, QK-norm, RoPE over three axes, SwiGLU, untied output columns. What a position is to be predicted as (its
+output range) is embedded and added to its token: a masked position knows which alphabet it belongs to.
+
+Layer parameters are always stacked, [layers, ...]; the walk over them is a scan or is unrolled. Outside of this room nobody
+sees a module: `network.py` splits it once into plain nested dicts of arrays.
+
+Letters: B rows, L positions, D width, H heads, K head size, F hidden, V vocabulary, O output columns, N layers, R ranges.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from mdm.model import attention, positions
+from mdm.model.parameterization import ParameterizationSettings, residual_multiplier, scales
+from mdm.problems import Problem
+
+WALKS = ("unroll", "scan")
+REMAT = ("none", "dots", "full")
+DTYPES = ("float32", "bfloat16")
+NORM_EPSILON = 1e-6
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSettings:
+    """Shape and execution of the network.
+
+    hidden:     width of the SwiGLU branch; 0 means 8/3 of `width`, rounded up to a multiple of 64
+    walk:       "unroll" (CPU: a scan costs about a quarter) or "scan" (accelerators: compile time independent of depth)
+    remat:      what is recomputed in the backward pass: "none", "dots" (all but matrix products) or "full" (the whole layer)
+    head_chunk: positions the output head takes at a time
+    """
+
+    width: int = 128
+    depth: int = 4
+    head_size: int = 32
+    hidden: int = 0
+    rope_base: float = 10_000.0
+    embedding_std: float = 1.0
+    unembedding_std: float = 0.0
+    attention: str = "reference"
+    walk: str = "unroll"
+    remat: str = "none"
+    compute_dtype: str = "float32"
+    head_chunk: int = 1024
+    parameterization: ParameterizationSettings = ParameterizationSettings()
+
+    @property
+    def heads(self) -> int:
+        return self.width // self.head_size
+
+    @property
+    def hidden_width(self) -> int:
+        return self.hidden or -(-self.width * 8 // 3 // 64) * 64
+
+    def problems(self, at: str) -> list[Problem]:
+        found = []
+        for key in ("width", "depth", "head_size", "head_chunk"):
+            if getattr(self, key) < 1:
+                found.append(Problem(f"{at}.{key}", getattr(self, key), "must be positive", "set it to 1 or more"))
+        if self.head_size > 0 and (self.width % self.head_size or self.head_size % 2):
+            found.append(
+                Problem(f"{at}.head_size", self.head_size, f"odd, or no divisor of width {self.width}", "64 or 128 is usual")
+            )
+        for key, legal in (
+            ("walk", WALKS), ("remat", REMAT), ("compute_dtype", DTYPES), ("attention", tuple(attention.BACKENDS)),
+        ):
+            if getattr(self, key) not in legal:
+                found.append(Problem(f"{at}.{key}", getattr(self, key), "unknown", f"use one of {legal}"))
+        if self.hidden < 0 or self.rope_base <= 1 or self.embedding_std < 0 or self.unembedding_std < 0:
+            found.append(Problem(at, None, "hidden, rope_base or an initial deviation is negative", "see ModelSettings"))
+        return found + self.parameterization.problems(f"{at}.parameterization")
+
+
+class Block(nnx.Module):
+    """One layer. Built with a leading N on every parameter; called on one layer's slice of them."""
+
+    def __init__(self, settings: ModelSettings, tensor: Callable[..., nnx.Param]):
+        n, d, h, k, f = settings.depth, settings.width, settings.heads, settings.head_size, settings.hidden_width
+        self.attention_norm = tensor("norm", (n, d), ("layer", "width"))
+        self.qkv = tensor("hidden", (n, d, 3, h, k), ("layer", "width", None, "heads", None), fan_in=d)
+        self.query_norm = tensor("qk_norm", (n, k), ("layer", None))
+        self.key_norm = tensor("qk_norm", (n, k), ("layer", None))
+        self.out = tensor("hidden", (n, h, k, d), ("layer", "heads", None, "width"), fan_in=d)
+        self.mlp_norm = tensor("norm", (n, d), ("layer", "width"))
+        self.gate_up = tensor("hidden", (n, d, 2, f), ("layer", "width", None, "hidden"), fan_in=d)
+        self.down = tensor("hidden", (n, f, d), ("layer", "hidden", "width"), fan_in=f)
+
+    def __call__(self, x, rotation, segments, *, attend, residual: float):
+        """[B, L, D] -> [B, L, D]."""
+        dtype = x.dtype
+        h = rms_norm(x, self.attention_norm[...])
+        q, k, v = jnp.moveaxis(jnp.einsum("bld,dchk->blchk", h, self.qkv[...].astype(dtype)), 2, 0)
+        q = positions.rotate(rms_norm(q, self.query_norm[...]), rotation)
+        k = positions.rotate(rms_norm(k, self.key_norm[...]), rotation)
+        mixed = attend(q, k, v, segments, segments)
+        x = x + residual * jnp.einsum("blhk,hkd->bld", mixed, self.out[...].astype(dtype))
+        h = rms_norm(x, self.mlp_norm[...])
+        gate, up = jnp.moveaxis(jnp.einsum("bld,dcf->blcf", h, self.gate_up[...].astype(dtype)), 2, 0)
+        return x + residual * jnp.einsum("blf,fd->bld", jax.nn.silu(gate) * up, self.down[...].astype(dtype))
+
+
+class Transformer(nnx.Module):
+    """Token ids to hidden states; the output columns are held here and used by the head."""
+
+    def __init__(self, settings: ModelSettings, vocabulary_size: int, output_size: int, ranges: int, rngs: nnx.Rngs):
+        self.settings = settings
+        tensor = functools.partial(_tensor, settings, rngs)
+        d = settings.width
+        self.embedding = tensor("embedding", (vocabulary_size, d), ("vocabulary", "width"))
+        # Row `ranges` is for positions without a range: index NO_RANGE = -1 finds it.
+        self.range_embedding = tensor("embedding", (ranges + 1, d), (None, "width"))
+        self.blocks = Block(settings, tensor)
+        self.final_norm = tensor("final_norm", (d,), ("width",))
+        self.unembedding = tensor("unembedding", (output_size, d), ("vocabulary", "width"))
+
+    def __call__(self, ids, segments, position, ranges):
+        """int32 [B, L], int32 [B, L], int32 [B, L, 3], int8 [B, L] -> [B, L, D] in the compute dtype."""
+        settings = self.settings
+        x = self.embedding[...][ids] + self.range_embedding[...][ranges]
+        x = x.astype(settings.compute_dtype)
+        rotation = positions.rotations(position, settings.head_size, settings.rope_base)
+        graph, stacked = nnx.split(self.blocks)
+        residual = residual_multiplier(settings.parameterization, settings.depth)
+
+        def layer(x, state):
+            block = nnx.merge(graph, state)
+            return block(x, rotation, segments, attend=attention.BACKENDS[settings.attention], residual=residual)
+
+        x = _walk(_remat(layer, settings), x, stacked, settings)
+        return rms_norm(x, self.final_norm[...])
+
+
+def rms_norm(x: jax.Array, gain: jax.Array) -> jax.Array:
+    """x / sqrt(mean of x**2) * gain over the last dim, computed in float32."""
+    wide = x.astype(jnp.float32)
+    scale = jax.lax.rsqrt(jnp.mean(wide * wide, axis=-1, keepdims=True) + NORM_EPSILON)
+    return (wide * scale * gain).astype(x.dtype)
+
+
+def _tensor(settings: ModelSettings, rngs: nnx.Rngs, role: str, shape, axes, fan_in: int = 1) -> nnx.Param:
+    """A parameter of `role`, with its initialisation from the table, annotated with its logical axes."""
+    own = scales(settings.parameterization, role, settings.width, settings.depth)
+    base_fan_in = fan_in * settings.parameterization.base_width / settings.width
+    std = {
+        "embedding": settings.embedding_std, "hidden": base_fan_in**-0.5, "unembedding": settings.unembedding_std,
+    }.get(role)  # the other roles are gains, which begin at 1
+    key = rngs.params()
+    value = jnp.ones(shape) if std is None else std * own.init * jax.random.normal(key, shape)
+    return nnx.Param(value.astype(jnp.float32), role=role, axes=axes)
+
+
+def _remat(layer, settings: ModelSettings):
+    if settings.remat == "none":
+        return layer
+    saved = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if settings.remat == "dots" else None
+    # A loop keeps XLA from merging the recomputation with the first pass; unrolled layers need the barrier.
+    return jax.checkpoint(layer, policy=saved, prevent_cse=settings.walk == "unroll")
+
+
+def _walk(layer, x, stacked, settings: ModelSettings):
+    if settings.walk == "scan":
+        return jax.lax.scan(lambda x, state: (layer(x, state), None), x, stacked)[0]
+    # lax.split, because its transpose is one concatenation; N slices would transpose into N full-size additions.
+    layers = jax.tree.map(lambda leaf: jax.lax.split(leaf, [1] * settings.depth), stacked)
+    for number in range(settings.depth):
+        own = jax.tree.map(lambda _, parts: parts[number][0], stacked, layers, is_leaf=_is_array)  # noqa: B023
+        x = layer(x, own)
+    return x
+
+
+def _is_array(leaf) -> bool:
+    return isinstance(leaf, jax.Array)

@@ -1,0 +1,46 @@
+"""What is wrong with an input, said so that whoever gave it can mend it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """One thing that cannot be used.
+
+    where:  the config key, file or record, as its owner would name it.
+    value:  what was found there (None if nothing was).
+    reason: why it cannot be used.
+    remedy: what to do about it.
+    """
+
+    where: str
+    value: object
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        found = "" if self.value is None else f" = {self.value!r}"
+        return f"{self.where}{found}: {self.reason} -> {self.remedy}"
+
+
+class Refusal(Exception):
+    """Raised for input that cannot be used; carries every problem that was found, not the first one."""
+
+    def __init__(self, problems: Problem | Iterable[Problem]):
+        self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        count = len(self.problems)
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        return f"{count} problem{'s' if count != 1 else ''}:\n{lines}"
+
+
+def refuse_if(problems: Iterable[Problem]) -> None:
+    """Raises `Refusal` with all of `problems`, if there are any."""
+    problems = tuple(problems)
+    if problems:
+        raise Refusal(problems)

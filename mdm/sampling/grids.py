@@ -1,0 +1,35 @@
+"""Grids: which share of the positions is still masked after each step, and the exact counts that follow from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+GRIDS: dict[str, Callable[[float], float]] = {
+    "uniform": lambda done: 1 - done,
+    "cosine": lambda done: math.cos(0.5 * math.pi * done),  # few at first (MaskGIT; as a time grid, MD4)
+}
+"""Share of steps done, in [0, 1] -> share of positions still masked, from 1 down to 0."""
+
+
+def ratios(grid: str, steps: int) -> np.ndarray:
+    """float64 [steps + 1], falling from 1 to exactly 0: the masked share before step i and, at i + 1, after it."""
+    shares = np.array([GRIDS[grid](step / steps) for step in range(steps + 1)])
+    shares[-1] = 0.0  # the cosine ends at 6e-17
+    return shares
+
+
+def remaining(masked: jax.Array, keep: jax.Array) -> jax.Array:
+    """How many of `masked` int32 [B] positions stay masked through a step that keeps the share `keep` of them: int32
+    [B].
+
+    Each step starts from what is masked now, not from a plan made at the start, since an END may have closed half a
+    span. A step uncovers at least one position, so no network call is wasted. On the uniform grid this is the usual
+    quota, with the remainder over the first steps (LLaDA).
+    """
+    whole = jnp.floor(masked * keep + 1e-3).astype(jnp.int32)  # 1e-3: float32 must not turn 63 into 62.99999
+    return jnp.maximum(jnp.minimum(whole, masked - 1), 0)

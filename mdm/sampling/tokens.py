@@ -1,0 +1,74 @@
+"""The token rule: which symbol a position gets, from its logits over its own output range.
+
+The draw is Gumbel-max in float32 with JAX's high-precision noise. Ordinary float32 noise is capped near 16 (symbols
+below about 1e-7 are never right) and bfloat16 noise at 4.84: both act like a lower temperature (arXiv 2409.02908).
+
+Letters: V symbols of a range; leading dims [...] are free.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenRule:
+    """Applied in this order; `SamplerSettings` holds the fields and checks them.
+
+    temperature: divides the logits; 0 takes the likeliest symbol
+    top_k:       keep the k likeliest symbols; 0 keeps all
+    top_p:       keep the fewest likeliest symbols whose mass reaches p; 1 keeps all
+    min_p:       keep the symbols at least min_p times as likely as the likeliest; 0 keeps all
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+
+
+def truncate(logits: jax.Array, rule: TokenRule) -> jax.Array:
+    """float32 [..., V] with -inf at what the rule leaves out; the likeliest symbol always stays.
+
+    Symbols exactly as likely as the last one kept are kept too: which of them goes must not depend on their ids.
+    """
+    if 0 < rule.top_k < logits.shape[-1]:
+        least = jax.lax.top_k(logits, rule.top_k)[0][..., -1:]
+        logits = jnp.where(logits >= least, logits, -jnp.inf)
+    if rule.top_p < 1:
+        falling = -jnp.sort(-logits, axis=-1)
+        mass = jax.nn.softmax(falling, axis=-1)
+        before = jnp.cumsum(mass, axis=-1) - mass  # mass of likelier symbols: 0 for the first, which stays
+        count = jnp.maximum(jnp.sum(before < rule.top_p, axis=-1, keepdims=True), 1)
+        least = jnp.take_along_axis(falling, count - 1, axis=-1)
+        logits = jnp.where(logits >= least, logits, -jnp.inf)
+    if rule.min_p > 0:
+        least = jnp.max(logits, axis=-1, keepdims=True) + math.log(rule.min_p)
+        logits = jnp.where(logits >= least, logits, -jnp.inf)
+    return logits
+
+
+def gumbel(keys: jax.Array, symbols: int) -> jax.Array:
+    """Keys [...] -> float32 noise [..., V], each position's from its own key alone."""
+    flat = jax.vmap(lambda key: jax.random.gumbel(key, (symbols,), jnp.float32, mode="high"))(keys.reshape(-1))
+    return flat.reshape(*keys.shape, symbols)
+
+
+def draw(logits: jax.Array, noise: jax.Array | None, rule: TokenRule) -> tuple[jax.Array, jax.Array]:
+    """Logits [..., V], Gumbel noise [..., V] (None at temperature 0) -> symbols int32 [...], log-probabilities
+    float32 [...].
+
+    The log-probability is the model's own, without temperature and truncation: these choose symbols, not the order in
+    which positions are uncovered.
+    """
+    logits = logits.astype(jnp.float32)
+    if rule.temperature == 0:
+        symbols = jnp.argmax(logits, axis=-1)
+    else:
+        symbols = jnp.argmax(truncate(logits / rule.temperature, rule) + noise, axis=-1)
+    chosen = jnp.take_along_axis(logits, symbols[..., None], axis=-1)[..., 0]
+    return symbols.astype(jnp.int32), chosen - jax.nn.logsumexp(logits, axis=-1)

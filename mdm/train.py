@@ -1,0 +1,27 @@
+"""python -m mdm.train --config=FILE --workdir=DIR: pretrains, or continues, one model."""
+
+from mdm import command
+from mdm.config import to_dict
+from mdm.data.manifest import load
+from mdm.runs.folder import RunFolder
+from mdm.runs.lock import Lock
+from mdm.training.loop import train
+
+_CONFIG = command.config_flag()
+_WORKDIR = command.path_flag("workdir", "The run folder: made if it is not there, continued if it is.")
+
+
+def main() -> None:
+    settings = command.settings(_CONFIG)
+    manifest = load(settings.data.directory)
+    folder = RunFolder(_WORKDIR.value)
+    folder.create()
+    with Lock(folder):
+        folder.write_json(folder.config, to_dict(settings))
+        folder.write_json(folder.vocabulary, manifest.vocabulary.to_json())
+        folder.copy_codecs(manifest.directory / "codecs")
+        train(settings.job, folder)
+
+
+if __name__ == "__main__":
+    command.run(main)

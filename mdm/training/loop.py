@@ -1,0 +1,234 @@
+"""The loop: reads rows, runs the step, logs one step late, saves, and ends.
+
+Nothing here decides a number: that is the step's and the data's. The loop can be killed between any two instructions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+from clu import parameter_overview
+
+from mdm.data import pipeline
+from mdm.data.pipeline import DataSettings, Position, Rows
+from mdm.diffusion.corruption import CorruptionSettings
+from mdm.diffusion.objective import ObjectiveSettings
+from mdm.model.network import Network
+from mdm.model.transformer import ModelSettings
+from mdm.problems import Problem, Refusal
+from mdm.runs.checkpoint import Checkpoints, CheckpointSettings
+from mdm.runs.folder import RunFolder
+from mdm.runs.log import MetricsLog
+from mdm.training import metrics, sharding
+from mdm.tokens.vocabulary import MODALITIES
+from mdm.training.optimizer import OptimizerSettings, ema_decay, learning_rate, optimizer
+from mdm.training.sharding import MeshSettings
+from mdm.training.step import State, Step
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSettings:
+    """batch_size: rows a step; tokens: budget in unique positions (rows x row length, a complementary pair counted once);
+    log_every: steps a line of the log; most_skipped: updates in a row that may be not finite before the run stops."""
+
+    batch_size: int
+    tokens: int
+    log_every: int = 10
+    most_skipped: int = 20
+    seed: int = 0
+
+    def problems(self, at: str) -> list[Problem]:
+        return [
+            Problem(f"{at}.{key}", getattr(self, key), "must be positive", "set it to 1 or more")
+            for key in ("batch_size", "tokens", "log_every", "most_skipped")
+            if getattr(self, key) < 1
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """All settings of a pretraining run, room by room."""
+
+    data: DataSettings
+    corruption: CorruptionSettings
+    objective: ObjectiveSettings
+    model: ModelSettings
+    optimizer: OptimizerSettings
+    training: TrainingSettings
+    mesh: MeshSettings
+    checkpoints: CheckpointSettings
+
+    @property
+    def tokens_per_row(self) -> float:
+        """Unique positions a run row: half its length where two rows are views of one."""
+        return self.data.row_length / self.corruption.views
+
+    @property
+    def rows(self) -> int:
+        """Run rows that the token budget buys, in whole batches."""
+        batch = self.training.batch_size
+        return math.ceil(self.training.tokens / (batch * self.tokens_per_row)) * batch
+
+
+def build_step(job: Job, network: Network, streams: int) -> Step:
+    """The pure train step of a job."""
+    return Step(
+        network=network,
+        corruption=job.corruption,
+        objective=job.objective,
+        optimizer=optimizer(job.optimizer, network),
+        learning_rate=learning_rate(job.optimizer, job.training.tokens),
+        tokens_per_row=job.tokens_per_row,
+        ema_decay=ema_decay(job.optimizer, job.training.batch_size * job.tokens_per_row),
+        seed=job.training.seed,
+        streams=streams,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Where a run goes on: `step` batches and `row` rows are behind it."""
+
+    step: int
+    row: int
+
+
+def train(job: Job, folder: RunFolder) -> None:
+    """Trains to the end of the token budget, from the newest whole checkpoint of `folder` if there is one.
+
+    Raises Refusal for data that do not fit the checkpoint, and if too many updates in a row are not finite.
+    """
+    rows = Rows(job.data, job.corruption.views)
+    network = Network(job.model, rows.manifest.vocabulary)
+    mesh = sharding.make_mesh(job.mesh)
+    step = build_step(job, network, len(rows.streams))
+    with jax.set_mesh(mesh), Checkpoints(folder.checkpoints, job.checkpoints) as checkpoints:
+        state, start = _start(step, rows, mesh, checkpoints)
+        _describe(job, rows, state, start)
+        log = MetricsLog(folder, start.step)
+        try:
+            done = _walk(job, step, state, start, rows, mesh, checkpoints, log)
+        finally:
+            log.close()
+        checkpoints.wait()
+    folder.mark_end("token budget reached", done)
+
+
+def _start(step: Step, rows: Rows, mesh, checkpoints: Checkpoints) -> tuple[State, Start]:
+    places = sharding.state_shardings(step, mesh)
+    if checkpoints.latest() is None:
+        return jax.jit(step.initial, out_shardings=places)(), Start(0, 0)
+    abstract = jax.tree.map(
+        lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), jax.eval_shape(step.initial), places
+    )
+    restored = checkpoints.restore(_saved(abstract))
+    return State(**restored.state), Start(restored.step, pipeline.resume(restored.position, rows))
+
+
+def _saved(state: State) -> dict[str, Any]:
+    """The state as a checkpoint holds it: one named subtree a field, so that parameters can be read alone."""
+    return state._asdict()
+
+
+def _walk(job: Job, step: Step, state: State, start: Start, rows: Rows, mesh, checkpoints: Checkpoints, log: MetricsLog) -> int:
+    """Trains from `start` to the end of the budget; returns the number of steps then made."""
+    training, streams = job.training, tuple(stream.name for stream in rows.streams)
+    run = jax.jit(step, donate_argnums=0)
+    take = jax.jit(step.take_window, donate_argnums=0)
+    places = sharding.batch_shardings(mesh)
+    batches = pipeline.batches(rows, start.row, training.batch_size, jax.process_index(), jax.process_count())
+    last = start.step + max(0, math.ceil((job.rows - start.row) / training.batch_size))
+    clock, row = _Clock(), start.row
+    unread: tuple[int, Any] | None = None
+    line: Callable[[], None] | None = None
+    try:
+        for done in range(start.step + 1, last + 1):
+            with clock.waiting():
+                batch = next(batches)
+            batch = jax.tree.map(jax.make_array_from_process_local_data, places, batch)
+            state, report = run(state, batch)
+            row += training.batch_size
+            if unread:
+                _check(training, *unread)  # the step before this one: the device never waits for the host
+            unread = row, report
+            if line:
+                line()
+                line = None
+            if done % training.log_every == 0 or done == last:
+                state, window = take(state)
+                line = functools.partial(_write_line, job, log, done, last, row, window, streams, clock)
+            position = Position(row, rows.fingerprint).to_json()
+            checkpoints.save(done, _saved(state), position, force=done == last)
+        if unread:
+            _check(training, *unread)
+        if line:
+            line()
+    finally:
+        batches.close()
+    return last
+
+
+def _write_line(job: Job, log: MetricsLog, done: int, last: int, row: int, window, streams, clock: _Clock) -> None:
+    found = metrics.figures(jax.device_get(window), streams)
+    found |= {"tokens": row * job.tokens_per_row, "tokens_processed": row * job.data.row_length}
+    found |= clock.figures(found.pop("tokens_in_window"))
+    log.write(done, found)
+    shown = ", ".join(f"{m} {found[f'elbo_bits/{m}']:.3f}" for m in MODALITIES if f"elbo_bits/{m}" in found)
+    logging.info("step %d of %d: loss %.4f; bits a token: %s", done, last, found["loss"], shown)
+
+
+def _check(training: TrainingSettings, row: int, report) -> None:
+    """`report` is of the step that ended before run row `row`."""
+    skipped = int(report.skipped_in_a_row)
+    if not skipped:
+        return
+    first = row - skipped * training.batch_size
+    logging.error("rows before %d: loss %s, the update was not finite and is skipped", row, float(report.loss))
+    if skipped >= training.most_skipped:
+        raise Refusal(
+            Problem(
+                f"rows {first} to {row - 1}", float(report.loss), f"{skipped} updates in a row were not finite",
+                "look at these rows, lower optimizer.learning_rate, or raise training.most_skipped",
+            )
+        )
+
+
+@dataclasses.dataclass
+class _Clock:
+    """Wall time since the last line, and how much of it the loop stood waiting for rows."""
+
+    since: float = dataclasses.field(default_factory=time.perf_counter)
+    waited: float = 0.0
+
+    def waiting(self) -> _Clock:
+        return self
+
+    def __enter__(self) -> None:
+        self._entered = time.perf_counter()
+
+    def __exit__(self, *_) -> None:
+        self.waited += time.perf_counter() - self._entered
+
+    def figures(self, tokens: float) -> dict[str, float]:
+        now = time.perf_counter()
+        elapsed, waited = now - self.since, self.waited
+        self.since, self.waited = now, 0.0
+        return {"tokens_per_second": tokens / elapsed, "input_wait_share": waited / elapsed, "seconds": elapsed}
+
+
+def _describe(job: Job, rows: Rows, state: State, start: Start) -> None:
+    for stream in rows.streams:
+        logging.info("%s: %d documents, %d rows of %d a pass, %.1f %% filled",
+                     stream.name, stream.documents, stream.rows, job.data.row_length, 100 * stream.fill)  # fmt: skip
+    count = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(state.parameters))
+    logging.info("%d parameters, from step %d, row %d of %d\n%s", count, start.step, start.row, job.rows,
+                 parameter_overview.get_parameter_overview(state.parameters, include_stats=False))  # fmt: skip
+

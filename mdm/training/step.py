@@ -1,0 +1,140 @@
+"""The train step: corrupt, loss and gradient, clip, update, average, metrics.
+
+Letters: B rows of the logical batch, T tasks, M modalities.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from mdm.diffusion import objective
+from mdm.diffusion.corruption import CorruptionSettings, corrupt
+from mdm.diffusion.objective import ObjectiveSettings, Sums
+from mdm.model.network import Network, Parameters
+from mdm.tokens.rows import Batch
+
+
+class Window(NamedTuple):
+    """Sums since the last line of the log. Part of the state, so that a log resumed anywhere is the log of one run.
+
+    loss: float32 [], summed over steps; norms: float32 by module, gradient norm summed over steps;
+    tokens: float32 [], positions that are not padding; rows: float32 [streams], rows of each stream; steps, skipped: float32 []
+    """
+
+    loss: jax.Array
+    sums: Sums
+    norms: dict[str, jax.Array]
+    tokens: jax.Array
+    rows: jax.Array
+    steps: jax.Array
+    skipped: jax.Array
+
+
+class State(NamedTuple):
+    """All that a run is.
+
+    rows: uint32, run rows that were trained on, without those of skipped updates: the schedule's clock
+    ema is the undivided running sum, ema_weight what it sums to (see optimizer.debiased)
+    """
+
+    rows: jax.Array
+    parameters: Parameters
+    optimizer: Any
+    ema: Parameters
+    ema_weight: jax.Array
+    skipped_in_a_row: jax.Array
+    window: Window
+
+
+class Report(NamedTuple):
+    """What the host reads of a step, one step late. skipped_in_a_row: updates that were not finite, up to this one."""
+
+    loss: jax.Array
+    skipped_in_a_row: jax.Array
+
+
+@dataclasses.dataclass(frozen=True, eq=False)  # hashed by identity, as jit wants it
+class Step:
+    """The train step as a pure function of (state, batch): jit it with shardings and donate the state."""
+
+    network: Network
+    corruption: CorruptionSettings
+    objective: ObjectiveSettings
+    optimizer: optax.GradientTransformation
+    learning_rate: optax.Schedule
+    tokens_per_row: float
+    ema_decay: float
+    seed: int
+    streams: int
+
+    def initial(self) -> State:
+        """The state before the first step."""
+        parameters = self.network.initial_parameters(self.seed)
+        return State(
+            rows=jnp.zeros((), jnp.uint32),
+            parameters=parameters,
+            optimizer=self.optimizer.init(parameters),
+            ema=jax.tree.map(jnp.zeros_like, parameters),
+            ema_weight=jnp.zeros(()),
+            skipped_in_a_row=jnp.zeros((), jnp.int32),
+            window=self._empty_window(parameters),
+        )
+
+    def __call__(self, state: State, batch: Batch) -> tuple[State, Report]:
+        vocabulary = self.network.vocabulary
+        corrupted = corrupt(batch, self.corruption, self.seed, vocabulary.mask)
+
+        def loss_of(parameters):
+            return objective.loss(self.network.bind(parameters), batch.rows, corrupted, vocabulary, self.objective)
+
+        (loss, sums), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.parameters)
+        norms = _norms(gradient)
+        updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.parameters)
+        rows = state.rows + jnp.uint32(batch.number.shape[0])
+        rate = self.learning_rate(rows.astype(jnp.float32) * self.tokens_per_row)
+        parameters = jax.tree.map(lambda p, u: p - rate * u, state.parameters, updates)
+        keep, weight = self.ema_decay, state.ema_weight * self.ema_decay + (1 - self.ema_decay)
+        ema = jax.tree.map(lambda average, now: keep * average + (1 - keep) * now, state.ema, parameters)
+
+        finite = jnp.isfinite(loss) & jnp.isfinite(norms["all"])
+        skipped = jnp.where(finite, 0, state.skipped_in_a_row + 1)
+        updated = (rows, parameters, optimizer, ema, weight)
+        before = (state.rows, state.parameters, state.optimizer, state.ema, state.ema_weight)
+        updated = jax.tree.map(lambda new, old: jnp.where(finite, new, old), updated, before)
+        window = self._add(state.window, batch, loss, sums, norms, finite)
+        return State(*updated, skipped, window), Report(loss, skipped)
+
+    def take_window(self, state: State) -> tuple[State, Window]:
+        """The state with an empty window, and what the window held."""
+        return state._replace(window=jax.tree.map(jnp.zeros_like, state.window)), state.window
+
+    def _empty_window(self, parameters: Parameters) -> Window:
+        zero = jnp.zeros(())
+        sums = objective.empty_sums()
+        norms = {name: zero for name in jax.eval_shape(_norms, parameters)}
+        return Window(zero, sums, norms, zero, jnp.zeros(self.streams), zero, zero)
+
+    def _add(self, window: Window, batch: Batch, loss, sums: Sums, norms, finite) -> Window:
+        one = jnp.ones(())
+        own = Window(
+            loss, sums, norms,
+            tokens=jnp.sum(batch.rows.segments > 0).astype(jnp.float32),
+            rows=jnp.sum(jax.nn.one_hot(batch.stream, self.streams), axis=0),
+            steps=one, skipped=one - finite,
+        )
+        # A step that was not finite is counted and adds nothing else: one of them must not spoil the line it falls in.
+        own = jax.tree.map(lambda value: jnp.where(finite, value, jnp.zeros_like(value)), own)
+        own = own._replace(skipped=one - finite)
+        return jax.tree.map(jnp.add, window, own)
+
+
+def _norms(gradient: Parameters) -> dict[str, jax.Array]:
+    """Norm of the gradient, whole and by module; stacked layers count as one module."""
+    modules = {name: tree for name, tree in gradient.items() if name != "blocks"}
+    modules |= {f"blocks.{name}": tree for name, tree in gradient["blocks"].items()}
+    return {"all": optax.global_norm(gradient)} | {name: optax.global_norm(tree) for name, tree in modules.items()}

@@ -1,0 +1,113 @@
+import json
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from mdm.data import manifest, shards
+from mdm.problems import Refusal
+from tests.data import synthetic
+
+
+@pytest.fixture
+def made(tmp_path):
+    return synthetic.write(tmp_path)
+
+
+def some_shard(made):
+    return made.streams["image-text"].shards["train"][0]
+
+
+def test_save_and_load(made):
+    found = manifest.load(made.directory)
+    assert found.fingerprint == made.fingerprint and found.vocabulary == made.vocabulary
+    assert found.streams == made.streams
+
+
+def test_no_data_set(tmp_path):
+    with pytest.raises(Refusal, match=r"manifest.json.*mdm\.prepare"):
+        manifest.load(tmp_path)
+
+
+def test_missing_shard_is_named(made):
+    (made.directory / some_shard(made).file).unlink()
+    with pytest.raises(Refusal, match=f"{some_shard(made).file}.*missing"):
+        manifest.load(made.directory)
+
+
+def test_truncated_shard_is_named(made):
+    path = made.directory / some_shard(made).file
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(Refusal, match=f"{some_shard(made).file}.*bytes"):
+        manifest.load(made.directory)
+
+
+def test_every_disagreement_is_listed(made):
+    for shard in made.streams["text"].shards["train"]:
+        (made.directory / shard.file).unlink()
+    with pytest.raises(Refusal) as caught:
+        manifest.load(made.directory)
+    assert len(caught.value.problems) == len(made.streams["text"].shards["train"])
+
+
+def test_a_shard_with_other_records_than_the_manifest_says(made):
+    shard = some_shard(made)
+    value = json.loads((made.directory / "manifest.json").read_text())
+    for entry in value["streams"]["image-text"]["shards"]["train"]:
+        entry["documents"] -= entry["file"] == shard.file
+    (made.directory / "manifest.json").write_text(json.dumps(value))
+    changed = manifest.load(made.directory)
+    with pytest.raises(Refusal, match=f"{shard.file} = {shard.documents}.*manifest says {shard.documents - 1}"):
+        shards.ShardReader(changed.directory, some_shard(changed)).read([0])
+
+
+def test_damaged_content_of_the_right_size(made):
+    path = made.directory / some_shard(made).file
+    data = bytearray(path.read_bytes())
+    data[: len(data)] = bytes(len(data))
+    path.write_bytes(data)
+    with pytest.raises(Refusal, match=some_shard(made).file):
+        shards.ShardReader(made.directory, some_shard(made)).read([0])
+
+
+def test_lengths_that_disagree(made):
+    shard = some_shard(made)
+    np.save(shards.lengths_path(made.directory, shard), np.zeros((3, 3), np.int32))
+    with pytest.raises(Refusal, match=r"lengths.*does not match"):
+        shards.lengths(made.directory, shard)
+
+
+def test_vocabulary_of_another_data_set(made, tmp_path):
+    text = (made.directory / "vocabulary.json").read_text().replace('"symbols": 300', '"symbols": 299')
+    (made.directory / "vocabulary.json").write_text(text)
+    with pytest.raises(Refusal, match=r"vocabulary\.json"):
+        manifest.load(made.directory)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 99}', '{"format": 1}'])
+def test_damaged_manifest(made, text):
+    (made.directory / "manifest.json").write_text(text)
+    with pytest.raises(Refusal, match=r"manifest\.json.*is not a manifest"):
+        manifest.load(made.directory)
+
+
+def test_a_shard_outside_the_folder_is_refused(made):
+    text = (made.directory / "manifest.json").read_text().replace(some_shard(made).file, "../evil")
+    (made.directory / "manifest.json").write_text(text)
+    with pytest.raises(Refusal, match="plain file name"):
+        manifest.load(made.directory)
+
+
+def test_documents_survive_the_round_trip_and_tfds_reads_them(made):
+    from mdm.data.preparation import _write_tfds_metadata
+
+    _write_tfds_metadata(made.directory, made.streams)
+    source = tfds.builder_from_directory(str(made.directory)).as_data_source("train")
+    total = sum(stream.documents("train") for stream in made.streams.values())
+    assert len(source) == total
+    ours = [item for name in made.streams for item in shards.read_all(made, name, "train")]
+    for theirs, (_, key, document) in zip(source, ours, strict=True):
+        assert theirs["key"].decode() == key
+        for modality in ("text", "image", "audio"):
+            flat = document[modality].reshape(-1) if modality in document else np.zeros(0, np.int32)
+            np.testing.assert_array_equal(theirs[modality], flat)

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mdm.data import packing
+from mdm.problems import Refusal
+from tests.data import synthetic
+
+lengths = st.lists(st.integers(1, 64), min_size=1, max_size=80)
+
+
+@given(lengths)
+@settings(deadline=None)
+def test_whole_documents_stand_once_each_and_fit(lengths):
+    rows = packing.pack_whole(np.array(lengths), 64)
+    assert sorted(d for row in rows for d in row) == list(range(len(lengths)))
+    assert all(sum(lengths[d] for d in row) <= 64 for row in rows)
+    assert len(rows) <= 2 * -(-sum(lengths) // 64)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 400), st.integers(0, 30)), min_size=1, max_size=40), st.integers(48, 130)
+)
+@settings(deadline=None, max_examples=300)
+def test_split_documents_are_covered_in_order_with_their_tails(documents, row_length):
+    content, tails = (np.array(part) for part in zip(*documents, strict=True))
+    rows = packing.pack_split(content, tails, row_length)
+    pieces = [piece for row in rows for piece in row]
+    for document, (n, _) in enumerate(documents):
+        own = [(start, stop) for d, start, stop in pieces if d == document]
+        assert [start for start, _ in own] == [0, *(stop for _, stop in own[:-1])] and own[-1][1] == n
+        assert all(stop > start for start, stop in own)
+    for row in rows:
+        used = sum(packing.OVERHEAD + stop - start + (tails[d] if stop == content[d] else 0) for d, start, stop in row)
+        assert 0 < used <= row_length
+
+
+def test_fill_of_prose_and_pairs():
+    rng = np.random.default_rng(0)
+    prose = rng.integers(200, 3000, 200)
+    rows = packing.pack_split(prose, np.full(200, 5), 512)
+    used = sum(packing.OVERHEAD + stop - start for row in rows for _, start, stop in row) + 5 * 200
+    assert used / (len(rows) * 512) > 0.97
+    pairs = rng.integers(70, 95, 3000)
+    assert pairs.sum() / (len(packing.pack_whole(pairs, 512)) * 512) > 0.98
+
+
+def test_a_document_longer_than_a_row_is_named(tmp_path):
+    manifest = synthetic.write(tmp_path)
+    folder = packing.PlanFolder(manifest, manifest.streams["image-text"], 20, split_documents=False)
+    with pytest.raises(Refusal, match=r"mdm-train.*record \d+.*longer than a row of 20.*data.row_length"):
+        folder.rows_and_fill("train")
+
+
+def test_plans_are_kept_and_found_again(tmp_path, monkeypatch):
+    manifest = synthetic.write(tmp_path)
+    make = lambda: packing.PlanFolder(manifest, manifest.streams["text"], 96, split_documents=True)  # noqa: E731
+    rows, fill = make().rows_and_fill("train")
+    monkeypatch.setattr(packing, "make", lambda *_: pytest.fail("packed again"))
+    again, same = make().rows_and_fill("train")
+    np.testing.assert_array_equal(rows, again)
+    assert fill == same
+    shard = manifest.streams["text"].shards["train"][0]
+    assert make().plan(shard).count == rows[0]
+
+
+def test_another_shard_under_the_same_name_is_packed_anew(tmp_path):
+    first = synthetic.write(tmp_path, seed=0)
+    packing.PlanFolder(first, first.streams["text"], 96, split_documents=True).rows_and_fill("train")
+    second = synthetic.write(tmp_path, seed=1)
+    rows, _ = packing.PlanFolder(second, second.streams["text"], 96, split_documents=True).rows_and_fill("train")
+    shard = second.streams["text"].shards["train"][0]
+    assert rows[0] == packing.make(tmp_path, second.streams["text"], shard, 96, True).count
+    assert packing.PlanFolder(second, second.streams["text"], 96, split_documents=True).plan(shard).count == rows[0]

@@ -1,0 +1,160 @@
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+from absl import flags
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mdm.data import pipeline
+from mdm.data.mixture import Stage
+from mdm.data.pipeline import DataSettings, Position, Rows
+from mdm.data.streams import StreamSettings
+from mdm.problems import Refusal
+from mdm.tokens.rows import CONDITION, TARGET
+from mdm.tokens.tasks import TASK_NAMES
+from tests.data import synthetic
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data")
+    synthetic.write(path)
+    return path
+
+
+def data_settings(directory, stages=(Stage(0, {"text": 2, "image-text": 1, "audio-text": 3}),), **changes):
+    streams = {
+        "text": StreamSettings({"text": 1.0}, split_documents=True),
+        "image-text": StreamSettings({"text-to-image": 0.5, "image-to-text": 0.25, "joint-image-text": 0.25}),
+        "audio-text": StreamSettings({"text-to-speech": 1.0, "speech-to-text": 1.0}),
+    }
+    return DataSettings(**{"directory": str(directory), "row_length": 96, "streams": streams, "stages": stages} | changes)
+
+
+def assert_equal(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def take(rows, first, batch, steps, host=0, hosts=1):
+    source = pipeline.batches(rows, first, batch, host, hosts)
+    found = [next(source) for _ in range(steps)]
+    source.close()
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
+
+
+@given(st.data())
+@settings(max_examples=25, deadline=None)
+def test_batch_hosts_and_restart_change_nothing_in_the_sequence_of_rows(directory, data):
+    weights = data.draw(st.tuples(*(st.integers(0, 4) for _ in range(3))).filter(any))
+    names = ("text", "image-text", "audio-text")
+    stages = [Stage(0, dict(zip(names, weights, strict=True)))]
+    if data.draw(st.booleans()):
+        stages.append(Stage(stages[0].block * data.draw(st.integers(1, 4)), {"text": 1, "audio-text": 1}))
+    rows = Rows(data_settings(directory, tuple(stages), seed=data.draw(st.integers(0, 2**40))))
+    first = data.draw(st.integers(0, 60))
+    hosts = data.draw(st.sampled_from([1, 2, 3, 4]))
+    local, steps = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))
+    batch = local * hosts
+    expected = [rows[first + i] for i in range(batch * steps)]
+    by_host = [take(rows, first, batch, steps, host, hosts) for host in range(hosts)]
+    for step in range(steps):
+        for host in range(hosts):
+            for i in range(local):
+                found = jax.tree.map(lambda x: x[step * local + i], by_host[host])  # noqa: B023
+                assert_equal(found, expected[step * batch + host * local + i])
+
+
+def test_every_row_of_a_pass_comes_once_and_the_next_pass_is_another_order(directory):
+    rows = Rows(data_settings(directory))
+    for stream in rows.streams:
+        passes = []
+        for epoch in range(2):
+            own = [stream.segments(epoch * stream.rows + i) for i in range(stream.rows)]
+            passes.append([tuple(s.document["text"].tobytes() for s in segments) for segments in own])
+        assert sorted(passes[0]) == sorted(passes[1]) and passes[0] != passes[1]
+        assert sum(len(set(p)) for p in passes) == 2 * stream.rows
+
+
+def test_worker_processes_do_not_change_the_order(directory):
+    flags.FLAGS.mark_as_parsed()  # grain's workers read absl flags, which a binary has parsed by then
+    alone = take(Rows(data_settings(directory)), 5, 4, 3)
+    assert_equal(take(Rows(data_settings(directory, workers=2)), 5, 4, 3), alone)
+
+
+def test_views_share_their_data_row(directory):
+    rows = Rows(data_settings(directory), views=2)
+    for number in (0, 6, 40):
+        one, two = rows[number], rows[number + 1]
+        assert_equal(one.rows, two.rows)
+        assert (one.ordinal, one.stream) == (two.ordinal, two.stream)
+        assert one.number[1] + 1 == two.number[1]
+
+
+def test_tasks_are_drawn_as_asked(directory):
+    rows = Rows(data_settings(directory, (Stage(0, {"image-text": 1}),)))
+    segments = [s.task.name for i in range(300) for s in rows.streams[1].segments(i)]
+    shares = {task: segments.count(task) / len(segments) for task in set(segments)}
+    assert shares["text-to-image"] == pytest.approx(0.5, abs=0.06)
+    assert shares["image-to-text"] == pytest.approx(0.25, abs=0.06)
+
+
+def test_conditions_and_targets_lie_in_the_right_modalities(directory):
+    batch = take(Rows(data_settings(directory)), 0, 12, 2)
+    ranges = np.array([*synthetic.VOCABULARY.modality_of_range, -1])[batch.rows.ranges]
+    for b in range(24):
+        for role, wanted in ((CONDITION, {"text-to-image": 0, "image-to-text": 1}), (TARGET, {"text-to-image": 1})):
+            for task, modality in wanted.items():
+                own = (batch.rows.tasks[b] == TASK_NAMES.index(task)) & (batch.rows.roles[b] == role)
+                assert set(ranges[b][own]) <= {modality}
+
+
+def test_resume_refuses_other_data(directory):
+    rows = Rows(data_settings(directory))
+    position = json.loads(json.dumps(Position(120, rows.fingerprint).to_json()))
+    assert pipeline.resume(position, rows) == 120
+    assert pipeline.resume(position, Rows(data_settings(directory, workers=1, prefetch=2))) == 120
+    for change in (
+        {"seed": 1}, {"row_length": 112}, {"stages": (Stage(0, {"text": 1}),)},
+        {"streams": {**data_settings(directory).streams, "text": StreamSettings({"text": 1.0})}, "row_length": 400},
+    ):
+        with pytest.raises(Refusal, match="trained on other rows"):
+            pipeline.resume(position, Rows(data_settings(directory, **change)))
+    with pytest.raises(Refusal, match="trained on other rows"):
+        pipeline.resume(position, Rows(data_settings(directory), views=2))
+
+
+def test_another_data_set_has_another_fingerprint(directory, tmp_path):
+    synthetic.write(tmp_path, seed=3)
+    assert Rows(data_settings(tmp_path)).fingerprint != Rows(data_settings(directory)).fingerprint
+
+
+def test_a_copied_data_set_has_the_same_fingerprint(directory, tmp_path):
+    synthetic.write(tmp_path)
+    assert Rows(data_settings(tmp_path)).fingerprint == Rows(data_settings(directory)).fingerprint
+
+
+def test_missing_stream_and_wrong_tasks_are_refused_before_training(directory):
+    with pytest.raises(Refusal, match="data.streams.music.*not in the data set"):
+        Rows(data_settings(directory, (Stage(0, {"music": 1}),), streams={"music": StreamSettings({"text": 1.0})}))
+    with pytest.raises(Refusal, match="data.streams.text.tasks"):
+        Rows(data_settings(directory, (Stage(0, {"text": 1}),), streams={"text": StreamSettings({"text-to-image": 1.0})}))
+
+
+def test_settings_problems(directory):
+    good = data_settings(directory)
+    assert good.problems("data") == []
+    bad = dataclasses.replace(
+        good, row_length=2, workers=-1, streams={"text": StreamSettings({"txt": 1.0, "text": -1.0}, True)},
+        stages=(Stage(0, {"text": -3}),),
+    )
+    text = "\n".join(map(str, bad.problems("data")))
+    for key in ("data.row_length", "data.workers", "data.streams.text.tasks", "data.stages[0].rows.text"):
+        assert key in text
+
+
+def test_batch_that_does_not_divide_over_hosts(directory):
+    with pytest.raises(Refusal, match=r"training.batch_size = 5.*3 hosts"):
+        pipeline.batches(Rows(data_settings(directory)), 0, 5, 0, 3)

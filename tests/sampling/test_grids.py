@@ -1,0 +1,43 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mdm.sampling.grids import GRIDS, ratios, remaining
+
+
+def walk(grid, steps, masked):
+    shares = ratios(grid, steps)
+    counts = [masked]
+    for keep in (shares[1:] / shares[:-1]).astype(np.float32):
+        counts.append(int(remaining(jnp.array([counts[-1]]), jnp.float32(keep))[0]))
+    return counts
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 24), st.integers(0, 400))
+def test_counts_fall_to_zero_and_every_step_works(grid, steps, masked):
+    counts = walk(grid, steps, masked)
+    assert counts[-1] == 0
+    assert all(after < before or before == 0 for before, after in zip(counts[:-1], counts[1:], strict=True))
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_ratios_fall_from_one_to_exactly_zero(grid):
+    shares = ratios(grid, 17)
+    assert shares[0] == 1 and shares[-1] == 0 and (np.diff(shares) < 0).all()
+
+
+@pytest.mark.parametrize(("masked", "steps"), [(64, 64), (100, 64), (10, 4), (7, 3), (3, 8)])
+def test_uniform_is_the_even_quota_with_its_remainder_first(masked, steps):
+    each, extra = divmod(masked, steps)
+    quota = [each + (step < extra) for step in range(steps)]
+    assert walk("uniform", steps, masked) == [masked - sum(quota[:step]) for step in range(steps + 1)]
+
+
+def test_cosine_stays_close_to_its_plan():
+    counts, plan = walk("cosine", 32, 256), 256 * ratios("cosine", 32)
+    assert np.abs(counts - plan).max() < 16
+    assert counts[16] > 256 * 0.6  # most of the work is done late

@@ -1,0 +1,116 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mdm.sampling.ends import Ends, closed, not_before_its_text, settle
+from mdm.sampling.orders import ORDERS, Step, ancestral, confidence, rank_of
+
+END, CODE, MASK = 9, 3, 99
+
+
+def state(log_prob, masked, keep, left=0.5, noise=0.0, tokens=None, free=True, seed=0):
+    log_prob, masked = jnp.asarray(log_prob, jnp.float32), jnp.asarray(masked, bool)
+    tokens = jnp.full(masked.shape, CODE) if tokens is None else jnp.asarray(tokens)
+    ends = Ends(jnp.broadcast_to(free, (1, *masked.shape)), jnp.full(masked.shape, END))
+    keys = jax.random.split(jax.random.key(seed), masked.shape[0])
+    return Step(masked, tokens, log_prob, jnp.float32(keep), jnp.float32(left), noise, keys, ends)
+
+
+@pytest.mark.parametrize("order", ["random", "confidence"])
+def test_counts_are_exact_under_ties(order):
+    masked = np.zeros((2, 12), bool)
+    masked[0, 2:12], masked[1, 5:8] = True, True
+    choice = ORDERS[order](state(np.zeros((2, 12)), masked, keep=0.5))
+    np.testing.assert_array_equal(choice.selected.sum(1), [5, 2])
+    assert not (choice.selected & ~masked).any()
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_last_step_leaves_nothing(order):
+    masked = np.random.default_rng(0).random((3, 12)) < 0.5
+    choice = ORDERS[order](state(np.zeros((3, 12)), masked, keep=0.0, left=0.0, noise=2.0))
+    np.testing.assert_array_equal(choice.selected, masked)
+
+
+def test_ancestral_uncovers_each_with_the_stated_probability():
+    choice = ancestral(state(np.zeros((200, 100)), np.ones((200, 100)), keep=0.7))
+    assert abs(float(choice.selected.mean()) - 0.3) < 5 * np.sqrt(0.21 / 20000)
+
+
+def test_confidence_takes_the_likeliest():
+    choice = confidence(state([[-3.0, -1.0, -2.0, -0.5]], np.ones((1, 4)), keep=0.5))
+    np.testing.assert_array_equal(choice.selected, [[False, True, False, True]])
+
+
+def test_the_noise_of_confidence_is_annealed_to_nothing():
+    log_prob = np.linspace(-1, 0, 64)[None]
+    at = lambda left: confidence(state(log_prob, np.ones((1, 64)), 0.5, left, noise=5.0)).selected  # noqa: E731
+    assert at(0.0)[0, 32:].all()
+    assert not at(1.0)[0, 32:].all()
+
+
+def test_rank_puts_unmasked_positions_last_and_keeps_positions_among_equals():
+    rank = rank_of(jnp.array([[1.0, 5.0, 1.0, -jnp.inf, 7.0]]), jnp.array([[True, False, True, True, True]]))
+    np.testing.assert_array_equal(rank[0, [4, 0, 2, 3, 1]], np.arange(5))
+
+
+def free_span(length):
+    return Ends(jnp.ones((1, 1, length), bool), jnp.full((1, length), END))
+
+
+def test_an_end_waits_for_the_positions_before_it():
+    """Far ENDs are the surest draws of all, as in a model trained on padding; none may go before the text."""
+    tokens = [[CODE] * 6 + [END] * 10]
+    log_prob = [[-2.0] * 6 + [-0.01] * 10]
+    masked = np.ones((1, 16), bool)
+    for keep in (15 / 16, 0.75, 11 / 16):
+        selected = confidence(state(log_prob, masked, keep, tokens=tokens)).selected
+        assert not selected[0, 6:].any()
+    selected = confidence(state(log_prob, masked, 0.5, tokens=tokens)).selected
+    np.testing.assert_array_equal(selected[0], [True] * 8 + [False] * 8)
+
+
+def test_a_stray_unsure_code_does_not_go_before_the_end_that_cuts_it_off():
+    tokens = [[CODE, END, END, CODE, END]]
+    scores = not_before_its_text(
+        jnp.array([[-0.3, -0.1, -0.1, -4.0, -0.1]]), jnp.array(tokens), jnp.ones((1, 5), bool), free_span(5)
+    )
+    np.testing.assert_allclose(scores, [[-0.3, -0.3, -0.3, -4.0, -4.0]])
+
+
+def commit(ids, selected, tokens, rank):
+    ids = jnp.array([ids])
+    out, masked = settle(
+        ids, ids == MASK, jnp.array([selected], bool), jnp.array([rank]), jnp.array([tokens]),
+        jnp.full(ids.shape, CODE), free_span(ids.shape[1]),
+    )  # fmt: skip
+    return out[0].tolist(), masked[0].tolist()
+
+
+def test_an_end_closes_everything_behind_it():
+    ids, masked = commit([1, MASK, MASK, MASK, MASK], [0, 0, 1, 0, 0], [4, 4, END, 4, 4], [4, 0, 1, 2, 3])
+    assert ids == [1, MASK, END, END, END] and masked == [False, True, False, False, False]
+
+
+def test_in_one_step_the_better_ranked_of_end_and_code_stands():
+    tokens, selected = [4, END, 5, 4], [0, 1, 1, 0]
+    assert commit([MASK] * 4, selected, tokens, [3, 0, 1, 2])[0] == [MASK, END, END, END]
+    assert commit([MASK] * 4, selected, tokens, [3, 1, 0, 2])[0] == [MASK, CODE, 5, MASK]
+
+
+def test_no_end_before_what_is_committed():
+    ids = jnp.array([[MASK, MASK, 2, MASK, END]])
+    np.testing.assert_array_equal(closed(free_span(5), ids, ids == MASK), [[True, True, False, False, False]])
+
+
+def test_spans_are_apart():
+    spans = jnp.array([[[True, True, False, False]], [[False, False, True, True]]])
+    ends = Ends(spans, jnp.full((1, 4), END))
+    ids = jnp.array([[MASK, MASK, MASK, 2]])
+    np.testing.assert_array_equal(closed(ends, ids, ids == MASK), [[False, False, True, False]])
+    out, _ = settle(
+        ids, ids == MASK, jnp.array([[True, False, True, False]]), jnp.array([[0, 2, 1, 3]]),
+        jnp.array([[END, 4, 5, 5]]), jnp.full((1, 4), CODE), ends,
+    )  # fmt: skip
+    np.testing.assert_array_equal(out, [[END, END, 5, 2]])

@@ -1,0 +1,98 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mdm.sampling.tokens import TokenRule, draw, gumbel, truncate
+
+LOGITS = arrays(np.float32, (3, 8), elements=st.floats(-20, 20, width=32))
+few = settings(max_examples=60, deadline=None)
+
+
+def probabilities(logits):
+    return np.asarray(jax.nn.softmax(jnp.asarray(logits, jnp.float32), axis=-1), np.float64)
+
+
+def kept(logits, **rule):
+    return np.isfinite(np.asarray(truncate(jnp.asarray(logits), TokenRule(**rule))))
+
+
+@few
+@given(LOGITS, st.integers(1, 9), st.floats(1e-6, 1.0), st.floats(0, 1))
+def test_the_likeliest_symbol_survives_every_truncation(logits, k, p, m):
+    for rule in ({"top_k": k}, {"top_p": p}, {"min_p": m}, {"top_k": k, "top_p": p, "min_p": m}):
+        assert kept(logits, **rule)[np.arange(3), logits.argmax(-1)].all(), rule
+
+
+@few
+@given(LOGITS, st.integers(1, 8))
+def test_top_k_keeps_the_k_likeliest_and_their_equals(logits, k):
+    least = np.sort(logits, axis=-1)[:, -k]
+    np.testing.assert_array_equal(kept(logits, top_k=k), logits >= least[:, None])
+
+
+@few
+@given(LOGITS, st.floats(0.01, 0.99))
+def test_top_p_keeps_enough_and_no_more(logits, p):
+    law, keep = probabilities(logits), kept(logits, top_p=p)
+    for row in range(3):
+        mass = law[row][keep[row]].sum()
+        assert mass >= p - 1e-5
+        least = law[row][keep[row]].min()
+        strictly = law[row][keep[row] & (law[row] > least * (1 + 1e-6))].sum()
+        assert strictly < p + 1e-5  # without the last (and its equals) it would not be enough
+
+
+@few
+@given(LOGITS, st.floats(0.001, 1))
+def test_min_p_is_relative_to_the_likeliest(logits, m):
+    ratio = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
+    keep = kept(logits, min_p=m)
+    assert keep[ratio > m * 1.0001].all() and not keep[ratio < m * 0.9999].any()
+
+
+def keys_of(seed, shape):
+    return jax.random.split(jax.random.key(seed), shape)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5, 2.0])
+def test_draws_follow_the_tempered_distribution(temperature):
+    logits = jnp.log(jnp.array([0.6, 0.3, 0.0999, 0.0001]))
+    n = 200_000
+    noise = gumbel(keys_of(0, (n,)), 4)
+    symbols, log_prob = draw(jnp.broadcast_to(logits, (n, 4)), noise, TokenRule(temperature=temperature))
+    law = probabilities(logits / temperature)
+    share = np.bincount(np.asarray(symbols), minlength=4) / n
+    assert np.abs(share - law).max() < 5 * np.sqrt(0.25 / n)
+    assert abs(share[3] - law[3]) < 5 * np.sqrt(law[3] / n)
+    np.testing.assert_allclose(log_prob, logits[symbols], atol=1e-5)  # untempered
+
+
+def test_noise_reaches_beyond_the_cap_of_ordinary_float32():
+    """A symbol of probability 1e-9 needs noise above 20; ordinary float32 noise ends near 16, bfloat16 at 4.84."""
+    noise = np.concatenate([np.asarray(gumbel(keys_of(seed, (1000,)), 1000)).ravel() for seed in range(3)])
+    assert noise.dtype == np.float32
+    share_of_distinct = len(np.unique(noise)) / noise.size
+    assert share_of_distinct > 0.5
+    # the tail is a law: P(G > 12) = 6.1e-6 of 3e6 draws
+    assert abs((noise > 12).sum() - 3e6 * 6.144e-6) < 5 * np.sqrt(3e6 * 6.144e-6)
+
+
+def test_temperature_zero_takes_the_likeliest_without_noise():
+    logits = jnp.array([[0.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
+    symbols, log_prob = draw(logits, None, TokenRule(temperature=0.0))
+    np.testing.assert_array_equal(symbols, [1, 0])
+    np.testing.assert_allclose(log_prob, np.log(probabilities(logits))[[0, 1], [1, 0]], rtol=1e-5)
+
+
+def test_bfloat16_logits_are_widened_before_the_draw():
+    logits = jnp.zeros((4, 5), jnp.bfloat16)
+    assert draw(logits, gumbel(keys_of(0, (4,)), 5), TokenRule())[1].dtype == jnp.float32
+
+
+def test_noise_of_a_position_is_its_own():
+    keys = keys_of(3, (2, 5))
+    np.testing.assert_array_equal(gumbel(keys, 6)[1, 2], gumbel(keys[1:, 2:3], 6)[0, 0])
