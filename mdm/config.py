@@ -107,6 +107,15 @@ def resolve(config: ConfigDict) -> Settings:
     return settings
 
 
+def from_dict(value: Mapping, where: str) -> Settings:
+    """The settings that a run folder holds. They were resolved when the run began, perhaps on another machine: folders and
+    devices are not asked for again. Raises Refusal, naming `where`, for settings of another version."""
+    problems: list[Problem] = []
+    settings = _build(Settings, value, "", problems)
+    refuse_if(dataclasses.replace(p, where=f"{where}: {p.where}") for p in problems)
+    return settings
+
+
 def to_dict(value: Any) -> Any:
     """Settings as plain dicts, lists and scalars; `resolve(ConfigDict(to_dict(s)))` gives them back."""
     if isinstance(value, CodecChoice):

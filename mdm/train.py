@@ -3,6 +3,7 @@
 from mdm import command
 from mdm.config import to_dict
 from mdm.data.manifest import load
+from mdm.data.spans import span_lengths
 from mdm.runs.folder import RunFolder
 from mdm.runs.lock import Lock
 from mdm.training.loop import train
@@ -20,6 +21,8 @@ def main() -> None:
         folder.write_json(folder.config, to_dict(settings))
         folder.write_json(folder.vocabulary, manifest.vocabulary.to_json())
         folder.copy_codecs(manifest.directory / "codecs")
+        spans = span_lengths(manifest, {name: tuple(stream.tasks) for name, stream in settings.data.streams.items()})
+        folder.write_json(folder.path / "spans.json", to_dict(spans))
         train(settings.job, folder)
 
 

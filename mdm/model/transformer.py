@@ -86,25 +86,26 @@ class Block(nnx.Module):
     def __init__(self, settings: ModelSettings, tensor: Callable[..., nnx.Param]):
         n, d, h, k, f = settings.depth, settings.width, settings.heads, settings.head_size, settings.hidden_width
         self.attention_norm = tensor("norm", (n, d), ("layer", "width"))
-        self.qkv = tensor("hidden", (n, d, 3, h, k), ("layer", "width", None, "heads", None), fan_in=d)
+        self.qkv = tensor("hidden", (n, 3, d, h, k), ("layer", None, "width", "heads", None), fan_in=d)
         self.query_norm = tensor("qk_norm", (n, k), ("layer", None))
         self.key_norm = tensor("qk_norm", (n, k), ("layer", None))
         self.out = tensor("hidden", (n, h, k, d), ("layer", "heads", None, "width"), fan_in=d)
         self.mlp_norm = tensor("norm", (n, d), ("layer", "width"))
-        self.gate_up = tensor("hidden", (n, d, 2, f), ("layer", "width", None, "hidden"), fan_in=d)
+        self.gate_up = tensor("hidden", (n, 2, d, f), ("layer", None, "width", "hidden"), fan_in=d)
         self.down = tensor("hidden", (n, f, d), ("layer", "hidden", "width"), fan_in=f)
 
     def __call__(self, x, rotation, segments, *, attend, residual: float):
         """[B, L, D] -> [B, L, D]."""
         dtype = x.dtype
         h = rms_norm(x, self.attention_norm[...])
-        q, k, v = jnp.moveaxis(jnp.einsum("bld,dchk->blchk", h, self.qkv[...].astype(dtype)), 2, 0)
+        # One product for each of the three: a joint one would hand every consumer a strided view (CPU: 79 against 61 ms).
+        q, k, v = (jnp.einsum("bld,dhk->blhk", h, w) for w in self.qkv[...].astype(dtype))
         q = positions.rotate(rms_norm(q, self.query_norm[...]), rotation)
         k = positions.rotate(rms_norm(k, self.key_norm[...]), rotation)
         mixed = attend(q, k, v, segments, segments)
         x = x + residual * jnp.einsum("blhk,hkd->bld", mixed, self.out[...].astype(dtype))
         h = rms_norm(x, self.mlp_norm[...])
-        gate, up = jnp.moveaxis(jnp.einsum("bld,dcf->blcf", h, self.gate_up[...].astype(dtype)), 2, 0)
+        gate, up = (jnp.einsum("bld,df->blf", h, w) for w in self.gate_up[...].astype(dtype))
         return x + residual * jnp.einsum("blf,fd->bld", jax.nn.silu(gate) * up, self.down[...].astype(dtype))
 
 

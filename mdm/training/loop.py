@@ -124,12 +124,12 @@ def train(job: Job, folder: RunFolder) -> None:
 
 def _start(step: Step, rows: Rows, mesh, checkpoints: Checkpoints) -> tuple[State, Start]:
     places = sharding.state_shardings(step, mesh)
-    if checkpoints.latest() is None:
-        return jax.jit(step.initial, out_shardings=places)(), Start(0, 0)
     abstract = jax.tree.map(
         lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), jax.eval_shape(step.initial), places
     )
     restored = checkpoints.restore(_saved(abstract))
+    if restored is None:
+        return jax.jit(step.initial, out_shardings=places)(), Start(0, 0)
     return State(**restored.state), Start(restored.step, pipeline.resume(restored.position, rows))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from mdm.model.network import Network, Parameters
@@ -116,7 +115,3 @@ def ema_decay(settings: OptimizerSettings, tokens_per_step: float) -> float:
     """What the running average keeps at each step; 0 without an average, which then equals the parameters."""
     return 0.5 ** (tokens_per_step / settings.ema_half_life) if settings.ema_half_life else 0.0
 
-
-def debiased(average: Parameters, weight: jax.Array) -> Parameters:
-    """The average of what has been seen so far: a run of a few steps is not dominated by the initial zeros."""
-    return jax.tree.map(lambda a: a / jnp.maximum(weight, 1e-12), average)

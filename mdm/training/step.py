@@ -39,7 +39,7 @@ class State(NamedTuple):
     """All that a run is.
 
     rows: uint32, run rows that were trained on, without those of skipped updates: the schedule's clock
-    ema is the undivided running sum, ema_weight what it sums to (see optimizer.debiased)
+    ema: debiased running average of the parameters; ema_weight: 1 - decay**updates, what a plain average would sum to
     """
 
     rows: jax.Array
@@ -79,7 +79,7 @@ class Step:
             rows=jnp.zeros((), jnp.uint32),
             parameters=parameters,
             optimizer=self.optimizer.init(parameters),
-            ema=jax.tree.map(jnp.zeros_like, parameters),
+            ema=jax.tree.map(jnp.copy, parameters),  # of its own: both are donated
             ema_weight=jnp.zeros(()),
             skipped_in_a_row=jnp.zeros((), jnp.int32),
             window=self._empty_window(parameters),
@@ -98,8 +98,9 @@ class Step:
         rows = state.rows + jnp.uint32(batch.number.shape[0])
         rate = self.learning_rate(rows.astype(jnp.float32) * self.tokens_per_row)
         parameters = jax.tree.map(lambda p, u: p - rate * u, state.parameters, updates)
-        keep, weight = self.ema_decay, state.ema_weight * self.ema_decay + (1 - self.ema_decay)
-        ema = jax.tree.map(lambda average, now: keep * average + (1 - keep) * now, state.ema, parameters)
+        weight = state.ema_weight * self.ema_decay + (1 - self.ema_decay)
+        pull = (1 - self.ema_decay) / weight
+        ema = jax.tree.map(lambda average, now: average + pull * (now - average), state.ema, parameters)
 
         finite = jnp.isfinite(loss) & jnp.isfinite(norms["all"])
         skipped = jnp.where(finite, 0, state.skipped_in_a_row + 1)

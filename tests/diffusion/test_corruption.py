@@ -182,7 +182,7 @@ def test_complementary_views_are_exact_complements(rows, vocabulary, first):
 def test_pairs_of_different_data_rows_differ(rows, vocabulary):
     same = pick(rows, np.zeros(ROWS, int))
     c = run(COMPLEMENTARY, batch_of(same, stream=np.zeros(ROWS)), vocabulary)
-    assert len({m.tobytes() for m in c.masked[::2]}) > 0.9 * ROWS / 2
+    assert len({m.tobytes() for m in c.masked[::2]}) > 0.75 * ROWS / 2
 
 
 def test_fixed_counts_are_exact(rows, vocabulary):

@@ -1,0 +1,125 @@
+"""A trained model, read back from its run folder: all that is needed to generate and to score, on any machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from mdm import config
+from mdm.codecs import registry
+from mdm.codecs.codec import Codec, Media
+from mdm.data.spans import SpanLength
+from mdm.model.network import Network, Parameters
+from mdm.problems import Problem, Refusal
+from mdm.runs.checkpoint import CheckpointReader
+from mdm.runs.folder import RunFolder
+from mdm.sampling.canvas import Request, build_canvas, expected_tail, layout_of, read_canvas
+from mdm.sampling.sampler import SamplerSettings, sample
+from mdm.tokens.rows import Document
+from mdm.tokens.tasks import TASK_NAMES, TASKS
+from mdm.tokens.vocabulary import ENDING, Vocabulary
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """Parameters of one step, with the network, the codecs and the settings they belong to."""
+
+    settings: config.Settings
+    network: Network
+    parameters: Parameters
+    codecs: Mapping[str, Codec]
+    spans: Mapping[str, Mapping[str, SpanLength]]
+    step: int
+
+    @classmethod
+    def load(cls, workdir: str, step: int | None = None, parameters: str = "ema") -> TrainedModel:
+        """Reads a run folder: its newest whole step, or `step`. Raises Refusal naming what is missing or damaged."""
+        folder = RunFolder(workdir)
+        settings = config.from_dict(folder.read_json(folder.config), str(folder.config))
+        vocabulary = Vocabulary.from_json(folder.read_json(folder.vocabulary), str(folder.vocabulary))
+        network = Network(settings.model, vocabulary)
+        reader = CheckpointReader(folder.checkpoints)
+        step = reader.latest() if step is None else step
+        if step is None:
+            raise Refusal(Problem(str(folder.checkpoints), None, "holds no whole checkpoint", "train first, or check the path"))
+        values = reader.restore_parameters(step, network.abstract_parameters(), parameters)
+        codecs = {path.name: registry.load(path) for path in sorted(folder.codecs.iterdir()) if path.is_dir()}
+        spans = {
+            task: {modality: SpanLength(**own) for modality, own in by_modality.items()}
+            for task, by_modality in folder.read_json(folder.path / "spans.json").items()
+        }
+        return cls(settings, network, values, codecs, spans, step)
+
+    def encode(self, modality: str, media: Media) -> np.ndarray:
+        """Codes of one medium."""
+        return self._codec(modality).encode([media])[0]
+
+    def request(
+        self,
+        task: str,
+        given: Mapping[str, Media],
+        lengths: Mapping[str, int] | None = None,
+        known: Mapping[str, tuple[float, float]] | None = None,
+    ) -> Request:
+        """A request from media.
+
+        given:   the conditions, and any target of which a part is known
+        lengths: content positions of a target of free length; otherwise what the training data suggest, with room to end
+        known:   for a target in `given`, the part that is kept, from and to as shares of its first dim
+        Raises Refusal for an unknown task or a missing codec.
+        """
+        if task not in TASKS:
+            raise Refusal(Problem("--task", task, "is not a task", f"use one of {TASK_NAMES}"))
+        codes = {modality: self.encode(modality, media) for modality, media in given.items()}
+        shapes = {m: self._shape(task, m, codes, lengths or {}) for m in TASKS[task].targets if m not in codes}
+        parts = {m: _part(codes[m], start, stop) for m, (start, stop) in (known or {}).items()}
+        return Request(task, codes, shapes, parts)
+
+    def generate(self, requests: Sequence[Request], sampler: SamplerSettings, seeds: Sequence[int]) -> list[Document]:
+        """Codes of every target of every request. All requests are written in one batch; a seed a request."""
+        canvas = build_canvas(requests, self.network.vocabulary, self.settings.data.row_length)
+        layout = layout_of(canvas, self.network.vocabulary)
+        written = self._sample(sampler, layout)(self.parameters, canvas, np.asarray(seeds, np.uint32))
+        return read_canvas(jax.device_get(written), requests, self.network.vocabulary)
+
+    def decode(self, document: Document) -> dict[str, Media]:
+        """Media of codes."""
+        return {modality: self._codec(modality).decode([codes])[0] for modality, codes in document.items()}
+
+    @functools.lru_cache(maxsize=16)  # noqa: B019 - a model lives as long as the process
+    def _sample(self, sampler: SamplerSettings, layout: Any):
+        def write(parameters, canvas, seeds):
+            return sample(self.network.bind(parameters), canvas, self.network.vocabulary, sampler, seeds, layout)
+
+        return jax.jit(write)
+
+    def _codec(self, modality: str) -> Codec:
+        if modality not in self.codecs:
+            raise Refusal(Problem("codecs", modality, f"this run has codecs for {tuple(self.codecs)} only", "use another run"))
+        return self.codecs[modality]
+
+    def _shape(self, task: str, modality: str, codes: Document, lengths: Mapping[str, int]) -> tuple[int, ...]:
+        codec = self._codec(modality)
+        if modality not in ENDING:
+            return codec.grid
+        books = len(codec.codebooks)
+        if modality in lengths:
+            content = lengths[modality]
+        elif task in self.spans:
+            content = self.spans[task][modality].of(sum(codes[m].size for m in TASKS[task].conditions))
+            content += expected_tail(content, modality)
+        else:
+            raise Refusal(Problem("--task", task, f"this run was not trained on it; it knows {tuple(self.spans)}", "use one of them"))
+        return (content,) if modality == "text" else (-(-content // books), books)
+
+
+def _part(codes: np.ndarray, start: float, stop: float) -> np.ndarray:
+    """Which codes lie between two shares of the first dim."""
+    known = np.zeros(codes.shape, bool)
+    known[round(start * len(codes)) : round(stop * len(codes))] = True
+    return known
