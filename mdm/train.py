@@ -22,7 +22,7 @@ def main() -> None:
         folder.write_json(folder.vocabulary, manifest.vocabulary.to_json())
         folder.copy_codecs(manifest.directory / "codecs")
         spans = span_lengths(manifest, {name: tuple(stream.tasks) for name, stream in settings.data.streams.items()})
-        folder.write_json(folder.path / "spans.json", to_dict(spans))
+        folder.write_json(folder.spans, to_dict(spans))
         train(settings.job, folder)
 
 

@@ -51,7 +51,7 @@ class TrainedModel:
         codecs = {path.name: registry.load(path) for path in sorted(folder.codecs.iterdir()) if path.is_dir()}
         spans = {
             task: {modality: SpanLength(**own) for modality, own in by_modality.items()}
-            for task, by_modality in folder.read_json(folder.path / "spans.json").items()
+            for task, by_modality in folder.read_json(folder.spans).items()
         }
         return cls(settings, network, values, codecs, spans, step)
 

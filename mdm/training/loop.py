@@ -112,6 +112,7 @@ def train(job: Job, folder: RunFolder) -> None:
     step = build_step(job, network, len(rows.streams))
     with jax.set_mesh(mesh), Checkpoints(folder.checkpoints, job.checkpoints) as checkpoints:
         state, start = _start(step, rows, mesh, checkpoints)
+        folder.clear_end()
         _describe(job, rows, state, start)
         log = MetricsLog(folder, start.step)
         try:
@@ -165,8 +166,11 @@ def _walk(job: Job, step: Step, state: State, start: Start, rows: Rows, mesh, ch
             if done % training.log_every == 0 or done == last:
                 state, window = take(state)
                 line = functools.partial(_write_line, job, log, done, last, row, window, streams, clock)
-            position = Position(row, rows.fingerprint).to_json()
-            checkpoints.save(done, _saved(state), position, force=done == last)
+            if checkpoints.due(done) or done == last:
+                if line:  # before the checkpoint is: a resumed run cannot write the lines behind its checkpoint again
+                    line()
+                    line = None
+                checkpoints.save(done, _saved(state), Position(row, rows.fingerprint).to_json())
         if unread:
             _check(training, *unread)
         if line:

@@ -1,0 +1,224 @@
+"""Checkpoints: the only module that knows Orbax.
+
+A checkpoint is STEP/ with items `parameters`, `ema` and `rest` (arrays) and `position` (JSON), so that parameters are read
+without the optimizer. Writing is asynchronous; reading works on any mesh and number of hosts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from absl import logging
+from etils import epath
+from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, EveryNSteps, LatestN
+
+from mdm.problems import Problem, Refusal
+from mdm.runs import seal
+
+PARAMETERS = ("parameters", "ema")
+_REST, _POSITION = "rest", "position"
+_ITEMS = (*PARAMETERS, _REST, _POSITION)
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointSettings:
+    """every: steps between checkpoints; latest: how many are kept to resume from; keep_every: steps whose checkpoints are
+    kept for good (0: none)."""
+
+    every: int = 1000
+    latest: int = 3
+    keep_every: int = 0
+
+    def problems(self, at: str) -> list[Problem]:
+        least = {"every": 1, "latest": 1, "keep_every": 0}
+        found = [
+            Problem(f"{at}.{key}", getattr(self, key), f"below {low}", f"use {low} or more")
+            for key, low in least.items()
+            if getattr(self, key) < low
+        ]
+        if not found and self.keep_every % self.every:
+            remedy = f"use a multiple of {at}.every = {self.every}"
+            found.append(Problem(f"{at}.keep_every", self.keep_every, "no checkpoint is written at such steps", remedy))
+        return found
+
+
+class Vanished(Exception):
+    """A checkpoint was deleted, by the run that wrote it, before or while it was read."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Restored:
+    """state: name -> tree, as it was saved; position: what was saved with it."""
+
+    step: int
+    state: Mapping[str, Any]
+    position: Mapping
+
+
+class Checkpoints:
+    """Those of a run in training: restores, then saves. A context manager; leaving it waits for the last save."""
+
+    def __init__(self, folder: epath.Path, settings: CheckpointSettings):
+        self._folder, self._settings = epath.Path(folder), settings
+        preserved = [LatestN(settings.latest)]
+        if settings.keep_every:
+            preserved.append(EveryNSteps(settings.keep_every))
+        self._saving: threading.Thread | None = None
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=AnyPreservationPolicy(preserved),
+            cleanup_tmp_directories=True,
+        )
+        self._manager = ocp.CheckpointManager(self._folder, options=options, item_names=_ITEMS)
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.wait()
+        self._manager.close()
+
+    def due(self, step: int) -> bool:
+        return step % self._settings.every == 0
+
+    def save(self, step: int, state: Mapping[str, Any], position: Mapping) -> None:
+        """Begins to save; the arrays may be changed as soon as this returns.
+
+        A save that fails (full disk, unreachable bucket) is logged as an error and costs this checkpoint, not the run.
+        """
+        rest = {name: tree for name, tree in state.items() if name not in PARAMETERS}
+        items = {name: ocp.args.StandardSave(state[name]) for name in PARAMETERS}
+        items |= {_REST: ocp.args.StandardSave(rest), _POSITION: ocp.args.JsonSave(dict(position))}
+        self.wait()  # one save at a time
+        if step in self._manager.all_steps():
+            return  # a run that was continued at its very end
+        try:
+            self._manager.save(step, args=ocp.args.Composite(**items), force=True)
+        except Exception as error:  # the storage may raise anything; training goes on and the checkpoint before stays
+            self._failed(step, error)
+            return
+        self._saving = threading.Thread(target=self._finish, args=(step,), name=f"checkpoint {step}")
+        self._saving.start()
+
+    def wait(self) -> None:
+        """Until the save under way is on disk and sealed, or has failed and was logged."""
+        if self._saving:
+            self._saving.join()
+            self._saving = None
+
+    def restore(self, abstract: Mapping[str, Any]) -> Restored | None:
+        """The newest whole checkpoint, laid out as `abstract` (name -> tree of ShapeDtypeStruct with shardings); None if
+        there is no checkpoint at all. What was passed over is logged and moved to `damaged/` beside the folder.
+
+        Raises Refusal if there are checkpoints but none is whole, and for one of another model.
+        """
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        passed: dict[int, str] = {}
+        for step in steps:
+            wrong = seal.damage(self._folder / str(step))
+            restored = None
+            if wrong is None:
+                try:
+                    restored = self._read(step, abstract)
+                except Exception as error:  # damaged files raise anything, from ValueError to XLA's own
+                    if seal.exists(self._folder / str(step)):
+                        raise _foreign(self._folder / str(step), error) from error
+                    wrong = str(error).splitlines()[0]
+            if restored is not None:
+                self._put_aside(passed)
+                return restored
+            logging.error("checkpoint %s cannot be used, trying the one before: %s", self._folder / str(step), wrong)
+            passed[step] = wrong
+        if passed:
+            raise Refusal(
+                Problem(str(self._folder / str(step)), None, f"cannot be used: {wrong}", "restore it, or start in another folder")
+                for step, wrong in passed.items()
+            )
+        return None
+
+    def _read(self, step: int, abstract: Mapping[str, Any]) -> Restored:
+        rest = {name: tree for name, tree in abstract.items() if name not in PARAMETERS}
+        items = {name: ocp.args.StandardRestore(abstract[name]) for name in PARAMETERS}
+        items |= {_REST: ocp.args.StandardRestore(rest), _POSITION: ocp.args.JsonRestore()}
+        found = self._manager.restore(step, args=ocp.args.Composite(**items))
+        return Restored(step, {**{name: found[name] for name in PARAMETERS}, **found[_REST]}, found[_POSITION])
+
+    def _put_aside(self, passed: Mapping[int, str]) -> None:
+        """Out of the way of the steps that will be written again; not deleted, for it may yet be mended."""
+        if passed and jax.process_index() == 0:
+            damaged = self._folder.parent / "damaged"
+            damaged.mkdir(exist_ok=True)
+            for step in passed:
+                target = next(t for n in range(1000) if not (t := damaged / f"{step}-{n}").exists())
+                (self._folder / str(step)).rename(target)
+        if passed:
+            self._manager.reload()
+
+    def _finish(self, step: int) -> None:
+        """Behind a save: its failures are told at once, and a checkpoint that is in place is sealed."""
+        try:
+            self._manager.wait_until_finished()
+            self._manager.check_for_errors()
+            if jax.process_index() == 0:
+                seal.write(self._folder / str(step))
+        except Exception as error:  # see `save`
+            self._failed(step, error)
+
+    def _failed(self, step: int, error: Exception) -> None:
+        logging.error("CHECKPOINT %d WAS NOT SAVED, the one before it stays: %s", step, error)
+
+
+class CheckpointReader:
+    """Another process's view of a run's checkpoints: only reads, and survives steps that are deleted."""
+
+    def __init__(self, folder: epath.Path):
+        self._folder = epath.Path(folder)
+
+    def steps(self) -> list[int]:
+        """Finished steps, oldest first."""
+        if not self._folder.exists():
+            return []
+        return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdigit() and self._whole(path))
+
+    def latest(self) -> int | None:
+        """The newest step that is not damaged."""
+        for step in reversed(self.steps()):
+            wrong = seal.damage(self._folder / str(step))
+            if wrong is None:
+                return step
+            logging.error("checkpoint %s cannot be used, trying the one before: %s", self._folder / str(step), wrong)
+        return None
+
+    def restore_parameters(self, step: int, abstract: Any, which: str = "ema") -> Any:
+        """The tree of parameters, laid out as `abstract`; which: "parameters", or "ema" for their running average.
+
+        Raises Vanished if the step is gone, Refusal if it is damaged or of another model.
+        """
+        folder = self._folder / str(step)
+        if step not in self.steps():
+            raise Vanished(f"{folder} is not there; the run holds {self.steps()}")
+        wrong = seal.damage(folder)
+        try:
+            if wrong is None:
+                with ocp.StandardCheckpointer() as checkpointer:
+                    return checkpointer.restore(folder / which, abstract)
+        except Exception as error:  # see Checkpoints.restore
+            if not folder.exists():
+                raise Vanished(f"{folder} was deleted while it was read") from error
+            raise _foreign(folder, error) from error
+        if not folder.exists():
+            raise Vanished(f"{folder} was deleted while it was read")
+        raise Refusal(Problem(str(folder), None, f"is damaged: {wrong}", "restore it, or use another step"))
+
+    @staticmethod
+    def _whole(path: epath.Path) -> bool:
+        return ocp.utils.is_checkpoint_finalized(path) and (path / _POSITION).exists()
+
+
+def _foreign(folder: epath.Path, error: Exception) -> Refusal:
+    reason = f"does not fit this model ({str(error).strip().splitlines()[0] if str(error).strip() else repr(error)})"
+    return Refusal(Problem(str(folder), None, reason, "use the settings of the run that wrote it"))

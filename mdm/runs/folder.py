@@ -1,0 +1,90 @@
+"""The run folder: what a run leaves on disk, and where. Enough to generate and to score anywhere.
+
+    config.json         resolved settings
+    vocabulary.json     token space
+    spans.json          how long spans of free length are
+    codecs/MODALITY/    the codecs of the data
+    checkpoints/STEP/   see `checkpoint`
+    metrics.jsonl       see `log`
+    events/             the same for TensorBoard
+    evaluations/        what evaluators wrote
+    end.json            there when the run has ended
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from etils import epath
+
+from mdm.problems import Problem, Refusal
+
+
+class RunFolder:
+    """Paths of a run, local or `gs://`, and the small files in it. Only the training process writes outside evaluations/."""
+
+    def __init__(self, path: str | Path):
+        self.path = epath.Path(path)
+        self.config = self.path / "config.json"
+        self.vocabulary = self.path / "vocabulary.json"
+        self.spans = self.path / "spans.json"
+        self.codecs = self.path / "codecs"
+        self.checkpoints = self.path / "checkpoints"
+        self.metrics = self.path / "metrics.jsonl"
+        self.events = self.path / "events"
+        self.evaluations = self.path / "evaluations"
+        self.end = self.path / "end.json"
+        self.lock = self.path / "lock"
+
+    def create(self) -> None:
+        """Makes the folder if it is not there. Raises Refusal if it cannot be made."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Refusal(Problem(str(self.path), None, f"cannot be made ({error})", "choose another folder")) from error
+
+    def write_json(self, path: epath.Path, value: Any) -> None:
+        """Writes a small file in one step: a reader sees the old or the new one, never half of it."""
+        temporary = path.parent / f"{path.name}.tmp"
+        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False))
+        temporary.replace(path)
+
+    def read_json(self, path: epath.Path) -> Any:
+        """Raises Refusal if the file is not there or is damaged."""
+        try:
+            return json.loads(path.read_text())
+        except FileNotFoundError as error:
+            remedy = "check the path: a run folder is made by `python -m mdm.train`"
+            raise Refusal(Problem(str(path), None, "does not exist", remedy)) from error
+        except (OSError, ValueError) as error:
+            remedy = "restore the file, or start `python -m mdm.train` again: it writes it anew"
+            raise Refusal(Problem(str(path), None, f"cannot be read ({error})", remedy)) from error
+
+    def copy_codecs(self, source: Path) -> None:
+        """Copies the codecs of a data set into the run, a codec at a time and in one step each."""
+        for codec in sorted(path for path in source.iterdir() if path.is_dir()):
+            target = self.codecs / codec.name
+            if target.exists():
+                continue  # of the same data: a run whose data have changed is refused when it resumes
+            temporary = self.codecs / f".{codec.name}.tmp"
+            if temporary.exists():
+                temporary.rmtree()
+            temporary.mkdir(parents=True)
+            for file in sorted(codec.iterdir()):
+                with file.open("rb") as reader, (temporary / file.name).open("wb") as writer:
+                    shutil.copyfileobj(reader, writer)
+            temporary.replace(target)
+
+    def mark_end(self, reason: str, step: int) -> None:
+        """Says that no further checkpoint will come, to evaluators that follow."""
+        self.write_json(self.end, {"reason": reason, "step": step})
+
+    def read_end(self) -> dict | None:
+        return self.read_json(self.end) if self.end.exists() else None
+
+    def clear_end(self) -> None:
+        """A run that is continued has not ended."""
+        self.end.unlink(missing_ok=True)

@@ -1,0 +1,51 @@
+"""One job a run folder: a second one would write into the same checkpoints and log."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+
+from absl import logging
+
+from mdm.problems import Problem, Refusal
+from mdm.runs.folder import RunFolder
+
+
+class Lock:
+    """Holds a run folder for this process; a context manager. Raises Refusal, naming the holder, if another has it.
+
+    The operating system gives the lock up with the process, however that ends: a killed job leaves nothing to clean up.
+    Object stores have no such lock: there, the scheduler must not start a job twice, and a warning says so.
+    """
+
+    def __init__(self, folder: RunFolder):
+        self._folder = folder
+        self._file = None
+
+    def __enter__(self) -> Lock:
+        path = os.fspath(self._folder.lock)
+        if "://" in path:
+            logging.warning("%s cannot be locked: make sure that only one job writes there", self._folder.path)
+            return self
+        # Opened for appending: a job that is refused must not wipe the holder's name.
+        self._file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - held open as long as the lock
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.seek(0)
+            holder = self._file.read().strip() or "an unnamed process"
+            self._file.close()
+            remedy = "wait for it, end it, or use another folder"
+            raise Refusal(Problem(str(self._folder.path), None, f"another job writes here: {holder}", remedy)) from error
+        self._file.truncate(0)
+        since = time.strftime("%Y-%m-%d %H:%M:%S %z")
+        self._file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since}))
+        self._file.flush()
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._file:
+            self._file.close()

@@ -1,0 +1,67 @@
+"""The metrics log: one JSON line a window of steps, and the same figures as TensorBoard events."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+
+from absl import logging
+from tensorboardX import SummaryWriter
+
+from mdm.runs.folder import RunFolder
+
+
+def read(folder: RunFolder) -> list[dict]:
+    """The lines of a run's log, oldest first; a line that was cut off by a kill, and what follows it, is left out."""
+    lines = []
+    try:
+        text = folder.metrics.read_text()
+    except FileNotFoundError:
+        return []
+    for line in text.splitlines():
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            break
+    return lines
+
+
+class MetricsLog:
+    """Appends to a run's log. On resume it is first cut back to `resume_step`, so that no step stands in it twice."""
+
+    def __init__(self, folder: RunFolder, resume_step: int):
+        self._folder = folder
+        kept = [line for line in read(folder) if line["step"] <= resume_step]
+        self._text = "".join(_line(line) for line in kept)
+        temporary = folder.metrics.parent / "metrics.jsonl.tmp"
+        temporary.write_text(self._text)
+        temporary.replace(folder.metrics)
+        self._local = "://" not in os.fspath(folder.metrics)
+        self._file = folder.metrics.open("a") if self._local else None
+        # purge_step hides what an earlier start wrote behind the step that this one continues from.
+        self._events = SummaryWriter(os.fspath(folder.events), purge_step=resume_step + 1, flush_secs=10)
+
+    def write(self, step: int, figures: Mapping[str, float]) -> None:
+        """Adds a line. A full disk or an unreachable bucket is logged and costs this line, not the run."""
+        line = _line({"step": step, **figures})
+        try:
+            if self._file:
+                self._file.write(line)
+                self._file.flush()  # a line that was written survives the death of the process
+            else:
+                self._text += line  # an object store has no append
+                self._folder.metrics.write_text(self._text)
+            for name, value in figures.items():
+                self._events.add_scalar(name, value, step)
+        except OSError as error:
+            logging.error("the metrics of step %d were not written: %s", step, error)
+
+    def close(self) -> None:
+        self._events.close()
+        if self._file:
+            self._file.close()
+
+
+def _line(figures: Mapping) -> str:
+    return json.dumps(figures) + "\n"

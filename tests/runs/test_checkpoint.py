@@ -1,0 +1,158 @@
+"""Checkpoints: whole ones come back, damaged ones are passed over, failures cost one checkpoint."""
+
+import errno
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mdm.problems import Refusal
+from mdm.runs import checkpoint
+from mdm.runs.checkpoint import CheckpointReader, Checkpoints, CheckpointSettings, Vanished
+
+
+def state(value: float) -> dict:
+    tree = {"dense": {"kernel": jnp.full((8, 4), value)}}
+    return {"rows": jnp.uint32(value), "parameters": tree, "ema": jax.tree.map(lambda x: x / 2, tree)}
+
+
+ABSTRACT = jax.eval_shape(lambda: state(0))
+
+
+def save(folder, steps, **settings):
+    with Checkpoints(folder / "checkpoints", CheckpointSettings(**{"every": 1, "latest": 10, **settings})) as checkpoints:
+        for step in steps:
+            checkpoints.save(step, state(step), {"row": step * 10})
+
+
+def restore(folder):
+    with Checkpoints(folder / "checkpoints", CheckpointSettings()) as checkpoints:
+        return checkpoints.restore(ABSTRACT)
+
+
+def largest_file(step):
+    return max((path for path in step.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+
+
+def test_the_newest_comes_back(tmp_path):
+    save(tmp_path, [1, 2, 3])
+    found = restore(tmp_path)
+    assert found.step == 3 and found.position == {"row": 30}
+    jax.tree.map(np.testing.assert_array_equal, dict(found.state), state(3))
+
+
+def test_no_checkpoint_is_a_new_run(tmp_path):
+    assert restore(tmp_path) is None
+
+
+def test_the_latest_and_every_kth_are_kept(tmp_path):
+    save(tmp_path, range(1, 8), latest=2, keep_every=3)
+    assert CheckpointReader(tmp_path / "checkpoints").steps() == [3, 6, 7]
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "remove"])
+def test_a_damaged_checkpoint_is_passed_over_and_put_aside(tmp_path, damage):
+    save(tmp_path, [1, 2])
+    file = largest_file(tmp_path / "checkpoints" / "2" / "parameters")
+    content = bytearray(file.read_bytes())
+    if damage == "truncate":
+        file.write_bytes(content[: len(content) // 2])
+    elif damage == "flip":
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+    else:
+        file.unlink()
+    assert CheckpointReader(tmp_path / "checkpoints").latest() == 1
+    assert restore(tmp_path).step == 1
+    assert (tmp_path / "damaged" / "2-0").exists() and not (tmp_path / "checkpoints" / "2").exists()
+    save(tmp_path, [2])
+    assert restore(tmp_path).step == 2
+
+
+def test_an_unsealed_checkpoint_is_used(tmp_path):
+    save(tmp_path, [1])
+    (tmp_path / "checkpoints" / "1" / "seal.json").unlink()
+    assert restore(tmp_path).step == 1
+
+
+def test_a_half_written_checkpoint_is_no_checkpoint(tmp_path):
+    save(tmp_path, [1])
+    shutil.copytree(tmp_path / "checkpoints" / "1", tmp_path / "checkpoints" / "2.orbax-checkpoint-tmp-7")
+    assert CheckpointReader(tmp_path / "checkpoints").steps() == [1]
+    assert restore(tmp_path).step == 1
+
+
+def test_only_damaged_checkpoints_are_refused_by_name(tmp_path):
+    save(tmp_path, [1, 2])
+    for step in (1, 2):
+        largest_file(tmp_path / "checkpoints" / str(step)).write_bytes(b"")
+    with pytest.raises(Refusal, match="checkpoints/2") as refusal:
+        restore(tmp_path)
+    assert len(refusal.value.problems) == 2
+    assert (tmp_path / "checkpoints" / "2").exists()
+
+
+def test_another_model_is_refused_and_nothing_is_moved(tmp_path):
+    save(tmp_path, [1])
+    other = jax.tree.map(lambda x: jax.ShapeDtypeStruct((*x.shape, 2), x.dtype), ABSTRACT)
+    with (
+        Checkpoints(tmp_path / "checkpoints", CheckpointSettings()) as checkpoints,
+        pytest.raises(Refusal, match="does not fit this model"),
+    ):
+        checkpoints.restore(other)
+    assert restore(tmp_path).step == 1
+
+
+def test_a_failed_save_costs_one_checkpoint(tmp_path, monkeypatch):
+    with Checkpoints(tmp_path / "checkpoints", CheckpointSettings(every=1)) as checkpoints:
+        checkpoints.save(1, state(1), {})
+
+        def full(*_, **__):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoints._manager, "save", full)
+            checkpoints.save(2, state(2), {})
+        checkpoints.save(3, state(3), {})
+    assert CheckpointReader(tmp_path / "checkpoints").steps() == [1, 3]
+
+
+def test_a_failure_behind_the_save_costs_one_checkpoint(tmp_path, monkeypatch):
+    """Asynchronous errors surface later; the run must not end there."""
+    with Checkpoints(tmp_path / "checkpoints", CheckpointSettings(every=1)) as checkpoints:
+        checkpoints.save(1, state(1), {})
+        checkpoints.wait()
+
+        def full():
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoints._manager, "wait_until_finished", full)
+            checkpoints.save(2, state(2), {})
+            checkpoints.wait()
+        checkpoints.save(3, state(3), {})
+    assert restore(tmp_path).step == 3
+
+
+def test_parameters_alone(tmp_path):
+    save(tmp_path, [4])
+    reader = CheckpointReader(tmp_path / "checkpoints")
+    for which in checkpoint.PARAMETERS:
+        found = reader.restore_parameters(4, ABSTRACT["parameters"], which)
+        jax.tree.map(np.testing.assert_array_equal, found, state(4)[which])
+
+
+def test_a_step_that_is_gone_has_vanished(tmp_path):
+    save(tmp_path, [4])
+    with pytest.raises(Vanished):
+        CheckpointReader(tmp_path / "checkpoints").restore_parameters(3, ABSTRACT["parameters"])
+
+
+def test_a_damaged_step_is_refused_by_name(tmp_path):
+    save(tmp_path, [4])
+    file = largest_file(tmp_path / "checkpoints" / "4")
+    file.write_bytes(b"")
+    with pytest.raises(Refusal, match=file.name):
+        CheckpointReader(tmp_path / "checkpoints").restore_parameters(4, ABSTRACT["parameters"])

@@ -1,0 +1,125 @@
+"""The run folder, its lock and its log."""
+
+import subprocess
+import sys
+
+import pytest
+
+from mdm.problems import Refusal
+from mdm.runs import log
+from mdm.runs.folder import RunFolder
+from mdm.runs.lock import Lock
+from mdm.runs.log import MetricsLog
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    return folder
+
+
+def test_json_comes_back(folder):
+    folder.write_json(folder.config, {"a": [1, 2.5, "é"]})
+    assert folder.read_json(folder.config) == {"a": [1, 2.5, "é"]}
+
+
+@pytest.mark.parametrize("content", [None, "{", b"\xff\xfe"])
+def test_a_missing_or_damaged_file_is_named(folder, content):
+    if isinstance(content, str):
+        folder.config.write_text(content)
+    elif content:
+        folder.config.write_bytes(content)
+    with pytest.raises(Refusal, match="config.json"):
+        folder.read_json(folder.config)
+
+
+def test_codecs_are_copied_once(folder, tmp_path):
+    codec = tmp_path / "codecs" / "text"
+    codec.mkdir(parents=True)
+    (codec / "codec.json").write_text("first")
+    folder.copy_codecs(tmp_path / "codecs")
+    (codec / "codec.json").write_text("second")
+    folder.copy_codecs(tmp_path / "codecs")
+    assert (folder.codecs / "text" / "codec.json").read_text() == "first"
+    assert [path.name for path in folder.codecs.iterdir()] == ["text"]
+
+
+def test_end_mark(folder):
+    assert folder.read_end() is None
+    folder.mark_end("token budget reached", 7)
+    assert folder.read_end() == {"reason": "token budget reached", "step": 7}
+    folder.clear_end()
+    folder.clear_end()
+    assert folder.read_end() is None
+
+
+HOLD = """
+import sys, time
+from mdm.runs.folder import RunFolder
+from mdm.runs.lock import Lock
+with Lock(RunFolder(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_two_jobs_on_one_folder_are_refused_and_a_killed_one_leaves_nothing(folder):
+    other = subprocess.Popen([sys.executable, "-c", HOLD, str(folder.path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout.readline() == "held\n"
+        for _ in range(2):  # the refusal does not wipe the name of the holder
+            with pytest.raises(Refusal, match=f'"pid": {other.pid}'), Lock(folder):
+                pass
+    finally:
+        other.kill()
+        other.wait()
+    with Lock(folder):
+        pass
+
+
+def steps(folder):
+    return [line["step"] for line in log.read(folder)]
+
+
+def test_the_log_is_cut_back_to_the_restored_step(folder):
+    first = MetricsLog(folder, 0)
+    for step in (10, 20, 30):
+        first.write(step, {"loss": step / 7})
+    first.close()
+    with folder.metrics.open("a") as file:
+        file.write('{"step": 40, "lo')  # killed within a line
+    assert steps(folder) == [10, 20, 30]
+    second = MetricsLog(folder, 20)
+    assert steps(folder) == [10, 20]
+    second.write(30, {"loss": 1 / 3})
+    second.close()
+    assert log.read(folder)[-1] == {"step": 30, "loss": 1 / 3}
+
+
+def test_a_line_is_on_disk_when_write_returns(folder):
+    writer = MetricsLog(folder, 0)
+    writer.write(10, {"loss": 1.0})
+    assert steps(folder) == [10]
+    writer.close()
+
+
+def test_events_are_written(folder):
+    writer = MetricsLog(folder, 0)
+    writer.write(10, {"loss": 1.0})
+    writer.close()
+    assert any("tfevents" in path.name for path in folder.events.iterdir())
+
+
+def test_a_full_disk_costs_a_line_and_not_the_run(folder, monkeypatch, caplog):
+    writer = MetricsLog(folder, 0)
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "_file", type("FullDisk", (), {"write": full, "flush": full})())
+        writer.write(10, {"loss": 1.0})
+    writer.write(20, {"loss": 1.0})
+    writer.close()
+    assert steps(folder) == [20]
