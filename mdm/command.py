@@ -17,7 +17,9 @@ REFUSED = 2  # exit code for input that cannot be used; anything else that is no
 
 def config_flag() -> flags.FlagHolder:
     """--config=FILE, with overrides as --config.model.width=256."""
-    return config_flags.DEFINE_config_file("config", None, "An experiment, e.g. experiments/smoke.py.", lock_config=True)
+    return config_flags.DEFINE_config_file(
+        "config", None, "An experiment, e.g. experiments/smoke.py.", lock_config=True
+    )
 
 
 def path_flag(name: str, meaning: str, *, required: bool = True) -> flags.FlagHolder:

@@ -122,7 +122,8 @@ def to_dict(value: Any) -> Any:
         return {"kind": value.kind, **to_dict(value.settings)}
     if dataclasses.is_dataclass(value):
         return {
-            field.name: to_dict(_keys(field.name, getattr(value, field.name), "-", "_")) for field in dataclasses.fields(value)
+            field.name: to_dict(_keys(field.name, getattr(value, field.name), "-", "_"))
+            for field in dataclasses.fields(value)
         }
     if isinstance(value, Mapping):
         return {key: to_dict(part) for key, part in value.items()}
@@ -157,7 +158,12 @@ def _build(kind: Any, value: Any, at: str, problems: list[Problem]) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-        return _wrong(value, at, {int: "a whole number", float: "a number", str: "a string", bool: "True or False"}[kind], problems)
+        return _wrong(
+            value,
+            at,
+            {int: "a whole number", float: "a number", str: "a string", bool: "True or False"}[kind],
+            problems,
+        )
     return value
 
 

@@ -28,7 +28,9 @@ _TASK = flags.DEFINE_enum("task", None, TASK_NAMES, "What to make of what.", req
 _PROMPT = flags.DEFINE_multi_string("prompt", [], "Text that is given; several make several results.")
 _IMAGE = flags.DEFINE_multi_string("image", [], "Picture that is given.")
 _SOUND = flags.DEFINE_multi_string("sound", [], "Sound that is given.")
-_KEEP = flags.DEFINE_string("keep", None, "START:STOP, the part of a given target that is kept, as shares of its length.")
+_KEEP = flags.DEFINE_string(
+    "keep", None, "START:STOP, the part of a given target that is kept, as shares of its length."
+)
 _LENGTH = flags.DEFINE_integer("length", None, "Positions of a target of free length.", lower_bound=1)
 _COUNT = flags.DEFINE_integer("count", 1, "Results for each prompt.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the first result; the others count on.", lower_bound=0)
@@ -36,7 +38,7 @@ _STEP = flags.DEFINE_integer("step", None, "Checkpoint; by default the newest wh
 _OUTPUT = flags.DEFINE_string("output", "samples", "Folder that the results go to.")
 _SAMPLER = {
     field.name: {"str": flags.DEFINE_string, "int": flags.DEFINE_integer, "float": flags.DEFINE_float}[field.type](
-        field.name, None, f"Sampler setting; by default the task's (see mdm/sampling/defaults.py)."
+        field.name, None, "Sampler setting; by default the task's (see mdm/sampling/defaults.py)."
     )
     for field in dataclasses.fields(SamplerSettings)
 }
@@ -88,9 +90,13 @@ def _givens() -> list[dict]:
     count = max([1, *map(len, own.values())])
     for modality, media in own.items():
         if media and modality not in task.modalities:
-            problems.append(Problem("--task", task.name, f"takes no {modality}", f"it is about {tuple(task.modalities)}"))
+            problems.append(
+                Problem("--task", task.name, f"takes no {modality}", f"it is about {tuple(task.modalities)}")
+            )
         if len(media) not in (0, 1, count):
-            problems.append(Problem(modality, len(media), f"{count} results are asked for", "give one, or as many as results"))
+            problems.append(
+                Problem(modality, len(media), f"{count} results are asked for", "give one, or as many as results")
+            )
     refuse_if(problems)
     return [{m: media[i % len(media)] for m, media in own.items() if media} for i in range(count)]
 
@@ -105,7 +111,12 @@ def _kept(given: dict) -> dict[str, tuple[float, float]]:
             raise ValueError
     except (AttributeError, ValueError):
         raise Refusal(
-            Problem("--keep", _KEEP.value, f"{targets} is a target and is given, so part of it must be kept", "use e.g. --keep=0:0.5")
+            Problem(
+                "--keep",
+                _KEEP.value,
+                f"{targets} is a target and is given, so part of it must be kept",
+                "use e.g. --keep=0:0.5",
+            )
         ) from None
     return dict.fromkeys(targets, (start, stop))
 

@@ -7,7 +7,9 @@ from mdm.data.manifest import SPLITS
 from mdm.data.preparation import prepare
 
 _CONFIG = command.config_flag()
-_OUTPUT = command.path_flag("output", "Where the data set goes; by default the config's data.directory.", required=False)
+_OUTPUT = command.path_flag(
+    "output", "Where the data set goes; by default the config's data.directory.", required=False
+)
 
 
 def main() -> None:

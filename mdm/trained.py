@@ -46,7 +46,9 @@ class TrainedModel:
         reader = CheckpointReader(folder.checkpoints)
         step = reader.latest() if step is None else step
         if step is None:
-            raise Refusal(Problem(str(folder.checkpoints), None, "holds no whole checkpoint", "train first, or check the path"))
+            raise Refusal(
+                Problem(str(folder.checkpoints), None, "holds no whole checkpoint", "train first, or check the path")
+            )
         values = reader.restore_parameters(step, network.abstract_parameters(), parameters)
         codecs = {path.name: registry.load(path) for path in sorted(folder.codecs.iterdir()) if path.is_dir()}
         spans = {
@@ -100,7 +102,9 @@ class TrainedModel:
 
     def _codec(self, modality: str) -> Codec:
         if modality not in self.codecs:
-            raise Refusal(Problem("codecs", modality, f"this run has codecs for {tuple(self.codecs)} only", "use another run"))
+            raise Refusal(
+                Problem("codecs", modality, f"this run has codecs for {tuple(self.codecs)} only", "use another run")
+            )
         return self.codecs[modality]
 
     def _shape(self, task: str, modality: str, codes: Document, lengths: Mapping[str, int]) -> tuple[int, ...]:
@@ -114,7 +118,11 @@ class TrainedModel:
             content = self.spans[task][modality].of(sum(codes[m].size for m in TASKS[task].conditions))
             content += expected_tail(content, modality)
         else:
-            raise Refusal(Problem("--task", task, f"this run was not trained on it; it knows {tuple(self.spans)}", "use one of them"))
+            raise Refusal(
+                Problem(
+                    "--task", task, f"this run was not trained on it; it knows {tuple(self.spans)}", "use one of them"
+                )
+            )
         return (content,) if modality == "text" else (-(-content // books), books)
 
 

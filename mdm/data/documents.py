@@ -38,7 +38,9 @@ def encode(key: str, document: Document) -> bytes:
     for modality in MODALITIES:
         codes = document[modality] if modality in document else np.zeros(0, np.int32)
         if modality in document and (codes.size == 0 or codes.ndim != (1 if modality == "text" else 2)):
-            raise Refusal(Problem(key, codes.shape, f"no usable {modality} codes", "remove the record, or mend its media"))
+            raise Refusal(
+                Problem(key, codes.shape, f"no usable {modality} codes", "remove the record, or mend its media")
+            )
         feature[modality].bytes_list.value.append(np.ascontiguousarray(codes, "<i4").tobytes())
     feature["image_rows"].int64_list.value.append(document["image"].shape[0] if "image" in document else 0)
     feature["audio_codebooks"].int64_list.value.append(document["audio"].shape[1] if "audio" in document else 0)
@@ -60,4 +62,6 @@ def decode(record: bytes, where: str) -> tuple[str, Document]:
             document["audio"] = document["audio"].reshape(-1, feature["audio_codebooks"].int64_list.value[0])
         return feature["key"].bytes_list.value[0].decode(), document
     except Exception as error:  # protobuf, index and shape errors alike mean a damaged record
-        raise Refusal(Problem(where, None, f"is not a document ({error})", "restore the shard, or prepare again")) from error
+        raise Refusal(
+            Problem(where, None, f"is not a document ({error})", "restore the shard, or prepare again")
+        ) from error

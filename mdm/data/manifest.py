@@ -95,7 +95,9 @@ def load(directory: str | Path) -> Manifest:
     directory = Path(directory)
     path = directory / FILE
     if not path.exists():
-        raise Refusal(Problem(str(path), None, "there is no prepared data set here", "run `python -m mdm.prepare` first"))
+        raise Refusal(
+            Problem(str(path), None, "there is no prepared data set here", "run `python -m mdm.prepare` first")
+        )
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         if value["format"] != FORMAT:
@@ -108,8 +110,10 @@ def load(directory: str | Path) -> Manifest:
     if vocabulary.fingerprint != recorded:
         raise Refusal(
             Problem(
-                str(directory / "vocabulary.json"), vocabulary.fingerprint,
-                f"is another vocabulary than the manifest's {recorded}", _AGAIN,
+                str(directory / "vocabulary.json"),
+                vocabulary.fingerprint,
+                f"is another vocabulary than the manifest's {recorded}",
+                _AGAIN,
             )
         )
     refuse_if(

@@ -33,16 +33,24 @@ def problems(stages: tuple[Stage, ...], streams: tuple[str, ...], at: str) -> li
     """What is wrong with the stages of a mixture over `streams`."""
     found = []
     if not stages or stages[0].from_row != 0:
-        found.append(Problem(at, [stage.from_row for stage in stages], "no stage begins at row 0", "give the first stage from_row 0"))
+        found.append(
+            Problem(
+                at, [stage.from_row for stage in stages], "no stage begins at row 0", "give the first stage from_row 0"
+            )
+        )
     for number, stage in enumerate(stages):
         where = f"{at}[{number}]"
         for stream, rows in stage.rows.items():
             if stream not in streams:
                 found.append(Problem(f"{where}.rows", stream, "is not a stream", f"use one of {streams}"))
             if not isinstance(rows, int) or rows < 0:
-                found.append(Problem(f"{where}.rows.{stream}", rows, "is not a whole number >= 0", "give rows per block"))
+                found.append(
+                    Problem(f"{where}.rows.{stream}", rows, "is not a whole number >= 0", "give rows per block")
+                )
         if not any(isinstance(rows, int) and rows > 0 for rows in stage.rows.values()):
-            found.append(Problem(f"{where}.rows", dict(stage.rows), "every weight is zero", "give at least one stream rows"))
+            found.append(
+                Problem(f"{where}.rows", dict(stage.rows), "every weight is zero", "give at least one stream rows")
+            )
     if found:
         return found
     for number, (before, after) in enumerate(zip(stages, stages[1:], strict=False), start=1):
@@ -50,7 +58,8 @@ def problems(stages: tuple[Stage, ...], streams: tuple[str, ...], at: str) -> li
         if span <= 0 or span % before.block:
             found.append(
                 Problem(
-                    f"{at}[{number}].from_row", after.from_row,
+                    f"{at}[{number}].from_row",
+                    after.from_row,
                     f"is not a whole number of blocks of {before.block} rows behind {before.from_row}",
                     f"use {before.from_row + max(1, round(span / before.block)) * before.block}",
                 )
@@ -86,7 +95,9 @@ class Mixture:
     def _in_stage(self, offset: np.ndarray, stage: int, counts: np.ndarray, base: np.ndarray):
         size = int(counts.sum())
         block, slot = offset // size, offset % size
-        members = np.repeat(np.arange(len(counts), dtype=np.int32), counts)  # the streams of a block, before permutation
+        members = np.repeat(
+            np.arange(len(counts), dtype=np.int32), counts
+        )  # the streams of a block, before permutation
         rank_in_stream = np.concatenate([np.arange(count) for count in counts])
         # Member order[b, j] of a block stands at slot j. Which of a stream's rows stands first does not matter, but it must
         # be one of each: the member's own rank is its ordinal in the block.

@@ -127,7 +127,9 @@ def make(directory: Path, stream: Stream, shard: Shard, row_length: int, split_d
 def _refuse_long(shard: Shard, total: np.ndarray, row_length: int) -> None:
     problems = [
         Problem(
-            f"{shard.file} record {index}", f"{total[index]} positions", f"longer than a row of {row_length}",
+            f"{shard.file} record {index}",
+            f"{total[index]} positions",
+            f"longer than a row of {row_length}",
             "raise data.row_length, shorten the document, or let its stream split documents",
         )
         for index in np.flatnonzero(total > row_length)[:20]
@@ -163,7 +165,9 @@ class PlanFolder:
                 self._keep(shard, plan)
                 index[shard.file] = {"sha256": shard.sha256, "rows": plan.count, "filled": plan.filled}
         if len(index) != known:
-            logging.info("packed %d shards of %s into rows of %d", len(index) - known, self._stream.name, self._row_length)
+            logging.info(
+                "packed %d shards of %s into rows of %d", len(index) - known, self._stream.name, self._row_length
+            )
             with contextlib.suppress(OSError):  # a read-only data set: plans are made again at the next start
                 _replace(index_file, lambda temporary: temporary.write_text(json.dumps(index)))
         own = [index[shard.file] for shard in self._stream.shards[split]]

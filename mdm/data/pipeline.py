@@ -106,7 +106,8 @@ def resume(position: Mapping, rows: Rows) -> int:
     if position["fingerprint"] != rows.fingerprint:
         raise Refusal(
             Problem(
-                "data", rows.fingerprint,
+                "data",
+                rows.fingerprint,
                 f"the checkpoint was trained on other rows (fingerprint {position['fingerprint']}): the data set, streams, "
                 "stages, seed, row length or corruption mode has changed, and row numbers would silently mean other data",
                 "restore the setting, or start a new run from this one's parameters",

@@ -107,13 +107,20 @@ def prepare(settings: PreparationSettings, directory: str | Path) -> Manifest:
             logging.info("%s is already prepared", directory)
             return manifest
         raise Refusal(
-            Problem(str(directory), None, "holds a data set prepared from other sources or settings", "choose another folder, or delete it")
+            Problem(
+                str(directory),
+                None,
+                "holds a data set prepared from other sources or settings",
+                "choose another folder, or delete it",
+            )
         )
     skips = _Skips(directory / "skips.jsonl", settings.most_skips)
     skips.path.unlink(missing_ok=True)
     codecs = {m: _codec(settings, m, listed, directory, skips) for m in MODALITIES if m in settings.codecs}
     vocabulary = Vocabulary.of({modality: codec.codebooks for modality, codec in codecs.items()})
-    ceilings = {m: codec.ceiling(list(_media(listed, m, "heldout", skips, CEILING_ITEMS))) for m, codec in codecs.items()}
+    ceilings = {
+        m: codec.ceiling(list(_media(listed, m, "heldout", skips, CEILING_ITEMS))) for m, codec in codecs.items()
+    }
     shutil.rmtree(directory / "plans", ignore_errors=True)  # of an earlier attempt
     streams = _write(settings, listed, codecs, directory, skips)
     described = {
@@ -145,12 +152,19 @@ def _list(settings: PreparationSettings) -> dict[tuple[str, str], list[Item]]:
     for (stream, split), own in listed.items():
         if not own:
             raise Refusal(
-                Problem(f"stream {stream}", split, "would hold no documents", "add media, or change prepare.heldout or prepare.seed")
+                Problem(
+                    f"stream {stream}",
+                    split,
+                    "would hold no documents",
+                    "add media, or change prepare.heldout or prepare.seed",
+                )
             )
         kinds = {tuple(item.media) for item in own}
         missing = {modality for kind in kinds for modality in kind} - set(settings.codecs)
         if len(kinds) > 1:
-            raise Refusal(Problem(f"stream {stream}", sorted(kinds), "mixes kinds of documents", "give each kind its own stream"))
+            raise Refusal(
+                Problem(f"stream {stream}", sorted(kinds), "mixes kinds of documents", "give each kind its own stream")
+            )
         if missing:
             raise Refusal(Problem(f"stream {stream}", sorted(missing), "has no codec", "add it to prepare.codecs"))
         own.sort(key=lambda item: (int(mix(settings.seed, text_key(item.key))), item.key))
@@ -253,7 +267,9 @@ def _write_tfds_metadata(directory: Path, streams: Mapping[str, Stream]) -> None
     identity = dataset_info.DatasetIdentity(
         name="mdm", version=tfds.core.Version("1.0.0"), data_dir=str(directory), module_name="mdm"
     )
-    info = tfds.core.DatasetInfo(builder=identity, features=documents.features(), description="Documents as codes, see manifest.json.")
+    info = tfds.core.DatasetInfo(
+        builder=identity, features=documents.features(), description="Documents as codes, see manifest.json."
+    )
     info.set_file_format("array_record")
     found = []
     for split in SPLITS:

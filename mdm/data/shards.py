@@ -94,7 +94,9 @@ class ShardReader:
         except Exception as error:
             raise Refusal(Problem(str(self._path), None, f"cannot be opened ({error})", _AGAIN)) from error
         if found != self._shard.documents:
-            raise Refusal(Problem(str(self._path), found, f"the manifest says {self._shard.documents} documents", _AGAIN))
+            raise Refusal(
+                Problem(str(self._path), found, f"the manifest says {self._shard.documents} documents", _AGAIN)
+            )
         return reader
 
 

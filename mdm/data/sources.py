@@ -36,7 +36,7 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class SourceSettings:
-    """kind: a name in `SOURCES`; path: a folder or table (`samples://...` for the package's own); stream: where its documents go."""
+    """kind: a name in `SOURCES`; path: a folder or table (`samples://...` for the package's own); stream: its documents'."""
 
     kind: str
     path: str
@@ -65,7 +65,9 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise Refusal(Problem(str(path), None, f"is not UTF-8 ({error})", "convert it to UTF-8, or remove it")) from error
+        raise Refusal(
+            Problem(str(path), None, f"is not UTF-8 ({error})", "convert it to UTF-8, or remove it")
+        ) from error
     except OSError as error:
         raise Refusal(Problem(str(path), None, f"cannot be read ({error})", "check the path")) from error
 
@@ -120,7 +122,11 @@ def _table(name: str, path: Path, columns: tuple[str, str]) -> Iterator[tuple[st
 def _only_table(folder: Path) -> Path:
     tables = sorted(folder.glob("*.tsv"))
     if len(tables) != 1:
-        raise Refusal(Problem(str(folder), [t.name for t in tables], "does not hold exactly one .tsv table", "name the table itself"))
+        raise Refusal(
+            Problem(
+                str(folder), [t.name for t in tables], "does not hold exactly one .tsv table", "name the table itself"
+            )
+        )
     return tables[0]
 
 

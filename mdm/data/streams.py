@@ -37,7 +37,9 @@ class StreamSettings:
             found.append(Problem(f"{at}.tasks", dict(self.tasks), "no task has a share above zero", "give one"))
         kinds = {TASKS[task].modalities for task in self.tasks if task in TASKS}
         if len(kinds) > 1:
-            found.append(Problem(f"{at}.tasks", tuple(self.tasks), "span different modalities", "use one stream for each kind"))
+            found.append(
+                Problem(f"{at}.tasks", tuple(self.tasks), "span different modalities", "use one stream for each kind")
+            )
         if self.split_documents and kinds and kinds != {frozenset({"text"})}:
             found.append(Problem(f"{at}.split_documents", True, "only text can be split", "set it to False"))
         return found
@@ -49,7 +51,9 @@ class Stream:
     Each pass over the stream's packed rows is a new permutation of them, and draws its tasks anew.
     """
 
-    def __init__(self, name: str, manifest: Manifest, settings: StreamSettings, row_length: int, seed: int, split: str = "train"):
+    def __init__(
+        self, name: str, manifest: Manifest, settings: StreamSettings, row_length: int, seed: int, split: str = "train"
+    ):
         if name not in manifest.streams:
             raise Refusal(
                 Problem(f"data.streams.{name}", None, "is not in the data set", f"it has {tuple(manifest.streams)}")
@@ -60,8 +64,10 @@ class Stream:
         if wanted != set(self._stream.modalities):
             raise Refusal(
                 Problem(
-                    f"data.streams.{name}.tasks", tuple(settings.tasks),
-                    f"its documents hold {self._stream.modalities}, not {tuple(sorted(wanted))}", "give it tasks over what it holds",
+                    f"data.streams.{name}.tasks",
+                    tuple(settings.tasks),
+                    f"its documents hold {self._stream.modalities}, not {tuple(sorted(wanted))}",
+                    "give it tasks over what it holds",
                 )
             )
         self._seed = (seed, text_key(name))
@@ -70,7 +76,9 @@ class Stream:
         rows, self.fill = self._plans.rows_and_fill(split)
         self._first_row = np.concatenate([[0], np.cumsum(rows)])
         if not self.rows:
-            raise Refusal(Problem(f"data.streams.{name}", split, "holds no documents", "prepare some, or take the stream out"))
+            raise Refusal(
+                Problem(f"data.streams.{name}", split, "holds no documents", "prepare some, or take the stream out")
+            )
         self._readers = [ShardReader(manifest.directory, shard) for shard in self._shards]
         self._tasks = tuple(task for task, share in settings.tasks.items() if share > 0)
         shares = np.array([settings.tasks[task] for task in self._tasks], float)

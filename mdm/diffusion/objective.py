@@ -43,7 +43,9 @@ class ObjectiveSettings:
         ]
         for modality, value in self.loss_weights.items():
             if not 0 <= value < float("inf"):
-                found.append(Problem(f"{at}.loss_weights.{modality}", value, "is not a finite weight >= 0", "1 is usual"))
+                found.append(
+                    Problem(f"{at}.loss_weights.{modality}", value, "is not a finite weight >= 0", "1 is usual")
+                )
         if not 0 <= self.z_loss < 1:
             found.append(Problem(f"{at}.z_loss", self.z_loss, "outside [0, 1)", "1e-4 is usual, 0 switches it off"))
         return found

@@ -79,6 +79,9 @@ def _sort(ranges: jax.Array, count: int, chunk: int) -> _Sorted:
 
 
 def _walk(hidden, columns, target, ranges, weight, z_weight, bounds: Bounds, chunk: int, *, gradients: bool):
+    hidden, target, weight = map(
+        jnp.asarray, (hidden, target, weight)
+    )  # NumPy arrays cannot be indexed by the loop's counter
     n, width = hidden.shape
     chunk = min(chunk, n)
     by_range = _sort(ranges, len(bounds), chunk)

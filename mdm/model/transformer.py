@@ -68,15 +68,22 @@ class ModelSettings:
                 found.append(Problem(f"{at}.{key}", getattr(self, key), "must be positive", "set it to 1 or more"))
         if self.head_size > 0 and (self.width % self.head_size or self.head_size % 2):
             found.append(
-                Problem(f"{at}.head_size", self.head_size, f"odd, or no divisor of width {self.width}", "64 or 128 is usual")
+                Problem(
+                    f"{at}.head_size", self.head_size, f"odd, or no divisor of width {self.width}", "64 or 128 is usual"
+                )
             )
         for key, legal in (
-            ("walk", WALKS), ("remat", REMAT), ("compute_dtype", DTYPES), ("attention", tuple(attention.BACKENDS)),
+            ("walk", WALKS),
+            ("remat", REMAT),
+            ("compute_dtype", DTYPES),
+            ("attention", tuple(attention.BACKENDS)),
         ):
             if getattr(self, key) not in legal:
                 found.append(Problem(f"{at}.{key}", getattr(self, key), "unknown", f"use one of {legal}"))
         if self.hidden < 0 or self.rope_base <= 1 or self.embedding_std < 0 or self.unembedding_std < 0:
-            found.append(Problem(at, None, "hidden, rope_base or an initial deviation is negative", "see ModelSettings"))
+            found.append(
+                Problem(at, None, "hidden, rope_base or an initial deviation is negative", "see ModelSettings")
+            )
         return found + self.parameterization.problems(f"{at}.parameterization")
 
 
@@ -152,7 +159,9 @@ def _tensor(settings: ModelSettings, rngs: nnx.Rngs, role: str, shape, axes, fan
     own = scales(settings.parameterization, role, settings.width, settings.depth)
     base_fan_in = fan_in * settings.parameterization.base_width / settings.width
     std = {
-        "embedding": settings.embedding_std, "hidden": base_fan_in**-0.5, "unembedding": settings.unembedding_std,
+        "embedding": settings.embedding_std,
+        "hidden": base_fan_in**-0.5,
+        "unembedding": settings.unembedding_std,
     }.get(role)  # the other roles are gains, which begin at 1
     key = rngs.params()
     value = jnp.ones(shape) if std is None else std * own.init * jax.random.normal(key, shape)

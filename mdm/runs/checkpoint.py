@@ -135,7 +135,12 @@ class Checkpoints:
             passed[step] = wrong
         if passed:
             raise Refusal(
-                Problem(str(self._folder / str(step)), None, f"cannot be used: {wrong}", "restore it, or start in another folder")
+                Problem(
+                    str(self._folder / str(step)),
+                    None,
+                    f"cannot be used: {wrong}",
+                    "restore it, or start in another folder",
+                )
                 for step, wrong in passed.items()
             )
         return None

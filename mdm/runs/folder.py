@@ -1,14 +1,14 @@
 """The run folder: what a run leaves on disk, and where. Enough to generate and to score anywhere.
 
-    config.json         resolved settings
-    vocabulary.json     token space
-    spans.json          how long spans of free length are
-    codecs/MODALITY/    the codecs of the data
-    checkpoints/STEP/   see `checkpoint`
-    metrics.jsonl       see `log`
-    events/             the same for TensorBoard
-    evaluations/        what evaluators wrote
-    end.json            there when the run has ended
+config.json         resolved settings
+vocabulary.json     token space
+spans.json          how long spans of free length are
+codecs/MODALITY/    the codecs of the data
+checkpoints/STEP/   see `checkpoint`
+metrics.jsonl       see `log`
+events/             the same for TensorBoard
+evaluations/        what evaluators wrote
+end.json            there when the run has ended
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise Refusal(Problem(str(self.path), None, f"cannot be made ({error})", "choose another folder")) from error
+            raise Refusal(
+                Problem(str(self.path), None, f"cannot be made ({error})", "choose another folder")
+            ) from error
 
     def write_json(self, path: epath.Path, value: Any) -> None:
         """Writes a small file in one step: a reader sees the old or the new one, never half of it."""

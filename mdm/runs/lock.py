@@ -31,7 +31,7 @@ class Lock:
             logging.warning("%s cannot be locked: make sure that only one job writes there", self._folder.path)
             return self
         # Opened for appending: a job that is refused must not wipe the holder's name.
-        self._file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - held open as long as the lock
+        self._file = open(path, "a+", encoding="utf-8")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -39,7 +39,9 @@ class Lock:
             holder = self._file.read().strip() or "an unnamed process"
             self._file.close()
             remedy = "wait for it, end it, or use another folder"
-            raise Refusal(Problem(str(self._folder.path), None, f"another job writes here: {holder}", remedy)) from error
+            raise Refusal(
+                Problem(str(self._folder.path), None, f"another job writes here: {holder}", remedy)
+            ) from error
         self._file.truncate(0)
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")
         self._file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since}))

@@ -28,8 +28,7 @@ from mdm.tokens.vocabulary import ENDING, Vocabulary
 
 
 class Ends(NamedTuple):
-    """spans: bool [S, B, L], the target positions of each span of free length. ids: int32 [B, L], END there, else -1.
-    """
+    """spans: bool [S, B, L], the target positions of each span of free length. ids: int32 [B, L], END there, else -1."""
 
     spans: jax.Array
     ids: jax.Array

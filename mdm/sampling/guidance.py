@@ -25,7 +25,6 @@ def both_branches(rows: Row, mask_id: int) -> Row:
 
 
 def guide(logits: jax.Array, scale: float | jax.Array) -> jax.Array:
-    """Logits [2B, ...] of `both_branches` -> guided logits [B, ...]. To be applied before temperature and truncation.
-    """
+    """Logits [2B, ...] of `both_branches` -> guided logits [B, ...]. To be applied before temperature and truncation."""
     conditional, unguided = jnp.split(logits, 2)
     return unguided + scale * (conditional - unguided)

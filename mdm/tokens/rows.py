@@ -113,7 +113,9 @@ def _write_segment(row: Row, start: int, segment: Segment, vocabulary: Vocabular
     if missing:
         raise Refusal(
             Problem(
-                "document", tuple(segment.document), f"lacks {missing} of task {segment.task.name}",
+                "document",
+                tuple(segment.document),
+                f"lacks {missing} of task {segment.task.name}",
                 "give its stream tasks over what it holds",
             )
         )
@@ -122,7 +124,9 @@ def _write_segment(row: Row, start: int, segment: Segment, vocabulary: Vocabular
     if stop > len(row.ids):
         raise Refusal(
             Problem(
-                "document", f"{stop - start} positions", f"does not fit in the {len(row.ids) - start} positions left of a row",
+                "document",
+                f"{stop - start} positions",
+                f"does not fit in the {len(row.ids) - start} positions left of a row",
                 "raise the row length, shorten the document, or allow its stream to be split",
             )
         )
@@ -133,7 +137,9 @@ def _write_segment(row: Row, start: int, segment: Segment, vocabulary: Vocabular
         row.ids[at] = vocabulary.special(begin(span.modality))
         row.positions[at] = time
         tail = segment.tails[span.modality] if span.modality in segment.tails else 0
-        at, time = _write_span(row, at, time, span.modality, segment.document[span.modality], tail, span.target, vocabulary)
+        at, time = _write_span(
+            row, at, time, span.modality, segment.document[span.modality], tail, span.target, vocabulary
+        )
     return at + 1
 
 
@@ -158,10 +164,11 @@ def _write_span(
         output_range = vocabulary.ranges[number]
         own = slice(first + book, last, len(numbers))
         part = flat[book :: len(numbers)]
-        if part.size and not (0 <= part.min() and part.max() < output_range.symbols):
+        if part.size and not (part.min() >= 0 and part.max() < output_range.symbols):
             raise Refusal(
                 Problem(
-                    f"codes of {output_range.name}", int(part.min() if part.min() < 0 else part.max()),
+                    f"codes of {output_range.name}",
+                    int(part.min() if part.min() < 0 else part.max()),
                     f"outside its codebook of {output_range.symbols}",
                     "the document was written with another codec: prepare the data again",
                 )

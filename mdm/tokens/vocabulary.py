@@ -77,7 +77,9 @@ class Vocabulary:
         A modality that is left out has no range. Raises Refusal for an unknown modality or an empty codebook.
         """
         problems = [
-            Problem(f"codebooks of {modality}", sizes, "not a modality with positive codebook sizes", f"use {MODALITIES}")
+            Problem(
+                f"codebooks of {modality}", sizes, "not a modality with positive codebook sizes", f"use {MODALITIES}"
+            )
             for modality, sizes in codebooks.items()
             if modality not in MODALITIES or not sizes or any(int(size) < 1 for size in sizes)
         ]

@@ -27,8 +27,8 @@ from mdm.problems import Problem, Refusal
 from mdm.runs.checkpoint import Checkpoints, CheckpointSettings
 from mdm.runs.folder import RunFolder
 from mdm.runs.log import MetricsLog
-from mdm.training import metrics, sharding
 from mdm.tokens.vocabulary import MODALITIES
+from mdm.training import metrics, sharding
 from mdm.training.optimizer import OptimizerSettings, ema_decay, learning_rate, optimizer
 from mdm.training.sharding import MeshSettings
 from mdm.training.step import State, Step
@@ -126,7 +126,9 @@ def train(job: Job, folder: RunFolder) -> None:
 def _start(step: Step, rows: Rows, mesh, checkpoints: Checkpoints) -> tuple[State, Start]:
     places = sharding.state_shardings(step, mesh)
     abstract = jax.tree.map(
-        lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), jax.eval_shape(step.initial), places
+        lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
+        jax.eval_shape(step.initial),
+        places,
     )
     restored = checkpoints.restore(_saved(abstract))
     if restored is None:
@@ -139,7 +141,9 @@ def _saved(state: State) -> dict[str, Any]:
     return state._asdict()
 
 
-def _walk(job: Job, step: Step, state: State, start: Start, rows: Rows, mesh, checkpoints: Checkpoints, log: MetricsLog) -> int:
+def _walk(
+    job: Job, step: Step, state: State, start: Start, rows: Rows, mesh, checkpoints: Checkpoints, log: MetricsLog
+) -> int:
     """Trains from `start` to the end of the budget; returns the number of steps then made."""
     training, streams = job.training, tuple(stream.name for stream in rows.streams)
     run = jax.jit(step, donate_argnums=0)
@@ -199,7 +203,9 @@ def _check(training: TrainingSettings, row: int, report) -> None:
     if skipped >= training.most_skipped:
         raise Refusal(
             Problem(
-                f"rows {first} to {row - 1}", float(report.loss), f"{skipped} updates in a row were not finite",
+                f"rows {first} to {row - 1}",
+                float(report.loss),
+                f"{skipped} updates in a row were not finite",
                 "look at these rows, lower optimizer.learning_rate, or raise training.most_skipped",
             )
         )
@@ -235,4 +241,3 @@ def _describe(job: Job, rows: Rows, state: State, start: Start) -> None:
     count = sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(state.parameters))
     logging.info("%d parameters, from step %d, row %d of %d\n%s", count, start.step, start.row, job.rows,
                  parameter_overview.get_parameter_overview(state.parameters, include_stats=False))  # fmt: skip
-

@@ -44,8 +44,14 @@ class OptimizerSettings:
         if self.schedule not in (COSINE, STABLE, CONSTANT):
             found.append(Problem(f"{at}.schedule", self.schedule, "unknown", f"use {COSINE}, {STABLE} or {CONSTANT}"))
         for key, least, most in (
-            ("learning_rate", 0, 10), ("beta1", 0, 1), ("beta2", 0, 1), ("epsilon", 0, 1), ("weight_decay", 0, 100),
-            ("clip", 0, float("inf")), ("final_factor", 0, 1), ("decay_share", 0, 1),
+            ("learning_rate", 0, 10),
+            ("beta1", 0, 1),
+            ("beta2", 0, 1),
+            ("epsilon", 0, 1),
+            ("weight_decay", 0, 100),
+            ("clip", 0, float("inf")),
+            ("final_factor", 0, 1),
+            ("decay_share", 0, 1),
         ):
             value = getattr(self, key)
             if not least <= value <= most or (value == most and key.startswith("beta")):
@@ -83,7 +89,10 @@ def optimizer(settings: OptimizerSettings, network: Network) -> optax.GradientTr
     roles = network.annotations("role")
     own = jax.tree.map(lambda role: scales(model.parameterization, role, model.width, model.depth), roles)
     decay = jax.tree.map(
-        lambda role, scale: 0.0 if role in GAINS else settings.weight_decay * scale.weight_decay, roles, own, is_leaf=_leaf
+        lambda role, scale: 0.0 if role in GAINS else settings.weight_decay * scale.weight_decay,
+        roles,
+        own,
+        is_leaf=_leaf,
     )
     factor = lambda field: jax.tree.map(lambda scale: getattr(scale, field), own, is_leaf=_leaf)  # noqa: E731
     return optax.chain(
@@ -114,4 +123,3 @@ def _decay(factors: Parameters) -> optax.GradientTransformation:
 def ema_decay(settings: OptimizerSettings, tokens_per_step: float) -> float:
     """What the running average keeps at each step; 0 without an average, which then equals the parameters."""
     return 0.5 ** (tokens_per_step / settings.ema_half_life) if settings.ema_half_life else 0.0
-

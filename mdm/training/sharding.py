@@ -54,7 +54,9 @@ class MeshSettings:
             others = self.replica * self.tensor * self.sequence
             if (devices % others) or (self.fsdp and self.fsdp * others != devices):
                 shape = {axis: getattr(self, axis) for axis in AXES}
-                found.append(Problem(at, shape, f"does not fill {devices} devices", f"choose factors of {devices}, or fsdp = 0"))
+                found.append(
+                    Problem(at, shape, f"does not fill {devices} devices", f"choose factors of {devices}, or fsdp = 0")
+                )
         return found
 
     def shape(self, devices: int) -> tuple[int, ...]:

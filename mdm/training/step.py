@@ -123,10 +123,13 @@ class Step:
     def _add(self, window: Window, batch: Batch, loss, sums: Sums, norms, finite) -> Window:
         one = jnp.ones(())
         own = Window(
-            loss, sums, norms,
+            loss,
+            sums,
+            norms,
             tokens=jnp.sum(batch.rows.segments > 0).astype(jnp.float32),
             rows=jnp.sum(jax.nn.one_hot(batch.stream, self.streams), axis=0),
-            steps=one, skipped=one - finite,
+            steps=one,
+            skipped=one - finite,
         )
         # A step that was not finite is counted and adds nothing else: one of them must not spoil the line it falls in.
         own = jax.tree.map(lambda value: jnp.where(finite, value, jnp.zeros_like(value)), own)

@@ -34,7 +34,9 @@ def write(directory: Path, documents: int = 60, shard_documents: int = 25, seed:
             shard = shards.write(directory, shards.file_name(split, number, len(parts)), own, first)
             streams[name][split] = (*streams[name].get(split, ()), shard)
     made = {
-        name: Stream(name, tuple(m for m in MODALITIES if m in random_document(rng, name)), own, {s: {} for s in SPLITS})
+        name: Stream(
+            name, tuple(m for m in MODALITIES if m in random_document(rng, name)), own, {s: {} for s in SPLITS}
+        )
         for name, own in streams.items()
     }
     manifest = Manifest(directory, VOCABULARY, {}, made, "synthetic")

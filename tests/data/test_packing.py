@@ -19,9 +19,7 @@ def test_whole_documents_stand_once_each_and_fit(lengths):
     assert len(rows) <= 2 * -(-sum(lengths) // 64)
 
 
-@given(
-    st.lists(st.tuples(st.integers(1, 400), st.integers(0, 30)), min_size=1, max_size=40), st.integers(48, 130)
-)
+@given(st.lists(st.tuples(st.integers(1, 400), st.integers(0, 30)), min_size=1, max_size=40), st.integers(48, 130))
 @settings(deadline=None, max_examples=300)
 def test_split_documents_are_covered_in_order_with_their_tails(documents, row_length):
     content, tails = (np.array(part) for part in zip(*documents, strict=True))

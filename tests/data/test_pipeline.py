@@ -31,7 +31,9 @@ def data_settings(directory, stages=(Stage(0, {"text": 2, "image-text": 1, "audi
         "image-text": StreamSettings({"text-to-image": 0.5, "image-to-text": 0.25, "joint-image-text": 0.25}),
         "audio-text": StreamSettings({"text-to-speech": 1.0, "speech-to-text": 1.0}),
     }
-    return DataSettings(**{"directory": str(directory), "row_length": 96, "streams": streams, "stages": stages} | changes)
+    return DataSettings(
+        **{"directory": str(directory), "row_length": 96, "streams": streams, "stages": stages} | changes
+    )
 
 
 def assert_equal(a, b):
@@ -117,7 +119,9 @@ def test_resume_refuses_other_data(directory):
     assert pipeline.resume(position, rows) == 120
     assert pipeline.resume(position, Rows(data_settings(directory, workers=1, prefetch=2))) == 120
     for change in (
-        {"seed": 1}, {"row_length": 112}, {"stages": (Stage(0, {"text": 1}),)},
+        {"seed": 1},
+        {"row_length": 112},
+        {"stages": (Stage(0, {"text": 1}),)},
         {"streams": {**data_settings(directory).streams, "text": StreamSettings({"text": 1.0})}, "row_length": 400},
     ):
         with pytest.raises(Refusal, match="trained on other rows"):
@@ -140,14 +144,19 @@ def test_missing_stream_and_wrong_tasks_are_refused_before_training(directory):
     with pytest.raises(Refusal, match="data.streams.music.*not in the data set"):
         Rows(data_settings(directory, (Stage(0, {"music": 1}),), streams={"music": StreamSettings({"text": 1.0})}))
     with pytest.raises(Refusal, match="data.streams.text.tasks"):
-        Rows(data_settings(directory, (Stage(0, {"text": 1}),), streams={"text": StreamSettings({"text-to-image": 1.0})}))
+        Rows(
+            data_settings(directory, (Stage(0, {"text": 1}),), streams={"text": StreamSettings({"text-to-image": 1.0})})
+        )
 
 
 def test_settings_problems(directory):
     good = data_settings(directory)
     assert good.problems("data") == []
     bad = dataclasses.replace(
-        good, row_length=2, workers=-1, streams={"text": StreamSettings({"txt": 1.0, "text": -1.0}, True)},
+        good,
+        row_length=2,
+        workers=-1,
+        streams={"text": StreamSettings({"txt": 1.0, "text": -1.0}, True)},
         stages=(Stage(0, {"text": -3}),),
     )
     text = "\n".join(map(str, bad.problems("data")))

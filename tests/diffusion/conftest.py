@@ -42,7 +42,9 @@ class TabularDenoiser:
         logits = self._own_columns(hidden, ranges)
         lse = jax.nn.logsumexp(logits, axis=1)
         chosen = ranges >= 0
-        ce = jnp.where(chosen, lse - jnp.take_along_axis(hidden, jnp.where(chosen, target, 0)[:, None], axis=1)[:, 0], 0.0)
+        ce = jnp.where(
+            chosen, lse - jnp.take_along_axis(hidden, jnp.where(chosen, target, 0)[:, None], axis=1)[:, 0], 0.0
+        )
         z = jnp.sum(jnp.where(chosen, lse**2, 0.0))
         return jnp.sum(weight * ce) + z_weight * z, jax.lax.stop_gradient(ce)
 
@@ -96,7 +98,9 @@ class Case:
         return float(np.logaddexp.reduce(own) - own[value])
 
     def costs(self, table, values) -> dict[frozenset, float]:
-        subsets = itertools.chain.from_iterable(itertools.combinations(self.targets, k) for k in range(len(self.targets) + 1))
+        subsets = itertools.chain.from_iterable(
+            itertools.combinations(self.targets, k) for k in range(len(self.targets) + 1)
+        )
         return {frozenset(s): self.cost(table, values, s) for s in subsets}
 
     def any_order(self, table, values) -> float:

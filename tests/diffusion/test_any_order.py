@@ -154,7 +154,9 @@ def test_complementary_pairs(case, random_table, tabular, tiny, numbered):
     for view in range(2):
         own = jax.tree.map(lambda x, view=view: np.asarray(x)[view::2], corrupted)
         counts = np.bincount([len(s) for s in _hidden_sets(case, own)], minlength=n + 1) / (ROWS // 2)
-        np.testing.assert_allclose(counts, 1 / (n + 1), atol=2e-3)  # low discrepancy: independent draws would be off by 4e-3
+        np.testing.assert_allclose(
+            counts, 1 / (n + 1), atol=2e-3
+        )  # low discrepancy: independent draws would be off by 4e-3
         _masks_of_each_count_are_alike(case, own)
         assert _exact_over_masks(case, own, costs, [1 / (n + 1)] * (n + 1)) == pytest.approx(exact, rel=1e-6)
     weights = np.asarray(corrupted.weights).max(axis=1)

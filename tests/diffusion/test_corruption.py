@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mdm.diffusion.corruption import (
-    COMPLEMENTARY, INDEPENDENT, CorruptionSettings, corrupt, corrupt_fixed_count, low_discrepancy, rank_in_segment,
+    COMPLEMENTARY,
+    INDEPENDENT,
+    CorruptionSettings,
+    corrupt,
+    corrupt_fixed_count,
+    low_discrepancy,
+    rank_in_segment,
 )
 from mdm.tokens.rows import CONDITION, FIXED, TARGET, Batch, Row, Segment, build_row, row_number, stack
 from mdm.tokens.tasks import TASK_NAMES, TASKS
@@ -175,7 +181,9 @@ def test_complementary_views_are_exact_complements(rows, vocabulary, first):
         n = own.sum()
         for view in (a, b):
             k = view.masked[row, own].sum()
-            np.testing.assert_allclose(view.weights[row, own], np.where(view.masked[row, own], (n + 1) / max(k, 1), 0), rtol=1e-6)
+            np.testing.assert_allclose(
+                view.weights[row, own], np.where(view.masked[row, own], (n + 1) / max(k, 1), 0), rtol=1e-6
+            )
             np.testing.assert_allclose(view.ratios[row, own], k / n, rtol=1e-6)
 
 
@@ -192,7 +200,10 @@ def test_fixed_counts_are_exact(rows, vocabulary):
         for b, own in segments_of(rows):
             own = own & (rows.roles[b] == TARGET)
             n, k = own.sum(), c.masked[b, own].sum()
-            assert np.floor(n * sample / samples) + 1 <= k <= np.floor(n * (sample + 1) / samples) + 1 <= n + 1 and 1 <= k <= n
+            assert (
+                np.floor(n * sample / samples) + 1 <= k <= np.floor(n * (sample + 1) / samples) + 1 <= n + 1
+                and 1 <= k <= n
+            )
             np.testing.assert_allclose(c.weights[b, own & c.masked[b]], n / k, rtol=1e-6)
             np.testing.assert_allclose(c.ratios[b, own], k / n, rtol=1e-6)
 
@@ -248,7 +259,13 @@ def test_schedule_belongs_to_the_task(rows, vocabulary):
 
 
 @settings(max_examples=60)
-@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from([FIXED, CONDITION, TARGET]), st.integers(0, 3)), min_size=12, max_size=12))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 4), st.sampled_from([FIXED, CONDITION, TARGET]), st.integers(0, 3)),
+        min_size=12,
+        max_size=12,
+    )
+)
 def test_rank_in_segment_orders_the_targets_of_each_segment(places):
     segments, roles, scores = (np.array(column) for column in zip(*places, strict=True))
     scores = scores / 4  # with ties: earlier positions first

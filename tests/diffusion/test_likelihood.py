@@ -16,7 +16,9 @@ SAMPLES = 5
 @pytest.fixture(scope="module")
 def bits(vocabulary):
     """Rows -> [samples, B, M] bits under a network whose output columns are zero."""
-    network = Network(ModelSettings(width=16, depth=1, head_size=8, hidden=16, unembedding_std=0.0, head_chunk=8), vocabulary)
+    network = Network(
+        ModelSettings(width=16, depth=1, head_size=8, hidden=16, unembedding_std=0.0, head_chunk=8), vocabulary
+    )
     parameters = network.initial_parameters(0)
 
     @jax.jit
@@ -48,7 +50,9 @@ def test_zero_head_pays_log2_of_the_range_for_every_token(bits, document, vocabu
 def test_zero_head_over_several_ranges_pays_on_average(bits, document, vocabulary):
     # With targets of several ranges a sample may hide more of one than of the other: exact in expectation.
     tasks = ("text-to-speech", "joint-image-text")
-    rows = stack([build_row([Segment(document, TASKS[t], {"text": 2, "audio": 2})], vocabulary, LENGTH) for t in tasks * 200])
+    rows = stack(
+        [build_row([Segment(document, TASKS[t], {"text": 2, "audio": 2})], vocabulary, LENGTH) for t in tasks * 200]
+    )
     found = bits(rows).mean(axis=0).reshape(200, 2, len(MODALITIES))
     expected = np.array([[0, 0, 5 * np.log2(6) + 5 * np.log2(7)], [8 * np.log2(21), 12 * np.log2(30), 0]])
     error = found.std(axis=0, ddof=1) / np.sqrt(200)

@@ -52,7 +52,12 @@ def test_micro_batches_add_up_to_the_whole(batch, corrupted, run):
     counts = maskable_count(batch.rows), jnp.asarray(corrupted.masked.sum())
     parts = [slice(0, 20), slice(20, 40), slice(40, 48)]
     found = [
-        run(*(jax.tree.map(lambda a, p=p: a[p], t) for t in (batch.rows, corrupted)), *counts, z_loss=0.01, weights=(("image", 3.0),))
+        run(
+            *(jax.tree.map(lambda a, p=p: a[p], t) for t in (batch.rows, corrupted)),
+            *counts,
+            z_loss=0.01,
+            weights=(("image", 3.0),),
+        )
         for p in parts
     ]
     assert sum(float(part) for (part, _), _ in found) == pytest.approx(float(whole), rel=1e-6)
@@ -63,7 +68,9 @@ def test_micro_batches_add_up_to_the_whole(batch, corrupted, run):
 
 def test_default_counts_are_those_of_the_rows(batch, corrupted, run):
     given = maskable_count(batch.rows), jnp.asarray(corrupted.masked.sum())
-    assert float(run(batch.rows, corrupted, z_loss=0.01)[0][0]) == float(run(batch.rows, corrupted, *given, z_loss=0.01)[0][0])
+    assert float(run(batch.rows, corrupted, z_loss=0.01)[0][0]) == float(
+        run(batch.rows, corrupted, *given, z_loss=0.01)[0][0]
+    )
 
 
 def test_denominator_is_what_could_be_masked_not_what_was(batch, corrupted, run):
@@ -87,9 +94,16 @@ def test_z_loss_is_divided_by_its_own_count(batch, corrupted, run, tabular, rand
     (with_z, sums), _ = run(batch.rows, corrupted, z_loss=0.01)
     (without, plain), _ = run(batch.rows, corrupted)
     jax.tree.map(np.testing.assert_array_equal, sums, plain)
-    hidden = np.asarray(tabular(jnp.asarray(random_table)).hidden(jnp.asarray(corrupted.ids), None, None, jnp.asarray(batch.rows.ranges)))
+    hidden = np.asarray(
+        tabular(jnp.asarray(random_table)).hidden(
+            jnp.asarray(corrupted.ids), None, None, jnp.asarray(batch.rows.ranges)
+        )
+    )
     squares = [
-        np.logaddexp.reduce(hidden[b, i, tiny.ranges[batch.rows.ranges[b, i]].start : tiny.ranges[batch.rows.ranges[b, i]].stop]) ** 2
+        np.logaddexp.reduce(
+            hidden[b, i, tiny.ranges[batch.rows.ranges[b, i]].start : tiny.ranges[batch.rows.ranges[b, i]].stop]
+        )
+        ** 2
         for b, i in zip(*np.nonzero(corrupted.masked), strict=True)
     ]
     assert float(with_z - without) == pytest.approx(0.01 * np.mean(squares), rel=1e-4)
@@ -117,7 +131,9 @@ def test_sums_are_filed_by_task_drop_modality_and_ratio(batch, corrupted, run, t
             expected.bin_nats[m, ratio_bin] += nats[b, i]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), sums, expected)
     dropped = np.asarray(sums.maskable)[:, 1]
-    assert dropped[TASK_NAMES.index("text-to-image")].sum() > 0  # conditional rows with their condition hidden, kept apart
+    assert (
+        dropped[TASK_NAMES.index("text-to-image")].sum() > 0
+    )  # conditional rows with their condition hidden, kept apart
     assert dropped.sum() == dropped[TASK_NAMES.index("text-to-image")].sum()
 
 
@@ -130,6 +146,14 @@ def test_rows_without_targets_cost_nothing(batch, corrupted, run):
 
 
 def test_settings_list_every_problem():
-    found = [p.where for p in ObjectiveSettings({"video": 1.0, "text": -1.0, "image": float("nan")}, 2.0).problems("objective")]
-    assert sorted(found) == ["objective.loss_weights", "objective.loss_weights.image", "objective.loss_weights.text", "objective.z_loss"]
+    found = [
+        p.where
+        for p in ObjectiveSettings({"video": 1.0, "text": -1.0, "image": float("nan")}, 2.0).problems("objective")
+    ]
+    assert sorted(found) == [
+        "objective.loss_weights",
+        "objective.loss_weights.image",
+        "objective.loss_weights.text",
+        "objective.z_loss",
+    ]
     assert ObjectiveSettings({"text": 0.0}).problems("objective") == []

@@ -55,7 +55,9 @@ def test_density_integrates_to_one(name):
 def test_weight_is_one_over_ratio_and_density(name):
     schedule = parse(name, SMALLEST)
     u, step = np.linspace(0.01, 0.97, 97), 1e-6
-    slope = (np.asarray(schedule.ratio(u + step)) - np.asarray(schedule.ratio(u - step))) / (2 * step)  # dr/du = 1 / p(r)
+    slope = (np.asarray(schedule.ratio(u + step)) - np.asarray(schedule.ratio(u - step))) / (
+        2 * step
+    )  # dr/du = 1 / p(r)
     r = np.asarray(schedule.ratio(u))
     np.testing.assert_allclose(np.asarray(schedule.weight(r)), slope / r, rtol=2e-5, atol=1e-7)
 
@@ -94,7 +96,9 @@ def test_float32_is_precise_near_zero_and_finite_at_one(name):
 def test_numpy_in_numpy_or_jax_out_are_equal(name):
     schedule = parse(name, SMALLEST)
     u = np.linspace(0, 0.99, 7)
-    np.testing.assert_allclose(np.asarray(schedule.ratio(u)), np.asarray(schedule.ratio(jax.numpy.asarray(u))), rtol=1e-12)
+    np.testing.assert_allclose(
+        np.asarray(schedule.ratio(u)), np.asarray(schedule.ratio(jax.numpy.asarray(u))), rtol=1e-12
+    )
 
 
 def test_what_is_left_out_follows_the_lowest_ratio_that_is_drawn():

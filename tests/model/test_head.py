@@ -41,7 +41,9 @@ def inputs(ranges, seed=0, dtype=jnp.float32):
     rng = np.random.default_rng(seed)
     ranges = np.asarray(ranges, np.int32)
     start, stop = np.array([BOUNDS[r] for r in ranges]).T
-    target = np.where(ranges >= 0, rng.integers(start, stop), rng.integers(0, 60, N)).astype(np.int32)  # unchosen: any id
+    target = np.where(ranges >= 0, rng.integers(start, stop), rng.integers(0, 60, N)).astype(
+        np.int32
+    )  # unchosen: any id
     return (
         jnp.asarray(rng.normal(size=(N, D)) * 2, dtype), jnp.asarray(rng.normal(size=(BOUNDS[-1][1], D)), dtype), target, ranges,
         rng.uniform(0.1, 5, N).astype(np.float32), np.float32(0.3),
@@ -49,7 +51,9 @@ def inputs(ranges, seed=0, dtype=jnp.float32):
 
 
 def assert_equal(found, expected, rtol=2e-5, atol=2e-5):
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(np.float32(a), np.float32(b), rtol=rtol, atol=atol), found, expected)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(np.float32(a), np.float32(b), rtol=rtol, atol=atol), found, expected
+    )
 
 
 MIXES = {

@@ -14,7 +14,9 @@ AXES = {"layer", "width", "heads", "hidden", "vocabulary", None}
 
 @pytest.fixture(scope="module")
 def network(vocabulary):
-    return Network(ModelSettings(width=16, depth=3, head_size=8, hidden=24, unembedding_std=1.0, head_chunk=4), vocabulary)
+    return Network(
+        ModelSettings(width=16, depth=3, head_size=8, hidden=24, unembedding_std=1.0, head_chunk=4), vocabulary
+    )
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,9 @@ def test_parameters_are_a_plain_tree_of_float32(network, parameters):
     assert all(isinstance(x, jax.Array) and x.dtype == jnp.float32 for x in flat(parameters).values())
     assert all(x.shape[0] == 3 for x in parameters["blocks"].values())
     abstract = flat(network.abstract_parameters())
-    assert {k: (x.shape, x.dtype) for k, x in abstract.items()} == {k: (x.shape, x.dtype) for k, x in flat(parameters).items()}
+    assert {k: (x.shape, x.dtype) for k, x in abstract.items()} == {
+        k: (x.shape, x.dtype) for k, x in flat(parameters).items()
+    }
 
 
 def test_annotations_match_the_parameters(network, parameters):
@@ -44,14 +48,16 @@ def test_annotations_match_the_parameters(network, parameters):
             sizes = {"layer": {3}, "width": {16}, "heads": {2}, "hidden": {24}}.get(name)
             assert sizes is None or size in sizes, (path, name)
     assert roles["unembedding",] == "unembedding" and roles["blocks", "down"] == "hidden"
-    assert axes["blocks", "qkv"] == ("layer", "width", None, "heads", None)
+    assert axes["blocks", "qkv"] == ("layer", None, "width", "heads", None)
 
 
 def test_initialisation_is_a_function_of_the_seed(network, parameters):
     same, other = network.initial_parameters(0), network.initial_parameters(1)
     jax.tree.map(np.testing.assert_array_equal, same, parameters)
     assert not np.array_equal(other["embedding"], parameters["embedding"])
-    assert len({float(x.ravel()[0]) for x in flat(parameters).values() if float(x.ravel()[0]) != 1}) == 7  # no key used twice
+    assert (
+        len({float(x.ravel()[0]) for x in flat(parameters).values() if float(x.ravel()[0]) != 1}) == 7
+    )  # no key used twice
 
 
 def test_bound_parameters_are_the_ones_given(network, parameters):

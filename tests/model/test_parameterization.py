@@ -57,7 +57,10 @@ def test_initial_deviations_are_those_of_the_table():
         for layer in blocks[name]:  # each layer its own draw, of the same size
             assert std(layer) == pytest.approx(fan_in**-0.5, rel=0.03), name
         assert not np.array_equal(blocks[name][0], blocks[name][1])
-    for gains in (parameters["final_norm"], *(blocks[n] for n in ("attention_norm", "mlp_norm", "query_norm", "key_norm"))):
+    for gains in (
+        parameters["final_norm"],
+        *(blocks[n] for n in ("attention_norm", "mlp_norm", "query_norm", "key_norm")),
+    ):
         assert (np.asarray(gains) == 1).all()
 
 

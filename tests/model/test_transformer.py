@@ -30,7 +30,9 @@ def network(**changes) -> Network:
 def parameters():
     """Gains moved off 1, so that none could be left out unseen."""
     rng = np.random.default_rng(0)
-    return jax.tree.map(lambda x: x * rng.uniform(0.5, 1.5, x.shape).astype(np.float32), network().initial_parameters(0))
+    return jax.tree.map(
+        lambda x: x * rng.uniform(0.5, 1.5, x.shape).astype(np.float32), network().initial_parameters(0)
+    )
 
 
 @functools.cache
@@ -101,7 +103,9 @@ def test_a_segment_alone_is_the_segment_packed(packing):
 
 
 def test_every_position_of_a_segment_sees_every_other():
-    segment = Segment({"text": np.arange(6), "image": np.arange(6).reshape(2, 3)}, TASKS["joint-image-text"], {"text": 1})
+    segment = Segment(
+        {"text": np.arange(6), "image": np.arange(6).reshape(2, 3)}, TASKS["joint-image-text"], {"text": 1}
+    )
     row = build_row([segment], VOCABULARY, LENGTH)
     before, used = hidden(row), row.segments == 1
     for place in (0, 3, used.sum() - 1):  # the first, the middle, the last: in both directions
@@ -111,7 +115,11 @@ def test_every_position_of_a_segment_sees_every_other():
 
 
 def test_a_masked_position_knows_its_range():
-    row = build_row([Segment({"audio": np.zeros((3, 2), int), "text": np.arange(2)}, TASKS["joint-audio-text"], {})], VOCABULARY, LENGTH)
+    row = build_row(
+        [Segment({"audio": np.zeros((3, 2), int), "text": np.arange(2)}, TASKS["joint-audio-text"], {})],
+        VOCABULARY,
+        LENGTH,
+    )
     masked = row._replace(ids=np.where(row.ranges == NO_RANGE, row.ids, VOCABULARY.mask).astype(np.int32))
     swapped = masked._replace(ranges=np.where(masked.ranges == 2, 3, masked.ranges).astype(np.int8))
     assert np.abs(hidden(masked) - hidden(swapped)).max() > 1e-3
@@ -131,7 +139,9 @@ def loss_and_gradient():
         def loss(p):
             denoiser = network(**changes).bind(p)
             states = denoiser.hidden(ids, rows.segments, rows.positions, rows.ranges).reshape(chosen.size, -1)
-            return denoiser.cross_entropy(states, rows.ids.reshape(-1), chosen, jnp.ones(chosen.size), jnp.float32(1e-2))[0]
+            return denoiser.cross_entropy(
+                states, rows.ids.reshape(-1), chosen, jnp.ones(chosen.size), jnp.float32(1e-2)
+            )[0]
 
         return jax.jit(jax.value_and_grad(loss))(parameters())
 
@@ -143,7 +153,9 @@ def unrolled(loss_and_gradient):
     return loss_and_gradient()
 
 
-@pytest.mark.parametrize(("walk", "remat"), [("scan", "none"), ("scan", "dots"), ("unroll", "dots"), ("unroll", "full")])
+@pytest.mark.parametrize(
+    ("walk", "remat"), [("scan", "none"), ("scan", "dots"), ("unroll", "dots"), ("unroll", "full")]
+)
 def test_walk_and_remat_change_no_number(loss_and_gradient, unrolled, walk, remat):
     loss, gradient = loss_and_gradient(walk=walk, remat=remat)
     assert float(loss) == pytest.approx(float(unrolled[0]), rel=1e-5)
@@ -178,7 +190,9 @@ def test_rms_norm_in_float32():
     x = np.random.default_rng(0).normal(size=(3, 8)) * 100
     gain = np.linspace(0.5, 2, 8)
     expected = x / np.sqrt((x**2).mean(axis=-1, keepdims=True)) * gain
-    np.testing.assert_allclose(rms_norm(jnp.asarray(x, jnp.float32), jnp.asarray(gain, jnp.float32)), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        rms_norm(jnp.asarray(x, jnp.float32), jnp.asarray(gain, jnp.float32)), expected, rtol=1e-5
+    )
     assert rms_norm(jnp.asarray(x, jnp.bfloat16), jnp.ones(8)).dtype == jnp.bfloat16
     assert not np.isnan(rms_norm(jnp.zeros((1, 8)), jnp.ones(8))).any()
 

@@ -22,7 +22,9 @@ ABSTRACT = jax.eval_shape(lambda: state(0))
 
 
 def save(folder, steps, **settings):
-    with Checkpoints(folder / "checkpoints", CheckpointSettings(**{"every": 1, "latest": 10, **settings})) as checkpoints:
+    with Checkpoints(
+        folder / "checkpoints", CheckpointSettings(**{"every": 1, "latest": 10, **settings})
+    ) as checkpoints:
         for step in steps:
             checkpoints.save(step, state(step), {"row": step * 10})
 

@@ -84,7 +84,9 @@ def test_read_canvas_gives_codes_up_to_the_end_in_their_shapes(vocabulary):
 
 def test_layout_depends_on_shapes_only(vocabulary):
     build = lambda known, codes: build_canvas(  # noqa: E731
-        [Request("text-to-image", {"text": codes, "image": DOCUMENT["image"]}, known={"image": known})], vocabulary, LENGTH
+        [Request("text-to-image", {"text": codes, "image": DOCUMENT["image"]}, known={"image": known})],
+        vocabulary,
+        LENGTH,
     )
     first = layout_of(build(np.zeros((3, 3), bool), DOCUMENT["text"]), vocabulary)
     assert first == layout_of(build(np.eye(3, dtype=bool), DOCUMENT["text"][::-1]), vocabulary)

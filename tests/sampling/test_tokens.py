@@ -8,7 +8,9 @@ from hypothesis.extra.numpy import arrays
 
 from mdm.sampling.tokens import TokenRule, draw, gumbel, truncate
 
-LOGITS = arrays(np.float32, (3, 8), elements=st.floats(-20, 20, width=32))
+LOGITS = arrays(
+    np.float32, (3, 8), elements=st.floats(-20, 20, width=32, allow_subnormal=False)
+)  # XLA flushes them to 0
 few = settings(max_examples=60, deadline=None)
 
 

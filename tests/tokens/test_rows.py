@@ -5,7 +5,16 @@ from hypothesis import strategies as st
 
 from mdm.problems import Refusal
 from mdm.tokens.rows import (
-    CONDITION, FIXED, TARGET, Segment, build_row, content_of, row_number, segment_length, stack, tail_length,
+    CONDITION,
+    FIXED,
+    TARGET,
+    Segment,
+    build_row,
+    content_of,
+    row_number,
+    segment_length,
+    stack,
+    tail_length,
 )
 from mdm.tokens.tasks import TASK_NAMES, TASKS
 from mdm.tokens.vocabulary import ENDING, NO_RANGE, Vocabulary, begin, task_token
@@ -122,7 +131,9 @@ def test_narrow_codes_do_not_wrap(dtype):
 
 def test_content_stops_at_the_first_end_and_counts_whole_frames(vocabulary):
     audio = np.array([[0, 1], [2, 3], [4, 5]])
-    row = build_row([Segment({"audio": audio, "text": np.array([], int)}, TASKS["joint-audio-text"], {})], vocabulary, 16)
+    row = build_row(
+        [Segment({"audio": audio, "text": np.array([], int)}, TASKS["joint-audio-text"], {})], vocabulary, 16
+    )
     ids = row.ids.copy()
     second_book = np.flatnonzero(row.ranges == 3)
     ids[second_book[1]] = vocabulary.ranges[3].end  # frame 1 has lost a code: it and all behind it are gone

@@ -29,7 +29,10 @@ def test_ids_are_contiguous_and_each_means_one_thing(books):
 def test_layout(vocabulary):
     found = [(r.name, r.start, r.symbols, r.size, r.end) for r in vocabulary.ranges]
     assert found == [
-        ("text", 0, 20, 21, 20), ("image", 21, 30, 30, None), ("audio.0", 51, 5, 6, 56), ("audio.1", 57, 6, 7, 63),
+        ("text", 0, 20, 21, 20),
+        ("image", 21, 30, 30, None),
+        ("audio.0", 51, 5, 6, 56),
+        ("audio.1", 57, 6, 7, 63),
     ]
     assert (vocabulary.pad, vocabulary.mask) == (64, 65)
     names = [PAD, MASK, *map(begin, MODALITIES), *map(task_token, TASKS)]
@@ -76,11 +79,22 @@ def _damage(path, value):
 @pytest.mark.parametrize(
     "damage",
     [
-        _damage(["format"], 99), _damage(["format"], None), _damage(["ranges"], None), _damage(["specials"], None),
-        _damage(["ranges"], 3), _damage(["ranges", 0], None), _damage(["ranges", 1, "start"], 22),
-        _damage(["ranges", 1, "start"], "21"), _damage(["ranges", 0, "symbols"], "20"), _damage(["ranges", 3, "symbols"], -4),
-        _damage(["ranges", 0, "has_end"], 1), _damage(["ranges", 0, "modality"], "video"), _damage(["ranges", 0, "extra"], 1),
-        _damage(["ranges", 0, "name"], None), _damage(["specials"], ["[PAD]"]), _damage(["specials", 3], "[PAD]"),
+        _damage(["format"], 99),
+        _damage(["format"], None),
+        _damage(["ranges"], None),
+        _damage(["specials"], None),
+        _damage(["ranges"], 3),
+        _damage(["ranges", 0], None),
+        _damage(["ranges", 1, "start"], 22),
+        _damage(["ranges", 1, "start"], "21"),
+        _damage(["ranges", 0, "symbols"], "20"),
+        _damage(["ranges", 3, "symbols"], -4),
+        _damage(["ranges", 0, "has_end"], 1),
+        _damage(["ranges", 0, "modality"], "video"),
+        _damage(["ranges", 0, "extra"], 1),
+        _damage(["ranges", 0, "name"], None),
+        _damage(["specials"], ["[PAD]"]),
+        _damage(["specials", 3], "[PAD]"),
     ],
 )
 def test_damaged_json_is_refused_by_name(vocabulary, damage):
