@@ -1,0 +1,65 @@
+"""What a codec is: media <-> integers, with a ceiling that no generator behind it can pass."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sound:
+    """samples: float32 [n], mono, in [-1, 1]; rate: samples a second."""
+
+    samples: np.ndarray
+    rate: int
+
+
+Media = str | np.ndarray | Sound
+"""Text; a picture, uint8 [H, W, 3]; or a sound."""
+
+Progress = Callable[[int, int, dict[str, float]], None]
+"""(step, steps, figures) -> None"""
+
+
+class Codec(Protocol):
+    """kind: its name in the registry; modality: one of `MODALITIES`; codebooks: number of codes in each.
+
+    Codes of one medium are int32: text [n], image [rows, columns], audio [frames, codebooks].
+    """
+
+    kind: str
+    modality: str
+    codebooks: tuple[int, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything that decides which codes a medium gets."""
+        ...
+
+    @classmethod
+    def fit(cls, media: Sequence[Media], settings: Any, *, progress: Progress, state: Path | None) -> Codec:
+        """Makes the codec. A fit that was interrupted continues, bit for bit, from the file `state`."""
+        ...
+
+    def encode(self, media: Sequence[Media]) -> list[np.ndarray]:
+        """Codes of each medium; what a medium gets does not depend on its neighbours. Raises Refusal for unusable media."""
+        ...
+
+    def decode(self, codes: Sequence[np.ndarray]) -> list[Media]:
+        """Media of codes, whatever codes they are: a generator may write any."""
+        ...
+
+    def save(self, folder: Path) -> None: ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Codec:
+        """What `save` wrote. Raises Refusal naming the file that is missing or damaged."""
+        ...
+
+    def ceiling(self, held_out: Sequence[Media]) -> dict[str, float]:
+        """How well media that the fit did not see come back."""
+        ...

@@ -1,0 +1,176 @@
+"""The loop can be killed between any two instructions: what it writes is what one run would have written."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from mdm.data.mixture import Stage
+from mdm.problems import Refusal
+from mdm.runs import log
+from mdm.runs.checkpoint import CheckpointReader
+from mdm.runs.folder import RunFolder
+from mdm.runs.log import MetricsLog
+from mdm.training import loop
+from mdm.training.loop import train
+
+TIMES = ("tokens_per_second", "input_wait_share", "seconds")  # of the machine, not of the run
+
+
+def run(job, path) -> RunFolder:
+    folder = RunFolder(path)
+    folder.create()
+    train(job, folder)
+    return folder
+
+
+def curve(folder):
+    """Every figure of every line that is not a time."""
+    return [{k: v for k, v in line.items() if k not in TIMES} for line in log.read(folder)]
+
+
+@pytest.fixture(scope="module")
+def whole(make_job, tmp_path_factory):
+    """An uninterrupted run of 24 steps, a checkpoint every 6, a line every 4."""
+    return run(make_job(), tmp_path_factory.mktemp("whole"))
+
+
+def test_a_run_ends_and_says_so(whole):
+    assert whole.read_end() == {"reason": "token budget reached", "step": 24}
+    assert [line["step"] for line in log.read(whole)] == [4, 8, 12, 16, 20, 24]
+    assert CheckpointReader(whole.checkpoints).steps() == [6, 12, 18, 24]
+
+
+def test_a_line_holds_what_was_promised(whole):
+    line = log.read(whole)[-1]
+    for name in (
+        "loss", "tokens_per_second", "input_wait_share", "updates_skipped", "gradient_norm/all", "gradient_norm/unembedding",
+        "elbo_bits/text", "elbo_bits/image", "elbo_bits/audio", "elbo_bits/text-to-image/image", "share_of_rows/text",
+        "share_of_targets/image", "share_of_masked/audio", "bits_by_ratio/text/0.5", "tokens", "tokens_processed",
+    ):  # fmt: skip
+        assert name in line, name
+    assert line["share_of_rows/text"] == 0.5 and line["share_of_rows/image-text"] == 0.25  # 32 rows: whole blocks
+    assert line["tokens"] == 24 * 8 * 96
+
+
+def test_the_loss_falls(whole):
+    first, *_, last = curve(whole)
+    assert last["loss"] < first["loss"]
+
+
+def test_a_finished_run_that_is_started_again_changes_nothing(make_job, whole, tmp_path):
+    shutil.copytree(whole.path, tmp_path / "run")
+    again = run(make_job(), tmp_path / "run")
+    assert curve(again) == curve(whole) and again.read_end() == whole.read_end()
+
+
+class Killed(BaseException):
+    """Not an Exception: nothing may catch it on the way."""
+
+
+@pytest.mark.parametrize("at", range(1, 13))
+def test_stopped_at_any_instant_the_log_and_the_parameters_are_those_of_one_run(
+    make_job, whole, tmp_path, monkeypatch, at
+):
+    """Stops at the at-th call of one of the loop's acts (a step taken, a line written, a checkpoint begun)."""
+    calls = 0
+
+    def counted(act):
+        def wrapped(*arguments, **keywords):
+            nonlocal calls
+            calls += 1
+            if calls == at * 4:
+                raise Killed
+            return act(*arguments, **keywords)
+
+        return wrapped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MetricsLog, "write", counted(MetricsLog.write))
+        patch.setattr(loop.Checkpoints, "save", counted(loop.Checkpoints.save))
+        patch.setattr(loop, "_check", counted(loop._check))
+        try:
+            run(make_job(), tmp_path / "run")
+        except Killed:
+            pass
+    again = run(make_job(), tmp_path / "run")
+    assert curve(again) == curve(whole)
+    assert_same_parameters(again, whole, make_job())
+
+
+def assert_same_parameters(a: RunFolder, b: RunFolder, job):
+    from mdm.data import manifest
+    from mdm.model.network import Network
+
+    abstract = Network(job.model, manifest.load(job.data.directory).vocabulary).abstract_parameters()
+    found = [CheckpointReader(f.checkpoints).restore_parameters(24, abstract, "ema") for f in (a, b)]
+    jax.tree.map(np.testing.assert_array_equal, *found)
+
+
+JOB = """
+import sys
+from pathlib import Path
+from mdm.runs.folder import RunFolder
+from mdm.runs.lock import Lock
+from mdm.training.loop import train
+from tests.training.conftest import tiny_job
+folder = RunFolder(sys.argv[2])
+folder.create()
+with Lock(folder):
+    train(tiny_job(Path(sys.argv[1])), folder)
+"""
+
+
+def test_killed_three_times_the_loss_curve_is_that_of_one_run(make_job, whole, tmp_path):
+    """kill -9, of the whole process, at moments that a clock chooses: wherever that is."""
+    directory, folder = make_job().data.directory, RunFolder(tmp_path / "run")
+    command = [sys.executable, "-c", JOB, directory, str(folder.path)]
+    moments = random.Random()
+    for kill in range(3):
+        child = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2], env=os.environ)
+        lines = 1 + 2 * kill  # so that the three kills do not all hit the start
+        while len(log.read(folder)) < lines and child.poll() is None:
+            time.sleep(0.02)
+        time.sleep(moments.uniform(0, 0.3))
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2], env=os.environ)
+    assert curve(folder) == curve(whole)
+    assert folder.read_end() == whole.read_end()
+
+
+def test_a_resume_that_would_read_other_rows_is_refused(make_job, whole, tmp_path):
+    shutil.copytree(whole.path, tmp_path / "run")
+    other = make_job(
+        data={"stages": (Stage(0, {"text": 1, "image-text": 1, "audio-text": 1}),)}, training={"tokens": 40_000}
+    )
+    with pytest.raises(Refusal, match="trained on other rows"):
+        run(other, tmp_path / "run")
+
+
+def test_a_longer_budget_continues(make_job, whole, tmp_path):
+    shutil.copytree(whole.path, tmp_path / "run")
+    folder = run(make_job(training={"tokens": 28 * 8 * 96}), tmp_path / "run")
+    assert [line["step"] for line in log.read(folder)][-2:] == [24, 28]
+    assert curve(folder)[:6] == curve(whole)
+
+
+def test_another_batch_size_goes_on_with_the_same_rows(make_job, whole, tmp_path):
+    shutil.copytree(whole.path, tmp_path / "run")
+    folder = run(make_job(training={"tokens": 28 * 8 * 96, "batch_size": 16}), tmp_path / "run")
+    last = log.read(folder)[-1]
+    assert last["step"] == 26 and last["tokens"] == 28 * 8 * 96
+
+
+def test_updates_that_are_not_finite_are_skipped_and_end_the_run_when_they_do_not_stop(make_job, tmp_path):
+    job = make_job(optimizer={"learning_rate": 0.1}, training={"most_skipped": 3}, model={"embedding_std": 1e38})
+    with pytest.raises(Refusal, match=r"rows 0 to 23 .*3 updates in a row were not finite"):
+        run(job, tmp_path / "run")

@@ -1,0 +1,108 @@
+"""AdamW with every tensor's own factors, and schedules in tokens."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from mdm.model.network import Network
+from mdm.model.parameterization import ParameterizationSettings, scales
+from mdm.model.transformer import ModelSettings
+from mdm.training.optimizer import GAINS, OptimizerSettings, ema_decay, learning_rate, optimizer
+
+
+def network(vocabulary, **changes):
+    return Network(ModelSettings(width=32, depth=4, head_size=8, **changes), vocabulary)
+
+
+def trees(network, seed=0):
+    parameters = network.initial_parameters(seed)
+    keys = iter(jax.random.split(jax.random.key(1), 100))
+    return parameters, jax.tree.map(lambda p: 1e-2 * jax.random.normal(next(keys), p.shape), parameters)
+
+
+def test_at_the_base_shape_it_is_adamw(vocabulary):
+    net = network(vocabulary, parameterization=ParameterizationSettings(32, 4))
+    parameters, gradient = trees(net)
+    settings = OptimizerSettings(clip=0.0, weight_decay=0.1)
+    ours = optimizer(settings, net)
+    decayed = jax.tree.map(lambda role: role not in GAINS, net.annotations("role"))
+    theirs = optax.adamw(1.0, settings.beta1, settings.beta2, settings.epsilon, weight_decay=0.1, mask=decayed)
+    a, b = ours.init(parameters), theirs.init(parameters)
+    for _ in range(3):
+        u, a = ours.update(gradient, a, parameters)
+        v, b = theirs.update(gradient, b, parameters)
+        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, -y, rtol=1e-5, atol=1e-7), u, v)
+
+
+def test_each_tensor_has_its_own_epsilon_rate_and_decay(vocabulary):
+    table = ParameterizationSettings(8, 2, learning_rates={"embedding": 3.0})
+    net = network(vocabulary, parameterization=table)
+    parameters, gradient = trees(net)
+    gradient = jax.tree.map(lambda g: g * 1e-7, gradient)  # where epsilon counts
+    settings = OptimizerSettings(clip=0.0, epsilon=1e-8, weight_decay=0.1)
+    updates, _ = optimizer(settings, net).update(gradient, optimizer(settings, net).init(parameters), parameters)
+
+    def check(role, parameter, g, update):
+        own = scales(table, role, 32, 4)
+        decay = 0.0 if role in GAINS else 0.1 * own.weight_decay
+        wanted = own.learning_rate * (g / (jnp.abs(g) + 1e-8 * own.epsilon) + decay * parameter)
+        np.testing.assert_allclose(update, wanted, rtol=2e-4, atol=1e-7)
+
+    jax.tree.map(check, net.annotations("role"), parameters, gradient, updates)
+
+
+def test_the_whole_gradient_is_clipped(vocabulary):
+    """Adam forgets a common factor, so it is the second update that shows whether the first gradient was clipped."""
+    net = network(vocabulary)
+    parameters, gradient = trees(net)
+    large = jax.tree.map(lambda g: 1e6 * g, gradient)
+
+    def second(clip):
+        tool = optimizer(OptimizerSettings(clip=clip), net)
+        _, state = tool.update(large, tool.init(parameters), parameters)
+        return tool.update(gradient, state, parameters)[0]["embedding"]
+
+    assert float(jnp.abs(second(1.0)).mean()) > 1.3 * float(jnp.abs(second(0.0)).mean())
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "stable-decay", "constant"])
+def test_schedules_warm_up_hold_and_end_where_they_say(schedule):
+    settings = OptimizerSettings(
+        learning_rate=2.0, warmup_tokens=100, schedule=schedule, final_factor=0.1, decay_share=0.2
+    )
+    rate = learning_rate(settings, 1000)
+    values = np.array([rate(t) for t in range(0, 1001, 10)])
+    np.testing.assert_allclose(values[:11], np.linspace(0, 2, 11), rtol=1e-6)
+    np.testing.assert_allclose(values[-1], 2.0 if schedule == "constant" else 0.2, rtol=1e-5)
+    assert np.all(np.diff(values[10:]) <= 1e-6)
+    if schedule == "stable-decay":
+        np.testing.assert_allclose(values[10:83], 2.0)  # 100 + 720 of 900
+        assert values[84] < 2.0
+    if schedule == "cosine":
+        np.testing.assert_allclose(values[55], 1.1, rtol=1e-5)
+
+
+def test_the_warm_up_takes_a_quarter_at_most():
+    rate = learning_rate(OptimizerSettings(learning_rate=1.0, warmup_tokens=10**9, schedule="constant"), 1000)
+    assert float(rate(249)) < 1.0 == float(rate(250))
+
+
+def test_half_life():
+    settings = OptimizerSettings(ema_half_life=1000)
+    assert ema_decay(settings, 100) ** 10 == pytest.approx(0.5)
+    assert ema_decay(OptimizerSettings(), 100) == 0.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"learning_rate": -1.0}, {"beta2": 1.0}, {"clip": -1.0}, {"schedule": "linear"}, {"warmup_tokens": -1},
+        {"decay_share": 2.0}, {"ema_half_life": -1}, {"weight_decay": float("nan")},
+    ],
+)  # fmt: skip
+def test_impossible_settings_are_named(change):
+    (problem,) = OptimizerSettings(**change).problems("optimizer")
+    assert problem.where == f"optimizer.{next(iter(change))}"
+    assert OptimizerSettings().problems("optimizer") == []
