@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging as logging_
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -38,12 +39,18 @@ def run(main: Callable[[], None]) -> None:
         if len(arguments) > 1:
             _refuse(f"unexpected arguments {arguments[1:]}; flags begin with --")
         logging.set_verbosity(logging.INFO)
+        logging.get_absl_handler().addFilter(_own_or_grave)
         try:
             main()
         except Refusal as refusal:
             _refuse(str(refusal))
 
     app.run(guarded, flags_parser=_parse)
+
+
+def _own_or_grave(record: logging_.LogRecord) -> bool:
+    """Orbax tells 60 lines a checkpoint through the same logger: of other packages only warnings are shown."""
+    return record.levelno > logging_.INFO or "site-packages" not in Path(record.pathname).parts
 
 
 def _parse(arguments: list[str]) -> list[str]:

@@ -93,9 +93,9 @@ def stream(tasks: Mapping[str, float], *, split_documents: bool = False) -> Conf
     return ConfigDict({"tasks": dict(tasks), "split_documents": split_documents})
 
 
-def stage(from_row: int = 0, **rows: int) -> ConfigDict:
+def stage(from_row: int = 0, **rows: int) -> dict:
     """An entry of the list `config.data.stages`: rows per block of each stream from a data row on."""
-    return ConfigDict({"from_row": from_row, "rows": rows})
+    return {"from_row": from_row, "rows": rows}  # a ConfigDict inside a list would not become a dict with the rest
 
 
 def resolve(config: ConfigDict) -> Settings:

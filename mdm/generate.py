@@ -48,7 +48,7 @@ def main() -> None:
     model = TrainedModel.load(_WORKDIR.value, _STEP.value)
     changes = {name: holder.value for name, holder in _SAMPLER.items() if holder.value is not None}
     sampler = dataclasses.replace(DEFAULTS[_TASK.value], **changes)
-    refuse_if(sampler.problems("--"))
+    refuse_if(sampler.problems("sampler"))
     lengths = {} if _LENGTH.value is None else dict.fromkeys(TASKS[_TASK.value].targets, _LENGTH.value)
     givens = _givens()
     requests = [

@@ -116,7 +116,10 @@ class TrainedModel:
             content = lengths[modality]
         elif task in self.spans:
             content = self.spans[task][modality].of(sum(codes[m].size for m in TASKS[task].conditions))
-            content += expected_tail(content, modality)
+            # A stream that splits its documents has longer ones than a row; its pieces fill rows, without a tail.
+            given = sum(own.size for own in codes.values())
+            room = self.settings.data.row_length - 1 - len(TASKS[task].modalities) - given
+            content = max(1, min(content + expected_tail(content, modality), room))
         else:
             raise Refusal(
                 Problem(

@@ -175,7 +175,7 @@ def _in_buckets(
     results: list[np.ndarray] = [np.zeros(0)] * len(items)
     buckets: dict[int, list[int]] = {}
     for index, item in enumerate(items):
-        buckets.setdefault(max(least, 1 << (len(item) - 1).bit_length()), []).append(index)
+        buckets.setdefault(max(least, 1 << max(0, len(item) - 1).bit_length()), []).append(index)
     for length, own in buckets.items():
         rows = max(1, _FRAMES_AT_ONCE // (length * factor))
         for start in range(0, len(own), rows):

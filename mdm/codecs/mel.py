@@ -55,6 +55,8 @@ def at_rate(sound: Sound) -> np.ndarray:
 
 def to_sound(mel: np.ndarray) -> Sound:
     """[T, M] -> T * HOP samples. The phase begins at random with a fixed seed, so equal frames sound equal."""
+    if not len(mel):
+        return Sound(np.zeros(0, np.float32), RATE)
     magnitude = _invert(np.exp(mel.astype(np.float64)))
     phase = np.exp(2j * np.pi * np.random.default_rng(0).random(magnitude.shape))
     before, now = np.zeros_like(phase), phase

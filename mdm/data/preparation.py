@@ -100,7 +100,7 @@ def prepare(settings: PreparationSettings, directory: str | Path) -> Manifest:
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     listed = _list(settings)
-    preparation = fingerprint([_plain(settings), {k: [i.key for i in own] for k, own in listed.items()}])
+    preparation = fingerprint([_plain(settings), [[*place, [i.identity for i in own]] for place, own in listed.items()]])
     if (directory / FILE).exists():
         manifest = load_manifest(directory)
         if manifest.preparation == preparation:
@@ -185,8 +185,8 @@ def _media(listed, modality: str, split: str, skips: _Skips, most: int | None = 
 def _codec(settings: PreparationSettings, modality: str, listed, directory: Path, skips: _Skips) -> Codec:
     """The codec of a modality: loaded if it was fitted on the same media with the same settings, else fitted and saved."""
     choice = settings.codecs[modality]
-    keys = [i.key for (_, s), group in listed.items() if s == "train" for i in group if modality in i.media]
-    wanted = fingerprint([choice.kind, dataclasses.asdict(choice.settings), keys])
+    own = [i.identity for (_, s), group in listed.items() if s == "train" for i in group if modality in i.media]
+    wanted = fingerprint([choice.kind, dataclasses.asdict(choice.settings), own])
     folder = directory / "codecs" / modality
     mark = folder / "fitted.json"
     if mark.exists() and json.loads(mark.read_text())["fingerprint"] == wanted:

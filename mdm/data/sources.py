@@ -27,11 +27,21 @@ MOST_SECONDS = 600
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """One document to be. media: modality -> function that reads it; raises Refusal naming the file."""
+    """One document to be.
+
+    media:   modality -> function that reads it; raises Refusal naming the file
+    version: changes when the media do, as far as that shows without reading them: texts of tables, sizes of files
+    """
 
     key: str
     concept: str
     media: Mapping[str, Callable[[], Media]]
+    version: str
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What a second preparation compares."""
+        return self.key, self.concept, self.version
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,16 +140,22 @@ def _only_table(folder: Path) -> Path:
     return tables[0]
 
 
+def _size(file: Path) -> int | None:
+    return file.stat().st_size if file.exists() else None
+
+
 def _captioned_images(name: str, path: Path) -> Iterator[Item]:
     """A table with columns file, caption and, if there is one, concept."""
     for key, file, caption, concept in _table(name, path, ("file", "caption")):
-        yield Item(key, concept, {"text": lambda t=caption: t, "image": lambda f=file: read_image(f)})
+        media = {"text": lambda t=caption: t, "image": lambda f=file: read_image(f)}
+        yield Item(key, concept, media, f"{caption} {_size(file)}")
 
 
 def _transcribed_speech(name: str, path: Path) -> Iterator[Item]:
     """A table with columns file, transcript and, if there is one, concept."""
     for key, file, transcript, concept in _table(name, path, ("file", "transcript")):
-        yield Item(key, concept, {"text": lambda t=transcript: t, "audio": lambda f=file: read_sound(f)})
+        media = {"text": lambda t=transcript: t, "audio": lambda f=file: read_sound(f)}
+        yield Item(key, concept, media, f"{transcript} {_size(file)}")
 
 
 def _prose(name: str, path: Path) -> Iterator[Item]:
@@ -149,7 +165,7 @@ def _prose(name: str, path: Path) -> Iterator[Item]:
         raise Refusal(Problem(str(path), None, "holds no .txt file", "check the path"))
     for file in files:
         key = f"{name}/{file.relative_to(path).as_posix()}"
-        yield Item(key, key, {"text": lambda f=file: read_text(f)})
+        yield Item(key, key, {"text": lambda f=file: read_text(f)}, str(_size(file)))
 
 
 SOURCES: dict[str, Callable[[str, Path], Iterator[Item]]] = {
