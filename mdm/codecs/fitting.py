@@ -32,7 +32,8 @@ def fit(
 
     Every SAVE_SECONDS the whole of it goes to the file `state`, from which a later call with the same arguments continues.
     """
-    schedule = optax.warmup_cosine_decay_schedule(0.0, learning_rate, max(1, round(WARM_UP * steps)), steps)
+    warm_up = max(1, round(WARM_UP * steps))
+    schedule = optax.warmup_cosine_decay_schedule(0.0, learning_rate, warm_up, max(steps, warm_up + 1))
     tool = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, b2=0.99, weight_decay=1e-4))
 
     @jax.jit
