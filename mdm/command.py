@@ -11,7 +11,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from mdm import config
-from mdm.problems import Refusal
+from mdm.problems import Problem, Refusal
 
 REFUSED = 2  # exit code for input that cannot be used; anything else that is not 0 is a fault of the program
 
@@ -29,7 +29,15 @@ def path_flag(name: str, meaning: str, *, required: bool = True) -> flags.FlagHo
 
 def settings(holder: flags.FlagHolder) -> config.Settings:
     """The resolved settings of --config. Raises Refusal with everything that is wrong."""
-    return config.resolve(holder.value)
+    if holder.value is None:
+        raise Refusal(
+            Problem("--config", None, "is not given", "name an experiment, e.g. --config=experiments/smoke.py")
+        )
+    try:
+        value = holder.value.to_dict()
+    except OSError as error:  # a file that is not there or cannot be run is told when it is first used
+        raise Refusal(Problem("--config", None, str(error), "check the path")) from error
+    return config.resolve(value)
 
 
 def run(main: Callable[[], None]) -> None:

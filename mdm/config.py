@@ -98,10 +98,10 @@ def stage(from_row: int = 0, **rows: int) -> dict:
     return {"from_row": from_row, "rows": rows}  # a ConfigDict inside a list would not become a dict with the rest
 
 
-def resolve(config: ConfigDict) -> Settings:
+def resolve(config: ConfigDict | Mapping) -> Settings:
     """The frozen settings. Raises Refusal with every unknown, missing or impossible setting."""
     problems: list[Problem] = []
-    settings = _build(Settings, config.to_dict(), "", problems)
+    settings = _build(Settings, config.to_dict() if isinstance(config, ConfigDict) else config, "", problems)
     refuse_if(problems)
     refuse_if(settings.problems())
     return settings

@@ -100,7 +100,9 @@ def prepare(settings: PreparationSettings, directory: str | Path) -> Manifest:
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     listed = _list(settings)
-    preparation = fingerprint([_plain(settings), [[*place, [i.identity for i in own]] for place, own in listed.items()]])
+    preparation = fingerprint(
+        [_plain(settings), [[*place, [i.identity for i in own]] for place, own in listed.items()]]
+    )
     if (directory / FILE).exists():
         manifest = load_manifest(directory)
         if manifest.preparation == preparation:

@@ -60,7 +60,13 @@ def group_of(stream: str, key: str, document: Document) -> str:
 
 
 def choose(
-    manifest: Manifest, name: str, settings: StreamSettings, split: str, most: int, row_length: int, group: GroupOf = group_of
+    manifest: Manifest,
+    name: str,
+    settings: StreamSettings,
+    split: str,
+    most: int,
+    row_length: int,
+    group: GroupOf = group_of,
 ) -> list[Example]:
     """At most `most` examples of a stream and split, in the order of the data set.
 
@@ -84,7 +90,9 @@ def choose(
     examples = [e for shard, own in wanted.items() for e in _read(manifest, stream, shard, own, group)]
     refuse_if(
         Problem(
-            f"{name}, {split}: {example.key}", f"{example.positions} positions", f"longer than a row of {row_length}",
+            f"{name}, {split}: {example.key}",
+            f"{example.positions} positions",
+            f"longer than a row of {row_length}",
             "raise data.row_length, shorten the document, or let its stream split documents",
         )
         for example in examples
@@ -106,7 +114,9 @@ def _least(own: Iterable[Shard], most: int, place: tuple[int, int]) -> list[tupl
     return [(shard, np.sort(index[which == number])) for number, shard in enumerate(own) if (which == number).any()]
 
 
-def _cut(manifest: Manifest, stream: Stream, shard: Shard, indices: np.ndarray, settings: StreamSettings, row_length: int):
+def _cut(
+    manifest: Manifest, stream: Stream, shard: Shard, indices: np.ndarray, settings: StreamSettings, row_length: int
+):
     """(number of the piece within its document, (document, start, stop)) of some documents of a shard."""
     if not settings.split_documents:
         return [(0, (int(index), 0, _WHOLE)) for index in indices]
@@ -115,7 +125,9 @@ def _cut(manifest: Manifest, stream: Stream, shard: Shard, indices: np.ndarray, 
     long = tails + packing.OVERHEAD + 1 > row_length  # not even its tail and one position fit
     refuse_if(
         Problem(
-            f"{stream.name}: {shard.file} record {index}", f"a tail of {tail} positions", f"does not fit in a row of {row_length}",
+            f"{stream.name}: {shard.file} record {index}",
+            f"a tail of {tail} positions",
+            f"does not fit in a row of {row_length}",
             "raise data.row_length",
         )
         for index, tail in zip(indices[long], tails[long], strict=True)
@@ -133,7 +145,9 @@ def _read(manifest: Manifest, stream: Stream, shard: Shard, wanted: Sequence, gr
     read = dict(zip(indices, shards.ShardReader(manifest.directory, shard).read(indices), strict=True))
     for (index, start, stop), number in wanted:
         key, document = read[index]
-        tails = {m: int(tail_length(document[m].size, shard.first + index, m)) for m in stream.modalities if m in document}
+        tails = {
+            m: int(tail_length(document[m].size, shard.first + index, m)) for m in stream.modalities if m in document
+        }
         content = document
         if stop != _WHOLE:
             content = {"text": document["text"][start:stop].copy()}  # a view would keep the whole document alive

@@ -55,7 +55,13 @@ class Scorer:
         return self._one._cache_size()
 
     def scores(
-        self, parameters: Any, examples: Sequence[Example], task: str, lengths: Sequence[int], batch_rows: int, seeds: Sequence[int]
+        self,
+        parameters: Any,
+        examples: Sequence[Example],
+        task: str,
+        lengths: Sequence[int],
+        batch_rows: int,
+        seeds: Sequence[int],
     ) -> Scores:
         """Scores of `examples` under `task`, in their order.
 
@@ -67,7 +73,10 @@ class Scorer:
         for batch in batches(examples, task, self.vocabulary, lengths, batch_rows):
             # All samples of a batch are under way before the first is fetched: the device never waits for the host.
             drawn = [
-                [self._one(parameters, batch.rows, batch.number, np.uint32(seed), np.int32(j)) for j in range(self.samples)]
+                [
+                    self._one(parameters, batch.rows, batch.number, np.uint32(seed), np.int32(j))
+                    for j in range(self.samples)
+                ]
                 for seed in seeds
             ]
             count = len(batch.examples)

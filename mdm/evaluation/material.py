@@ -83,7 +83,8 @@ def _problems(
     if network.vocabulary != manifest.vocabulary:
         found.append(
             Problem(
-                str(manifest.directory), manifest.vocabulary.fingerprint,
+                str(manifest.directory),
+                manifest.vocabulary.fingerprint,
                 f"its codes mean other tokens than those of the network's vocabulary {network.vocabulary.fingerprint}",
                 "evaluate on a data set made with the run's codecs",
             )
@@ -98,6 +99,11 @@ def _problems(
         for split in dict.fromkeys((*settings.splits, "train")):
             if split not in held.shards or not held.documents(split):
                 found.append(
-                    Problem(f"{manifest.directory}: stream {name}", split, "holds no documents", "take the split out of evaluation.splits")
+                    Problem(
+                        f"{manifest.directory}: stream {name}",
+                        split,
+                        "holds no documents",
+                        "take the split out of evaluation.splits",
+                    )
                 )
     return found

@@ -30,14 +30,22 @@ class EvaluationSettings:
 
     def problems(self, at: str) -> list[Problem]:
         found = []
-        for key, least in (("documents", 1), ("samples", 1), ("repeats", 2), ("batch_rows", 1), ("unigram_documents", 1)):
+        for key, least in (
+            ("documents", 1),
+            ("samples", 1),
+            ("repeats", 2),
+            ("batch_rows", 1),
+            ("unigram_documents", 1),
+        ):
             if getattr(self, key) < least:
                 found.append(Problem(f"{at}.{key}", getattr(self, key), f"below {least}", f"use {least} or more"))
         for split in self.splits:
             if split not in SPLITS:
                 found.append(Problem(f"{at}.splits", split, "is not a split", f"use some of {SPLITS}"))
         if not self.splits or len(set(self.splits)) != len(self.splits):
-            found.append(Problem(f"{at}.splits", self.splits, "is empty or names a split twice", f"use some of {SPLITS}"))
+            found.append(
+                Problem(f"{at}.splits", self.splits, "is empty or names a split twice", f"use some of {SPLITS}")
+            )
         return found
 
     @property

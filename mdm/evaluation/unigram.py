@@ -28,7 +28,9 @@ class Unigram:
             row = example.row(task, vocabulary, example.positions)
             counts += np.bincount(row.ids[row.ranges != NO_RANGE], minlength=vocabulary.output_size)
             self.documents += 1
-        self._bits = np.concatenate([-np.log2(counts[r.start : r.stop] / counts[r.start : r.stop].sum()) for r in vocabulary.ranges])
+        self._bits = np.concatenate(
+            [-np.log2(counts[r.start : r.stop] / counts[r.start : r.stop].sum()) for r in vocabulary.ranges]
+        )
         self._uniform = np.log2([r.size for r in vocabulary.ranges])
 
     def bits(self, examples: Sequence[Example], task: str) -> dict[str, tuple[float, float]]:

@@ -24,7 +24,10 @@ def sounds(count: int, seed: int = 0) -> list[Sound]:
     made = []
     for _ in range(count):
         t = np.arange(rng.integers(4_000, 24_000)) / 16_000
-        tones = sum(a * np.sin(2 * np.pi * f * t) for a, f in zip(rng.uniform(0, 0.2, 4), rng.uniform(100, 4000, 4), strict=True))
+        tones = sum(
+            a * np.sin(2 * np.pi * f * t)
+            for a, f in zip(rng.uniform(0, 0.2, 4), rng.uniform(100, 4000, 4), strict=True)
+        )
         made.append(Sound((tones * np.hanning(len(t))).astype(np.float32), 16_000))
     return made
 

@@ -84,7 +84,11 @@ def test_it_has_learnt_something(case):
     kind, settings, media, codec = case
     untrained = kind.fit(media, dataclasses.replace(settings, steps=1), progress=quiet, state=None)
     before, after = untrained.ceiling(media), codec.ceiling(media)
-    assert after["psnr_db"] > before["psnr_db"] + 2 if "psnr_db" in after else after["mel_l1_db"] < 0.8 * before["mel_l1_db"]
+    assert (
+        after["psnr_db"] > before["psnr_db"] + 2
+        if "psnr_db" in after
+        else after["mel_l1_db"] < 0.8 * before["mel_l1_db"]
+    )
     assert after["codes_used"] >= 8 and after["perplexity"] > 1
 
 

@@ -1,0 +1,186 @@
+"""Preparation: exact codes in a data set that TFDS opens; a second start redoes nothing; bad media are named."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from mdm.codecs import registry
+from mdm.codecs.audio_fsq import MelFsqSettings
+from mdm.codecs.image_fsq import ImageFsqSettings
+from mdm.codecs.text_bytes import BytesSettings
+from mdm.data import manifest as manifests
+from mdm.data import preparation, shards
+from mdm.data.preparation import CodecChoice, PreparationSettings, prepare
+from mdm.data.sources import SourceSettings
+from mdm.problems import Refusal
+
+
+def write_media(root):
+    rng = np.random.default_rng(0)
+    for folder in ("pictures", "sounds", "prose"):
+        (root / folder).mkdir(parents=True)
+    for i in range(24):
+        Image.fromarray(rng.integers(0, 255, (8, 8, 3)).astype(np.uint8)).save(root / f"pictures/{i}.png")
+        soundfile.write(root / f"sounds/{i}.wav", rng.normal(size=3000) * 0.1, 16_000)
+        (root / f"prose/{i}.txt").write_text(f"document {i} " * 5)
+    for folder, column, end in (("pictures", "caption", "png"), ("sounds", "transcript", "wav")):
+        lines = [f"{i}.{end}\tnumber {i // 2}" for i in range(24)]
+        (root / folder / "table.tsv").write_text("\n".join([f"file\t{column}", *lines]) + "\n")
+
+
+def settings_of(root, **changes) -> PreparationSettings:
+    return PreparationSettings(
+        **{
+            "sources": {
+                "p": SourceSettings("captioned-images", str(root / "pictures"), "image-text"),
+                "s": SourceSettings("transcribed-speech", str(root / "sounds"), "audio-text"),
+                "t": SourceSettings("prose", str(root / "prose"), "text"),
+            },
+            "codecs": {
+                "text": CodecChoice("bytes", BytesSettings()),
+                "image": CodecChoice(
+                    "fsq-image", ImageFsqSettings(size=8, width=4, inner_width=4, blocks=1, steps=2, batch_size=2)
+                ),
+                "audio": CodecChoice("mel-fsq", MelFsqSettings(width=4, blocks=1, steps=2, batch_size=2, crop=8)),
+            },
+            "shard_documents": 10,
+            "heldout": 0.3,
+        }
+        | changes
+    )
+
+
+@pytest.fixture
+def media(tmp_path):
+    write_media(tmp_path / "media")
+    return tmp_path / "media"
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    root = tmp_path_factory.mktemp("prepared")
+    write_media(root / "media")
+    return settings_of(root / "media"), prepare(settings_of(root / "media"), root / "set")
+
+
+def documents(manifest, stream, split):
+    own = manifest.streams[stream].shards[split]
+    return [d for shard in own for d in shards.ShardReader(manifest.directory, shard).read(range(shard.documents))]
+
+
+def test_it_opens_with_tfds(prepared):
+    _, manifest = prepared
+    builder = tfds.builder_from_directory(manifest.directory)
+    for split in manifests.SPLITS:
+        source = builder.as_data_source(split)
+        assert len(source) == sum(stream.documents(split) for stream in manifest.streams.values())
+        assert any(record["image"].size for record in source) and any(record["audio"].size for record in source)
+
+
+def test_codes_are_those_of_the_codecs(prepared):
+    settings, manifest = prepared
+    text = registry.load(manifest.directory / "codecs" / "text")
+    image = registry.load(manifest.directory / "codecs" / "image")
+    found = dict(documents(manifest, "image-text", "train") + documents(manifest, "image-text", "heldout"))
+    assert len(found) == 24
+    path = settings.sources["p"].path
+    for key in list(found)[:4]:
+        number = int(key.split("/")[1].split(".")[0])
+        assert text.decode([found[key]["text"]]) == [f"number {number // 2}"]
+        picture = np.asarray(Image.open(f"{path}/{number}.png"))
+        np.testing.assert_array_equal(found[key]["image"], image.encode([picture])[0])
+
+
+def test_a_concept_lies_on_one_side(prepared):
+    _, manifest = prepared
+    for stream in ("image-text", "audio-text"):
+        sides = [{d["text"].tobytes() for _, d in documents(manifest, stream, split)} for split in manifests.SPLITS]
+        assert all(sides) and not sides[0] & sides[1]
+
+
+def test_every_shard_holds_at_most_what_was_said_and_codecs_report_their_ceiling(prepared):
+    _, manifest = prepared
+    assert all(
+        0 < s.documents <= 10 for stream in manifest.streams.values() for own in stream.shards.values() for s in own
+    )
+    assert "psnr_db" in manifest.codecs["image"]["ceiling"] and "mel_l1_db" in manifest.codecs["audio"]["ceiling"]
+
+
+def test_a_second_start_redoes_nothing(prepared, monkeypatch):
+    settings, manifest = prepared
+    before = {p: p.stat().st_mtime_ns for p in manifest.directory.rglob("*") if p.is_file()}
+    again = prepare(settings, manifest.directory)
+    assert again.fingerprint == manifest.fingerprint
+    assert before == {p: p.stat().st_mtime_ns for p in manifest.directory.rglob("*") if p.is_file()}
+
+
+def test_an_interrupted_preparation_keeps_its_codecs(media, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(preparation, "_write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            prepare(settings_of(media), tmp_path / "set")
+    stamp = (tmp_path / "set/codecs/image/weights.npz").stat().st_mtime_ns
+    with pytest.raises(Refusal, match="no prepared data set"):
+        manifests.load(tmp_path / "set")
+    prepare(settings_of(media), tmp_path / "set")
+    assert (tmp_path / "set/codecs/image/weights.npz").stat().st_mtime_ns == stamp
+
+
+def test_other_media_in_the_same_folder_are_refused(prepared):
+    settings, manifest = prepared
+    with pytest.raises(Refusal, match="prepared from other sources"):
+        prepare(dataclasses.replace(settings, seed=1), manifest.directory)
+
+
+def damage(media, kind):
+    if kind == "picture":
+        (media / "pictures/3.png").write_bytes(b"nothing")
+        return r"pictures/3\.png"
+    if kind == "sound":
+        soundfile.write(media / "sounds/5.wav", np.zeros(0), 16_000)
+        return r"sounds/5\.wav"
+    if kind == "missing":
+        (media / "sounds/5.wav").unlink()
+        return r"sounds/5\.wav"
+    (media / "prose/7.txt").write_bytes(b"\xff\xfe\xfa")
+    return r"prose/7\.txt"
+
+
+@pytest.mark.parametrize("kind", ["picture", "sound", "missing", "text"])
+def test_bad_media_are_refused_by_name(media, tmp_path, kind):
+    with pytest.raises(Refusal, match=damage(media, kind)):
+        prepare(settings_of(media), tmp_path / "set")
+
+
+def test_up_to_a_stated_number_bad_media_are_skipped_and_each_is_reported(media, tmp_path):
+    for kind in ("picture", "sound", "text"):
+        damage(media, kind)
+    with pytest.raises(Refusal, match="most_skips"):
+        prepare(settings_of(media, most_skips=2), tmp_path / "refused")
+    manifest = prepare(settings_of(media, most_skips=3), tmp_path / "set")
+    reported = [json.loads(line) for line in (tmp_path / "set/skips.jsonl").read_text().splitlines()]
+    assert sorted(line["key"] for line in reported) == ["p/3.png", "s/5.wav", "t/7.txt"]
+    assert sum(stream.documents(split) for stream in manifest.streams.values() for split in manifests.SPLITS) == 69
+
+
+def test_every_wrong_setting_is_listed_at_once(media):
+    settings = settings_of(
+        media, heldout=1.5, shard_documents=0, codecs={"video": CodecChoice("bytes", BytesSettings())}
+    )
+    found = [p.where for p in settings.problems("prepare")]
+    assert found == ["prepare.codecs", "prepare.heldout", "prepare"]
+
+
+def test_a_stream_without_codec_or_of_mixed_documents_is_refused(media, tmp_path):
+    settings = settings_of(media)
+    text_only = {"text": settings.codecs["text"]}
+    with pytest.raises(Refusal, match="no codec"):
+        prepare(dataclasses.replace(settings, codecs=text_only), tmp_path / "a")
+    mixed = {name: dataclasses.replace(source, stream="one") for name, source in settings.sources.items()}
+    with pytest.raises(Refusal, match="mixes kinds"):
+        prepare(dataclasses.replace(settings, sources=mixed), tmp_path / "b")

@@ -1,0 +1,115 @@
+"""Media on disk: listed in a stable order, and refused by name when they cannot be used."""
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from mdm.data import sources
+from mdm.data.sources import SourceSettings
+from mdm.problems import Refusal
+
+
+def items(kind, path):
+    return list(sources.items("own", SourceSettings(kind, str(path), "s")))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    Image.new("RGBA", (8, 6), (255, 0, 0, 0)).save(tmp_path / "clear.png")
+    Image.new("L", (8, 6), 7).save(tmp_path / "grey.png")
+    soundfile.write(tmp_path / "stereo.wav", np.full((100, 2), [0.5, 0.1]), 8000)
+    (tmp_path / "table.tsv").write_text(
+        "file\tcaption\nclear.png\ta clear one\ngrey.png\ta grey one\n", encoding="utf-8"
+    )
+    return tmp_path
+
+
+def test_pairs_of_a_table(folder):
+    first, second = items("captioned-images", folder)
+    assert first.key == "own/clear.png" and first.concept == "a clear one"
+    assert first.media["text"]() == "a clear one"
+    assert (first.media["image"]() == 255).all()  # transparency is white
+    assert second.media["image"]().shape == (6, 8, 3) and (second.media["image"]() == 7).all()
+
+
+def test_a_concept_column_is_used(folder):
+    (folder / "table.tsv").write_text("concept\tfile\tcaption\none\tgrey.png\tgrey\n")
+    assert [item.concept for item in items("captioned-images", folder)] == ["one"]
+
+
+def test_channels_are_averaged(folder):
+    sound = sources.read_sound(folder / "stereo.wav")
+    assert sound.rate == 8000 and sound.samples.dtype == np.float32
+    np.testing.assert_allclose(sound.samples, 0.3, atol=1e-3)
+
+
+def test_prose_is_a_file_a_document(tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "two.txt").write_text("two\r\nlines", newline="")
+    (tmp_path / "one.txt").write_text("one")
+    found = items("prose", tmp_path)
+    assert [item.key for item in found] == ["own/b/two.txt", "own/one.txt"]
+    assert found[0].media["text"]() == "two\nlines"
+
+
+def test_an_edited_caption_changes_the_identity(folder):
+    before = [item.identity for item in items("captioned-images", folder)]
+    table = folder / "table.tsv"
+    table.write_text(table.read_text().replace("a grey one", "one that is grey"))
+    after = [item.identity for item in items("captioned-images", folder)]
+    assert before[0] == after[0] and before[1] != after[1]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", None])
+def test_a_broken_picture_is_named(folder, content):
+    path = folder / "grey.png"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    with pytest.raises(Refusal, match=r"grey\.png.*not a readable picture"):
+        items("captioned-images", folder)[1].media["image"]()
+
+
+def test_a_picture_bomb_is_refused_before_it_is_decoded(folder, monkeypatch):
+    monkeypatch.setattr(sources, "MOST_PIXELS", 40)
+    with pytest.raises(Refusal, match=r"grey\.png.*more than 40 pixels"):
+        sources.read_image(folder / "grey.png")
+
+
+def test_empty_broken_and_endless_sounds_are_named(folder, monkeypatch):
+    path = folder / "sound.wav"
+    soundfile.write(path, np.zeros(0), 8000)
+    with pytest.raises(Refusal, match=r"sound\.wav.*holds no sound"):
+        sources.read_sound(path)
+    path.write_bytes(b"RIFF")
+    with pytest.raises(Refusal, match=r"sound\.wav.*not a readable sound"):
+        sources.read_sound(path)
+    monkeypatch.setattr(sources, "MOST_SECONDS", 0.001)
+    with pytest.raises(Refusal, match=r"stereo\.wav.*longer than"):
+        sources.read_sound(folder / "stereo.wav")
+
+
+def test_a_table_that_is_not_utf8_is_named(folder):
+    (folder / "table.tsv").write_bytes("file\tcaption\ngrey.png\tgrün\n".encode("latin-1"))
+    with pytest.raises(Refusal, match=r"table\.tsv.*not UTF-8"):
+        items("captioned-images", folder)
+
+
+@pytest.mark.parametrize(
+    "table, reason",
+    [("file\ttext\na\tb\n", "no column"), ("file\tcaption\ngrey.png\t \n", "line 2.*empty"),
+     ("file\tcaption\n../grey.png\tx\n", "line 2.*outside"), ("", "no column")],
+)  # fmt: skip
+def test_a_table_that_cannot_be_used_names_its_line(folder, table, reason):
+    (folder / "table.tsv").write_text(table)
+    with pytest.raises(Refusal, match=r"table\.tsv.*" + reason):
+        items("captioned-images", folder)
+
+
+def test_folders_without_media_and_unknown_kinds_are_refused(tmp_path):
+    with pytest.raises(Refusal, match="exactly one"):
+        items("captioned-images", tmp_path)
+    with pytest.raises(Refusal, match=r"no \.txt"):
+        items("prose", tmp_path)
+    assert SourceSettings("films", str(tmp_path), "s").problems("at")[0].where == "at.kind"
+    assert SourceSettings("prose", str(tmp_path / "none"), "s").problems("at")[0].where == "at.path"
