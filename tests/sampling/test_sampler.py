@@ -100,7 +100,7 @@ def test_one_position_at_a_time_draws_from_the_joint_distribution(order, repeat)
     drawn = np.asarray(done.rows.ids)[:, places] - vocabulary.ranges[number].start
     counts = np.zeros((3, 3, 3))
     np.add.at(counts, tuple(drawn.T), 1)
-    # Ancestral steps uncover two positions at once now and then (64 steps: 3 pairs in 64), so its error is a little above the noise.
+    # Ancestral steps uncover two positions at once now and then (3 pairs in 64 steps): its error is a little above the noise.
     distance = np.abs(counts / times - joint).sum() / 2
     noise = sum(np.sqrt(p * (1 - p) / times) for p in joint.ravel()) / 2
     assert distance < 3 * noise + (0.02 if order == "ancestral" else 0)
