@@ -36,19 +36,17 @@ def test_every_task_split_and_target_modality_has_a_line(results):
 
 
 def test_a_zero_head_pays_exactly_log2_of_each_range(network, manifest):
-    """A joint task pays it in sum: how many of the k hidden positions are of which modality is left to chance."""
+    """A joint task on average: how many of the k hidden positions are of which modality is left to chance."""
     sizes = {"text": 201, "image": 300}
-    joint = 0.0
     for result in run(network, manifest, splits=("train",)):
         uniform = np.log2(sizes[result.modality])
         assert result.uniform_bits == pytest.approx(uniform, rel=1e-6)
         if result.task.startswith("joint"):
-            joint += (result.bits - uniform) * result.targets
+            assert abs(result.bits - uniform) < 5 * result.se_noise
             continue
         assert result.bits == pytest.approx(uniform, rel=1e-5)
         assert result.se_noise == pytest.approx(0, abs=1e-5)
         assert result.condition_worth_bits is None or result.condition_worth_bits == pytest.approx(0, abs=1e-5)
-    assert joint == pytest.approx(0, abs=0.05)
 
 
 @pytest.mark.parametrize("batch_rows", [1, 3, 12])
@@ -107,7 +105,7 @@ def test_what_does_not_fit_together_is_refused_at_once(network, manifest):
     with pytest.raises(Refusal) as refusal:
         evaluate(Network(Vocabulary.of({"text": (3,)})), np.float32(0), manifest, EvaluationSettings(repeats=1), ROW,
                  {"music": StreamSettings({"text": 1.0})})  # fmt: skip
-    assert [p.where for p in refusal.value.problems][0] == "evaluation.repeats"
+    assert next(p.where for p in refusal.value.problems) == "evaluation.repeats"
     assert {"data.streams.music"} < {p.where for p in refusal.value.problems}
 
 
