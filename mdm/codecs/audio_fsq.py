@@ -13,8 +13,9 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import logging
 
-from mdm.codecs import fsq, layers, mel, storage
+from mdm.codecs import fsq, layers, mel, recognition, storage
 from mdm.codecs.codec import Progress, Sound
 from mdm.codecs.fitting import fit
 from mdm.problems import Problem, Refusal
@@ -143,7 +144,11 @@ class MelFsq:
         return cls(settings, layers.unflatten(arrays, like))
 
     def ceiling(self, held_out: Sequence[Sound]) -> dict[str, float]:
-        """mel_l1_db: mean absolute error of the mel bands in decibel; usage of the codes of the first book."""
+        """mel_l1_db: mean absolute error of the mel bands in decibel; usage of the codes of the first book.
+
+        wer_to_original, if the extra `scorers` is installed: word error rate of what a recogniser hears in the decoded
+        sounds, against what it hears in the originals: what the codec costs, without the recogniser's own errors.
+        """
         frames = [mel.log_mel(sound) for sound in held_out]
         codes = self.encode(held_out)
         errors = [np.abs(back[: len(own)] - own).ravel() for back, own in zip(self._mels(codes), frames, strict=True)]
@@ -152,7 +157,15 @@ class MelFsq:
             "mel_l1_db": float(np.concatenate(errors).mean()) * mel.DECIBEL,
             "tokens_per_second": self.tokens_per_second,
             **used,
+            **self._word_error(held_out, codes),
         }
+
+    def _word_error(self, held_out: Sequence[Sound], codes: Sequence[np.ndarray]) -> dict[str, float]:
+        if not recognition.available():
+            logging.info("the word error rate of the codec is not measured: pip install 'mdm[scorers]'")
+            return {}
+        original = recognition.transcribe(held_out)
+        return {"wer_to_original": recognition.word_error_rate(original, recognition.transcribe(self.decode(codes)))}
 
 
 def _log_mel(sound: Sound, number: int) -> np.ndarray:
