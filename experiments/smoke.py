@@ -42,6 +42,6 @@ def get_config() -> ConfigDict:
     c.training.tokens = 16 * 256 * 200
     c.training.log_every = 10
     c.checkpoints.every = 50
-    c.evaluation.documents = 32
-    c.evaluation.samples = 4
+    c.evaluation.documents = 24
+    c.evaluation.samples = 2
     return c

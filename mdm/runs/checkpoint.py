@@ -85,6 +85,11 @@ class Checkpoints:
     def due(self, step: int) -> bool:
         return step % self._settings.every == 0
 
+    def holds(self, step: int) -> bool:
+        """Whether a checkpoint of this step is in place, once no save is under way."""
+        self.wait()
+        return step in self._manager.all_steps(read=True)
+
     def save(self, step: int, state: Mapping[str, Any], position: Mapping) -> None:
         """Begins to save; the arrays may be changed as soon as this returns.
 

@@ -28,6 +28,8 @@ class RunFolder:
 
     def __init__(self, path: str | Path):
         self.path = epath.Path(path)
+        if "://" not in str(path):
+            self.path = self.path.absolute()  # Orbax writes to no other
         self.config = self.path / "config.json"
         self.vocabulary = self.path / "vocabulary.json"
         self.spans = self.path / "spans.json"

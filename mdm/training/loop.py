@@ -119,7 +119,11 @@ def train(job: Job, folder: RunFolder) -> None:
             done = _walk(job, step, state, start, rows, mesh, checkpoints, log)
         finally:
             log.close()
-        checkpoints.wait()
+        if not checkpoints.holds(done):
+            remedy = "see the error above it in the log, make room, and start again: the newest checkpoint is continued"
+            raise Refusal(
+                Problem(str(folder.checkpoints / str(done)), None, "the last checkpoint was not saved", remedy)
+            )
     folder.mark_end("token budget reached", done)
 
 

@@ -123,3 +123,9 @@ def test_a_full_disk_costs_a_line_and_not_the_run(folder, monkeypatch, caplog):
     writer.write(20, {"loss": 1.0})
     writer.close()
     assert steps(folder) == [20]
+
+
+def test_a_relative_path_is_a_path_from_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert str(RunFolder("runs/one").checkpoints) == f"{tmp_path}/runs/one/checkpoints"
+    assert str(RunFolder("gs://bucket/one").config) == "gs://bucket/one/config.json"

@@ -171,3 +171,11 @@ def test_updates_that_are_not_finite_are_skipped_and_end_the_run_when_they_do_no
     job = make_job(optimizer={"learning_rate": 0.1}, training={"most_skipped": 3}, model={"embedding_std": 1e38})
     with pytest.raises(Refusal, match=r"rows 0 to 23 .*3 updates in a row were not finite"):
         run(job, tmp_path / "run")
+
+
+def test_a_run_whose_last_checkpoint_failed_has_not_ended(make_job, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Checkpoints, "save", lambda *_: None)
+        with pytest.raises(Refusal, match="checkpoints/24: the last checkpoint was not saved"):
+            run(make_job(), tmp_path / "run")
+    assert RunFolder(tmp_path / "run").read_end() is None
