@@ -16,8 +16,8 @@ import numpy as np
 from absl import logging
 
 from mdm.codecs import fsq, layers, mel, recognition, storage
-from mdm.codecs.codec import Progress, Sound
-from mdm.codecs.fitting import fit
+from mdm.codecs.codec import Progress, Sound, some
+from mdm.codecs.fitting import MOST_BLOCKS, fit
 from mdm.problems import Problem, Refusal
 from mdm.tokens.hashing import mix
 
@@ -49,6 +49,8 @@ class MelFsqSettings:
             for key in ("stride", "width", "blocks", "steps", "batch_size", "crop", "learning_rate")
             if not getattr(self, key) > 0
         ]
+        if self.blocks > MOST_BLOCKS:
+            found.append(Problem(f"{at}.blocks", self.blocks, f"over {MOST_BLOCKS}", "see MelFsqSettings"))
         if not self.books or any(not own or min(own) < 2 or fsq.size(own) > 65_536 for own in self.books):
             found.append(
                 Problem(f"{at}.books", self.books, "a level below 2, or over 65,536 codes", "((8, 8, 6, 5),) is usual")
@@ -87,6 +89,7 @@ class MelFsq:
 
     @classmethod
     def fit(cls, media: Sequence[Sound], settings: MelFsqSettings, *, progress: Progress, state: Path | None) -> MelFsq:
+        some(media, "fit of the audio codec")
         frames = [_log_mel(sound, number) for number, sound in enumerate(media)]
         every = np.concatenate(frames)
         scale = {"mean": every.mean(axis=0), "deviation": np.maximum(every.std(axis=0), 0.1)}
@@ -100,6 +103,7 @@ class MelFsq:
         lengths = np.array([len(own) for own in padded])
         line = np.concatenate(padded)
         starts = np.concatenate([[0], np.cumsum(lengths)])
+        identity = storage.arrays_fingerprint(cls.kind, settings, {"line": line, "lengths": lengths})
         chances = np.cumsum(lengths - crop + 1)
 
         def batch(step: int) -> np.ndarray:
@@ -114,7 +118,8 @@ class MelFsq:
             values, _ = fsq.quantise(_encode(parameters, part, settings.stride), settings.levels)
             return jnp.mean(jnp.abs(_decode(parameters, values, settings.stride) - part))
 
-        fitted = fit(loss, _parameters(settings), batch, settings.steps, settings.learning_rate, progress, state)
+        start, rate = _parameters(settings), settings.learning_rate
+        fitted = fit(loss, start, batch, settings.steps, rate, progress, state, identity)
         return cls(settings, fitted | {name: value.astype(np.float32) for name, value in scale.items()})
 
     def encode(self, media: Sequence[Sound]) -> list[np.ndarray]:
@@ -138,10 +143,10 @@ class MelFsq:
 
     @classmethod
     def load(cls, folder: Path) -> MelFsq:
-        settings, arrays = storage.load(folder, cls.kind, MelFsqSettings)
         bands = jax.ShapeDtypeStruct((mel.BANDS,), jnp.float32)
-        like = jax.eval_shape(lambda: _parameters(settings)) | {"mean": bands, "deviation": bands}
-        return cls(settings, layers.unflatten(arrays, like))
+        scale = {"mean": bands, "deviation": bands}
+        like = lambda settings: jax.eval_shape(lambda: _parameters(settings)) | scale  # noqa: E731
+        return cls(*storage.load(folder, cls.kind, MelFsqSettings, like))
 
     def ceiling(self, held_out: Sequence[Sound]) -> dict[str, float]:
         """mel_l1_db: mean absolute error of the mel bands in decibel; usage of the codes of the first book.
@@ -149,6 +154,7 @@ class MelFsq:
         wer_to_original, if the extra `scorers` is installed: word error rate of what a recogniser hears in the decoded
         sounds, against what it hears in the originals: what the codec costs, without the recogniser's own errors.
         """
+        some(held_out, "ceiling of the audio codec")
         frames = [mel.log_mel(sound) for sound in held_out]
         codes = self.encode(held_out)
         errors = [np.abs(back[: len(own)] - own).ravel() for back, own in zip(self._mels(codes), frames, strict=True)]

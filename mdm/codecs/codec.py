@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from mdm.problems import Problem, Refusal
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sound:
@@ -63,3 +65,10 @@ class Codec(Protocol):
     def ceiling(self, held_out: Sequence[Media]) -> dict[str, float]:
         """How well media that the fit did not see come back."""
         ...
+
+
+def some(media: Sequence[Media], what: str) -> Sequence[Media]:
+    """`media` themselves. Raises Refusal, naming `what` they are for, if there are none."""
+    if not media:
+        raise Refusal(Problem(what, 0, "there are no media", "give at least one that can be read"))
+    return media

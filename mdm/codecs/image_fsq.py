@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image
 
 from mdm.codecs import fsq, layers, storage
-from mdm.codecs.codec import Progress
-from mdm.codecs.fitting import fit
+from mdm.codecs.codec import Progress, some
+from mdm.codecs.fitting import MOST_BLOCKS, fit
 from mdm.problems import Problem, Refusal
 from mdm.tokens.hashing import mix
 
@@ -51,6 +51,8 @@ class ImageFsqSettings:
             for key in ("width", "inner_width", "blocks", "steps", "batch_size", "learning_rate")
             if not getattr(self, key) > 0
         ]
+        if self.blocks > MOST_BLOCKS:
+            found.append(Problem(f"{at}.blocks", self.blocks, f"over {MOST_BLOCKS}", "see ImageFsqSettings"))
         if self.size < STRIDE or self.size % STRIDE or self.size > 1024:
             found.append(Problem(f"{at}.size", self.size, f"no multiple of {STRIDE} up to 1024", "use 32"))
         if not self.levels or min(self.levels) < 2 or fsq.size(self.levels) > 65_536:
@@ -80,7 +82,8 @@ class ImageFsq:
     def fit(
         cls, media: Sequence[np.ndarray], settings: ImageFsqSettings, *, progress: Progress, state: Path | None
     ) -> ImageFsq:
-        pictures = _prepare(media, settings.size)
+        pictures = _prepare(some(media, "fit of the image codec"), settings.size)
+        identity = storage.arrays_fingerprint(cls.kind, settings, {"pictures": pictures})
 
         def batch(step: int) -> np.ndarray:
             """A random sample, mirrored at random: a function of (seed, step) alone."""
@@ -94,7 +97,8 @@ class ImageFsq:
             # The square is what PSNR measures; the absolute value keeps edges, which the square lets blur.
             return jnp.mean(jnp.square(restored - part)) + 0.1 * jnp.mean(jnp.abs(restored - part))
 
-        fitted = fit(loss, _parameters(settings), batch, settings.steps, settings.learning_rate, progress, state)
+        start, rate = _parameters(settings), settings.learning_rate
+        fitted = fit(loss, start, batch, settings.steps, rate, progress, state, identity)
         return cls(settings, fitted)
 
     def encode(self, media: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -113,12 +117,12 @@ class ImageFsq:
 
     @classmethod
     def load(cls, folder: Path) -> ImageFsq:
-        settings, arrays = storage.load(folder, cls.kind, ImageFsqSettings)
-        return cls(settings, layers.unflatten(arrays, jax.eval_shape(lambda: _parameters(settings))))
+        like = lambda settings: jax.eval_shape(lambda: _parameters(settings))  # noqa: E731
+        return cls(*storage.load(folder, cls.kind, ImageFsqSettings, like))
 
     def ceiling(self, held_out: Sequence[np.ndarray]) -> dict[str, float]:
         """psnr_db: mean over pictures, against the picture at the codec's size; usage of the codes."""
-        codes = self.encode(held_out)
+        codes = self.encode(some(held_out, "ceiling of the image codec"))
         wanted = _prepare(held_out, self._settings.size).astype(np.float64)
         error = np.square(np.stack(self.decode(codes)) - wanted).mean(axis=(1, 2, 3))
         psnr = 10 * np.log10(255**2 / np.maximum(error, 1e-2))

@@ -8,6 +8,7 @@ Letters: B items, S spatial dims, C channels.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -69,17 +70,33 @@ def unfold(x: jax.Array, factor: int) -> jax.Array:
 
 def flatten(tree: dict) -> dict[str, np.ndarray]:
     """Nested dicts as one dict with names like `a/b`."""
-    paths, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {
-        "/".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in path): np.asarray(leaf) for path, leaf in paths
-    }
+    return dict(zip(_names(tree), map(np.asarray, jax.tree.leaves(tree)), strict=True))
 
 
 def unflatten(flat: dict[str, np.ndarray], like: dict) -> dict:
     """The inverse of `flatten`, in the structure of `like`. Raises KeyError or ValueError if it does not fit."""
-    names = list(flatten(like))
-    leaves = [flat[name] for name in names]
-    for name, leaf, other in zip(names, leaves, jax.tree.leaves(like), strict=True):
-        if leaf.shape != other.shape:
-            raise ValueError(f"{name} has shape {leaf.shape}, not {other.shape}")
-    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+    names = [*_names(like)]
+    if extra := set(flat) - set(names):
+        raise ValueError(f"{sorted(extra)} belong nowhere")
+    return fill(like, [flat[name] for name in names])
+
+
+def fill(like: Any, leaves: list[np.ndarray]) -> Any:
+    """`leaves` in the structure of `like`. Raises ValueError if their number, a shape or a type differs."""
+    wanted, structure = jax.tree.flatten(like)
+    for number, (leaf, other) in enumerate(zip(leaves, wanted, strict=True)):
+        if leaf.shape != other.shape or leaf.dtype != other.dtype:
+            raise ValueError(f"array {number} is {leaf.dtype} {leaf.shape}, not {other.dtype} {other.shape}")
+    return jax.tree.unflatten(structure, leaves)
+
+
+def check_finite(flat: dict[str, np.ndarray]) -> None:
+    """Raises ValueError, naming the array, if one holds what is no number."""
+    for name, array in flat.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} is not finite")
+
+
+def _names(tree: dict) -> list[str]:
+    paths, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return ["/".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in path) for path, _ in paths]

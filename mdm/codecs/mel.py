@@ -30,7 +30,7 @@ _INVERSIONS, _PHASES, _MOMENTUM = 40, 40, 0.99
 def log_mel(sound: Sound) -> np.ndarray:
     """float32 [T, M], natural logarithm of the mel magnitude; T = ceil(N / HOP) at 16 kHz.
 
-    Raises Refusal for a sound that is empty, has no number in it, or is no mono signal.
+    Raises Refusal for what is no sound: empty, not mono, not of floating point, not finite, or without a usable rate.
     """
     samples = at_rate(sound)
     frames = -(-len(samples) // HOP)
@@ -40,12 +40,16 @@ def log_mel(sound: Sound) -> np.ndarray:
 
 def at_rate(sound: Sound) -> np.ndarray:
     """float64 [N] at RATE."""
-    samples = np.asarray(sound.samples)
+    if not isinstance(sound, Sound) or not isinstance(sound.samples, np.ndarray):
+        raise Refusal(Problem("sound", type(sound).__name__, "is not a Sound with an array", "decode it first"))
+    samples = sound.samples
+    if not np.issubdtype(samples.dtype, np.floating):  # 16-bit integers would pass as a sound 90 dB too loud
+        raise Refusal(Problem("sound", str(samples.dtype), "holds no floating point samples", "scale it to [-1, 1]"))
     if samples.ndim != 1 or not len(samples):
         raise Refusal(Problem("sound", samples.shape, "holds no mono samples", "mend or remove it"))
     if not np.isfinite(samples).all():
         raise Refusal(Problem("sound", None, "holds samples that are not numbers", "mend or remove it"))
-    if not 1000 <= sound.rate <= 400_000:
+    if not isinstance(sound.rate, int | np.integer) or not 1000 <= sound.rate <= 400_000:
         raise Refusal(Problem("sound", sound.rate, "is no rate of samples a second", "mend or remove it"))
     if sound.rate == RATE:
         return samples.astype(np.float64)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mdm.codecs import layers
 from mdm.fingerprint import fingerprint
-from mdm.problems import Problem, Refusal
+from mdm.problems import Problem, Refusal, refuse_if
 
 DESCRIPTION = "codec.json"
 _WEIGHTS = "weights.npz"
+_MOST_BYTES = 1 << 30  # of arrays; the largest codec here has 8 MB
+_MOST_TEXT = 1 << 26  # of a JSON file; a BPE of 2,048 codes has 0.1 MB
 _AGAIN = "restore the file, or fit the codec again"
 
 
@@ -38,23 +42,37 @@ def description(folder: Path) -> dict:
     """What `describe` wrote. Raises Refusal for a file that is missing or damaged."""
     path = folder / DESCRIPTION
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_text(path))
         return {
             "kind": str(value["kind"]),
             "fingerprint": str(value["fingerprint"]),
             "settings": dict(value["settings"]),
         }
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise Refusal(Problem(str(path), None, f"is not the description of a codec ({error!r})", _AGAIN)) from error
 
 
+def read_text(path: Path) -> str:
+    """A small UTF-8 file. Raises OSError or ValueError if it is missing, too large or not UTF-8."""
+    if path.stat().st_size > _MOST_TEXT:
+        raise ValueError(f"over {_MOST_TEXT} bytes")
+    return path.read_text(encoding="utf-8")
+
+
 def settings_of(kind: type, folder: Path) -> Any:
-    """The settings dataclass that `describe` wrote; lists become the tuples they were."""
-    value = description(folder)["settings"]
+    """The settings dataclass that `describe` wrote; lists become the tuples they were. Raises Refusal for settings that a
+    config could not have given either."""
+    value, path = description(folder)["settings"], str(folder / DESCRIPTION)
     try:
-        return kind(**{name: _tuples(part) for name, part in value.items()})
+        settings, usual = kind(**{name: _tuples(part) for name, part in value.items()}), kind()
     except TypeError as error:
-        raise Refusal(Problem(str(folder / DESCRIPTION), None, f"is of another version ({error})", _AGAIN)) from error
+        raise Refusal(Problem(path, None, f"is of another version ({error})", _AGAIN)) from error
+    for field in dataclasses.fields(kind):
+        found = getattr(settings, field.name)
+        if not _alike(found, getattr(usual, field.name)):
+            raise Refusal(Problem(f"{path}: {field.name}", found, "is of the wrong type", _AGAIN))
+    refuse_if(settings.problems(path))
+    return settings
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -66,8 +84,16 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Raises Refusal for a file that is missing or damaged."""
+    """Raises Refusal for a file that is missing, damaged or too large.
+
+    Nothing here is written compressed, so nothing compressed is read: a file of 1 MB could otherwise ask for 1 GB.
+    """
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError(f"over {_MOST_BYTES} bytes")
+        with zipfile.ZipFile(path) as stored:
+            if any(part.compress_type != zipfile.ZIP_STORED for part in stored.infolist()):
+                raise ValueError("compressed")
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except Exception as error:  # zip, zlib and numpy each have their own
@@ -81,14 +107,32 @@ def save(folder: Path, kind: str, settings: Any, arrays: Mapping[str, np.ndarray
     describe(folder, kind, settings, arrays_fingerprint(kind, settings, arrays))
 
 
-def load(folder: Path, kind: str, settings_kind: type) -> tuple[Any, dict[str, np.ndarray]]:
-    """What `save` wrote: (settings, arrays). Raises Refusal for a file that is missing, damaged or not of its description."""
+def load(folder: Path, kind: str, settings_kind: type, like: Callable[[Any], dict]) -> tuple[Any, dict]:
+    """What `save` wrote: (settings, nested arrays). like: settings -> arrays or their shapes, in the nesting that is wanted.
+
+    Raises Refusal for a file that is missing, damaged or not of its description.
+    """
+    found = description(folder)["kind"]
+    if found != kind:
+        raise Refusal(Problem(str(folder / DESCRIPTION), found, f"is not a codec of kind {kind}", _AGAIN))
     settings = settings_of(settings_kind, folder)
-    arrays = load_arrays(folder / _WEIGHTS)
-    found, recorded = arrays_fingerprint(kind, settings, arrays), description(folder)["fingerprint"]
-    if found != recorded:
-        raise Refusal(Problem(str(folder / _WEIGHTS), found, f"does not belong to {DESCRIPTION} ({recorded})", _AGAIN))
-    return settings, arrays
+    path = folder / _WEIGHTS
+    arrays = load_arrays(path)
+    own, recorded = arrays_fingerprint(kind, settings, arrays), description(folder)["fingerprint"]
+    if own != recorded:
+        raise Refusal(Problem(str(path), own, f"does not belong to {DESCRIPTION} ({recorded})", _AGAIN))
+    try:
+        layers.check_finite(arrays)
+        return settings, layers.unflatten(arrays, like(settings))
+    except (KeyError, ValueError, TypeError) as error:
+        raise Refusal(Problem(str(path), None, f"does not fit its settings ({error})", _AGAIN)) from error
+
+
+def _alike(value: Any, usual: Any) -> bool:
+    """Whether a value read from JSON has the type of the usual one; whole numbers are floats too."""
+    if isinstance(usual, tuple):
+        return isinstance(value, tuple) and all(_alike(part, usual[0]) for part in value)
+    return type(value) is type(usual) or (type(usual) is float and type(value) is int)
 
 
 def _tuples(value: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from mdm.codecs import storage
-from mdm.codecs.codec import Progress
+from mdm.codecs.codec import Progress, some
 from mdm.codecs.text_bytes import checked
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
@@ -53,6 +53,7 @@ class Bpe:
     @classmethod
     def fit(cls, media: Sequence[str], settings: BpeSettings, *, progress: Progress, state: Path | None) -> Bpe:
         """Trains in seconds, so there is nothing to continue."""
+        some(media, "fit of the text codec")
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
@@ -85,7 +86,7 @@ class Bpe:
         settings = storage.settings_of(BpeSettings, folder)
         path = folder / _FILE
         try:
-            codec = cls(settings, Tokenizer.from_str(path.read_text(encoding="utf-8")))
+            codec = cls(settings, Tokenizer.from_str(storage.read_text(path)))
         except Exception as error:  # tokenizers raises plain Exception
             remedy = "restore the file, or fit the codec again"
             raise Refusal(Problem(str(path), None, f"is not a byte-level BPE ({error})", remedy)) from error
@@ -98,7 +99,7 @@ class Bpe:
 
     def ceiling(self, held_out: Sequence[str]) -> dict[str, float]:
         """bytes_per_token, and the share of texts that come back unchanged (1, or there is a fault)."""
-        codes = self.encode(held_out)
+        codes = self.encode(some(held_out, "ceiling of the text codec"))
         total = sum(len(text.encode()) for text in held_out)
         same = sum(back == text for back, text in zip(self.decode(codes), held_out, strict=True))
         return {"bytes_per_token": total / sum(own.size for own in codes), "unchanged": same / len(held_out)}

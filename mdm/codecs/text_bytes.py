@@ -53,7 +53,9 @@ class Bytes:
 
 
 def checked(text: str) -> str:
-    """`text` itself. Raises Refusal for text that is empty or has no UTF-8 form (lone surrogates)."""
+    """`text` itself. Raises Refusal for what is no text, is empty or has no UTF-8 form (lone surrogates)."""
+    if not isinstance(text, str):
+        raise Refusal(Problem("text", type(text).__name__, "is not text", "give a string"))
     if not text:
         raise Refusal(Problem("text", text, "is empty", "remove the record"))
     try:

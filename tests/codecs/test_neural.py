@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mdm.codecs import fitting, registry
+from mdm.codecs import fitting, recognition, registry
 from mdm.codecs.audio_fsq import MelFsq, MelFsqSettings
 from mdm.codecs.codec import Sound
 from mdm.codecs.image_fsq import ImageFsq, ImageFsqSettings
@@ -15,6 +15,12 @@ from tests.codecs.conftest import pictures, quiet, sounds
 IMAGE = ImageFsqSettings(size=16, width=8, inner_width=12, blocks=1, steps=40, batch_size=8)
 AUDIO = MelFsqSettings(width=24, blocks=1, steps=40, batch_size=8, crop=32)
 CASES = {"image": (ImageFsq, IMAGE, pictures), "audio": (MelFsq, AUDIO, sounds)}
+
+
+@pytest.fixture(autouse=True)
+def no_recogniser(monkeypatch):
+    """Hearing words in sums of sines takes minutes and means nothing."""
+    monkeypatch.setattr(recognition, "available", lambda: False)
 
 
 @pytest.fixture(scope="module", params=list(CASES))
@@ -92,6 +98,25 @@ def test_it_has_learnt_something(case):
     assert after["codes_used"] >= 8 and after["perplexity"] > 1
 
 
+def test_no_media_are_refused(case):
+    kind, settings, _, codec = case
+    with pytest.raises(Refusal, match=f"fit of the {kind.modality} codec"):
+        kind.fit([], settings, progress=quiet, state=None)
+    with pytest.raises(Refusal, match=f"ceiling of the {kind.modality} codec"):
+        codec.ceiling([])
+    assert codec.encode([]) == codec.decode([]) == []
+
+
+def test_words_are_counted_only_if_there_is_a_recogniser(monkeypatch):
+    codec = MelFsq.fit(sounds(2), dataclasses.replace(AUDIO, steps=1), progress=quiet, state=None)
+    assert "wer_to_original" not in codec.ceiling(sounds(2))
+    heard = iter([["a b"], ["a c"]])
+    monkeypatch.setattr(recognition, "available", lambda: True)
+    monkeypatch.setattr(recognition, "transcribe", lambda sounds: next(heard))
+    monkeypatch.setattr(recognition, "word_error_rate", lambda original, found: (original, found))
+    assert codec.ceiling(sounds(2))["wer_to_original"] == (["a b"], ["a c"])
+
+
 def test_saved_and_loaded_it_is_the_same(case, tmp_path):
     _, _, media, codec = case
     codec.save(tmp_path)
@@ -142,8 +167,9 @@ def test_unusable_pictures_are_refused(picture):
 @pytest.mark.parametrize(
     "sound",
     [Sound(np.zeros(0, np.float32), 16_000), Sound(np.full(100, np.nan, np.float32), 16_000), Sound(np.zeros((9, 2)), 16_000),
-     Sound(np.zeros(9), 0)],
-    ids=["empty", "nan", "stereo", "rate"],
+     Sound(np.zeros(9), 0), Sound(np.zeros(9), 16_000.5), Sound(np.zeros(9, np.int16), 16_000), Sound([0.0] * 9, 16_000),
+     np.zeros(9, np.float32), "apple"],
+    ids=["empty", "nan", "stereo", "rate", "fraction", "int16", "list", "array", "text"],
 )  # fmt: skip
 def test_unusable_sounds_are_refused(sound):
     codec = MelFsq.fit(sounds(2), dataclasses.replace(AUDIO, steps=1), progress=quiet, state=None)

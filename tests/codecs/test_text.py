@@ -46,7 +46,7 @@ def test_training_is_a_function_of_the_media():
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.kind)
-@pytest.mark.parametrize("text", ["", "\ud800"])
+@pytest.mark.parametrize("text", ["", "\ud800", None, np.zeros(3)], ids=["empty", "surrogate", "none", "array"])
 def test_unusable_text_is_refused(codec, text):
     with pytest.raises(Refusal, match="text"):
         codec.encode([text])
@@ -69,3 +69,10 @@ def test_a_changed_tokenizer_is_refused(tmp_path):
     path.write_text("{")
     with pytest.raises(Refusal, match=r"tokenizer\.json"):
         registry.load(tmp_path)
+
+
+def test_no_texts_are_refused():
+    with pytest.raises(Refusal, match="fit of the text codec"):
+        Bpe.fit([], BpeSettings(300), progress=quiet, state=None)
+    with pytest.raises(Refusal, match="ceiling of the text codec"):
+        BPE.ceiling([])
