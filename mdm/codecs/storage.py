@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
@@ -54,9 +55,11 @@ def description(folder: Path) -> dict:
 
 def read_text(path: Path) -> str:
     """A small UTF-8 file. Raises OSError or ValueError if it is missing, too large or not UTF-8."""
-    if path.stat().st_size > _MOST_TEXT:
+    with path.open("rb") as file:
+        content = file.read(_MOST_TEXT + 1)
+    if len(content) > _MOST_TEXT:
         raise ValueError(f"over {_MOST_TEXT} bytes")
-    return path.read_text(encoding="utf-8")
+    return content.decode()
 
 
 def settings_of(kind: type, folder: Path) -> Any:
@@ -89,13 +92,15 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     Nothing here is written compressed, so nothing compressed is read: a file of 1 MB could otherwise ask for 1 GB.
     """
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ValueError(f"over {_MOST_BYTES} bytes")
-        with zipfile.ZipFile(path) as stored:
-            if any(part.compress_type != zipfile.ZIP_STORED for part in stored.infolist()):
-                raise ValueError("compressed")
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
+        with path.open("rb") as file:
+            if file.seek(0, io.SEEK_END) > _MOST_BYTES:
+                raise ValueError(f"over {_MOST_BYTES} bytes")
+            with zipfile.ZipFile(file) as stored:
+                if any(part.compress_type != zipfile.ZIP_STORED for part in stored.infolist()):
+                    raise ValueError("compressed")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as stored:
+                return {name: stored[name] for name in stored.files}
     except Exception as error:  # zip, zlib and numpy each have their own
         raise Refusal(Problem(str(path), None, f"cannot be read ({error})", _AGAIN)) from error
 

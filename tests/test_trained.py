@@ -1,0 +1,135 @@
+"""The whole line, small: media -> data set -> a few steps -> a run folder that is scored and generates every task."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mdm import config
+from mdm.codecs.codec import Sound
+from mdm.data.preparation import prepare
+from mdm.data.sources import read_image
+from mdm.problems import Refusal
+from mdm.sampling.defaults import DEFAULTS
+from mdm.tokens.tasks import TASKS
+from mdm.trained import TrainedModel
+from tests.data.test_preparation import settings_of, write_media
+
+SOUND = Sound((0.1 * np.sin(np.arange(4000) / 9)).astype(np.float32), 16_000)
+
+
+def tiny(root):
+    """A config over the data set in `root`."""
+    c = config.base()
+    c.data.directory = str(root / "set")
+    c.data.row_length = 96
+    c.data.streams = {
+        "text": config.stream({"text": 1.0}, split_documents=True),
+        "image_text": config.stream({"text_to_image": 1.0, "image_to_text": 1.0, "joint_image_text": 1.0}),
+        "audio_text": config.stream({"text_to_speech": 1.0, "speech_to_text": 1.0, "joint_audio_text": 1.0}),
+    }
+    c.data.stages = [config.stage(text=1, image_text=1, audio_text=2)]
+    c.model.update({"width": 16, "depth": 1, "head_size": 8, "head_chunk": 64})
+    c.training.update({"batch_size": 4, "tokens": 3 * 4 * 96, "log_every": 1})
+    c.checkpoints.every = 2
+    c.evaluation.update({"documents": 4, "samples": 1, "batch_rows": 4})
+    return c
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A folder with the run `run`, trained by the binary and named by a relative path."""
+    root = tmp_path_factory.mktemp("line")
+    write_media(root / "media")
+    prepare(settings_of(root / "media"), root / "set")
+    value = tiny(root).to_dict() | {"prepare": config.to_dict(settings_of(root / "media"))}
+    (root / "config.py").write_text(
+        f"from ml_collections import ConfigDict\n\ndef get_config():\n    return ConfigDict({value!r})\n"
+    )
+    binary(root, "train", "--config=config.py", "--workdir=run")
+    return root
+
+
+def binary(root, name, *arguments) -> str:
+    """What `python -m mdm.NAME` prints, started in `root`."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-m", f"mdm.{name}", *arguments]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def model(root):
+    return TrainedModel.load(str(root / "run"))
+
+
+def given(root, task):
+    media = {"text": "number 3", "image": read_image(root / "media/pictures/3.png"), "audio": SOUND}
+    return {modality: media[modality] for modality in TASKS[task].conditions}
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_every_task_generates_media(root, model, task):
+    requests = [model.request(task, given(root, task)) for _ in range(2)]
+    sampler = dataclasses.replace(DEFAULTS[task], steps=3)
+    for document in model.generate(requests, sampler, [1, 2]):
+        media = model.decode(document)
+        assert set(media) == set(TASKS[task].targets)
+        if "image" in media:
+            assert media["image"].shape == (8, 8, 3)
+        if "audio" in media:
+            assert media["audio"].rate == 16_000
+
+
+def test_a_part_that_is_kept_stays(root, model):
+    picture = read_image(root / "media/pictures/3.png")
+    request = model.request("text-to-image", {"text": "number 3", "image": picture}, known={"image": (0.0, 0.5)})
+    (document,) = model.generate([request], dataclasses.replace(DEFAULTS["text-to-image"], steps=3), [7])
+    codes = model.encode("image", picture)
+    np.testing.assert_array_equal(document["image"][:1], codes[:1])
+
+
+def test_the_newest_checkpoint_or_the_one_that_is_asked_for(root, model):
+    assert model.step == 3
+    assert TrainedModel.load(str(root / "run"), step=2).step == 2
+
+
+def test_evaluation_writes_a_line_a_result(root):
+    told = binary(root, "evaluate", "--workdir=run")
+    lines = [json.loads(line) for line in (root / "run/evaluations/step-000000003.jsonl").read_text().splitlines()]
+    assert len(lines) == 2 * 9  # each split: text alone, and four targets of each kind of pair
+    assert all(np.isfinite(line["bits"]) and line["step"] == 3 for line in lines)
+    assert "bits/token" in told
+
+
+def test_the_binary_writes_files_and_how_they_were_made(root):
+    binary(
+        root,
+        "generate",
+        "--workdir=run",
+        "--task=text-to-image",
+        "--prompt=number 3",
+        "--count=2",
+        "--steps=2",
+        "--output=out",
+    )
+    lines = [json.loads(line) for line in (root / "out/samples.jsonl").read_text().splitlines()]
+    assert [line["seed"] for line in lines] == [0, 1] and lines[0]["sampler"]["steps"] == 2
+    assert all(read_image(root / "out" / line["files"]["image"]).shape == (8, 8, 3) for line in lines)
+
+
+def test_a_damaged_codec_of_a_run_is_refused_by_name(root):
+    path = root / "run/codecs/image/weights.npz"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    try:
+        with pytest.raises(Refusal, match=r"weights\.npz"):
+            TrainedModel.load(str(root / "run"))
+    finally:
+        path.write_bytes(whole)
