@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mdm import atomic
 from mdm.codecs import layers
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal, refuse_if
@@ -80,10 +81,8 @@ def settings_of(kind: type, folder: Path) -> Any:
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes an .npz in one step."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
+    with atomic.replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
-    temporary.replace(path)
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -16,6 +16,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from mdm import atomic
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal, refuse_if
 from mdm.tokens.vocabulary import Vocabulary
@@ -83,8 +84,8 @@ class Manifest:
 
     def save(self) -> None:
         """Writes vocabulary.json and manifest.json, the manifest last and in one step: it marks the data set whole."""
-        _replace(self.directory / "vocabulary.json", self.vocabulary.dumps())
-        _replace(self.directory / FILE, json.dumps(self.to_json(), indent=1))
+        atomic.write_text(self.directory / "vocabulary.json", self.vocabulary.dumps())
+        atomic.write_text(self.directory / FILE, json.dumps(self.to_json(), indent=1))
 
 
 def load(directory: str | Path) -> Manifest:
@@ -146,9 +147,3 @@ def _disagreements(directory: Path, shard: Shard):
         yield Problem(str(path), None, f"missing, but the manifest lists it with {shard.documents} documents", _AGAIN)
     elif path.stat().st_size != shard.bytes:
         yield Problem(str(path), f"{path.stat().st_size} bytes", f"the manifest says {shard.bytes} bytes", _AGAIN)
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

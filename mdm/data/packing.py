@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import json
-import uuid
 from pathlib import Path
 
 import numpy as np
 from absl import logging
 
+from mdm import atomic
 from mdm.data import shards
 from mdm.data.manifest import Manifest, Shard, Stream
 from mdm.problems import Problem, Refusal
@@ -158,18 +157,17 @@ class PlanFolder:
             index = json.loads(index_file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             index = {}
-        known = len(index)
+        made = 0
         for shard in self._stream.shards[split]:
             if shard.file not in index or index[shard.file]["sha256"] != shard.sha256:
                 plan = make(self._manifest.directory, self._stream, shard, self._row_length, self._split_documents)
                 self._keep(shard, plan)
+                made += 1
                 index[shard.file] = {"sha256": shard.sha256, "rows": plan.count, "filled": plan.filled}
-        if len(index) != known:
-            logging.info(
-                "packed %d shards of %s into rows of %d", len(index) - known, self._stream.name, self._row_length
-            )
+        if made:
+            logging.info("packed %d shards of %s into rows of %d", made, self._stream.name, self._row_length)
             with contextlib.suppress(OSError):  # a read-only data set: plans are made again at the next start
-                _replace(index_file, lambda temporary: temporary.write_text(json.dumps(index)))
+                atomic.write_text(index_file, json.dumps(index), shared=True)
         own = [index[shard.file] for shard in self._stream.shards[split]]
         rows = np.array([entry["rows"] for entry in own], np.int64)
         return rows, sum(entry["filled"] for entry in own) / max(1, int(rows.sum()) * self._row_length)
@@ -190,16 +188,5 @@ class PlanFolder:
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             for file, array in zip(self._files(shard), (plan.pieces, np.append(plan.rows, plan.filled)), strict=True):
-                _replace(file, functools.partial(_save, array))
-
-
-def _save(array: np.ndarray, temporary: Path) -> None:
-    with open(temporary, "wb") as file:
-        np.save(file, array)
-
-
-def _replace(path: Path, write) -> None:
-    """Several processes may make the same plan at once: each writes its own file and moves it into place."""
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    write(temporary)
-    temporary.replace(path)
+                with atomic.replacing(file, shared=True) as temporary, open(temporary, "wb") as writer:
+                    np.save(writer, array)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 
+from mdm import atomic
 from mdm.data import documents
 from mdm.data.manifest import Manifest, Shard
 from mdm.fingerprint import file_digest
@@ -27,17 +28,17 @@ def file_name(split: str, number: int, count: int) -> str:
 def write(directory: Path, file: str, items: Sequence[tuple[str, Document]], first: int) -> Shard:
     """Writes one shard and its lengths; both appear only when they are whole."""
     path = directory / file
-    temporary = path.with_name(path.name + ".tmp")
-    writer = ArrayRecordWriter(str(temporary), "group_size:1")  # random access needs one record a group
     lengths = np.zeros((len(items), len(MODALITIES)), np.int32)
-    for number, (key, document) in enumerate(items):
-        writer.write(documents.encode(key, document))
-        lengths[number] = [document[m].size if m in document else 0 for m in MODALITIES]
-    writer.close()
-    temporary.replace(path)
+    with atomic.replacing(path) as temporary:
+        writer = ArrayRecordWriter(str(temporary), "group_size:1")  # random access needs one record a group
+        for number, (key, document) in enumerate(items):
+            writer.write(documents.encode(key, document))
+            lengths[number] = [document[m].size if m in document else 0 for m in MODALITIES]
+        writer.close()
     shard = Shard(file, len(items), first, path.stat().st_size, file_digest(path))
     (directory / "lengths").mkdir(exist_ok=True)
-    np.save(lengths_path(directory, shard), lengths)
+    with atomic.replacing(lengths_path(directory, shard)) as temporary, open(temporary, "wb") as file_:
+        np.save(file_, lengths)
     return shard
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from etils import epath
 
+from mdm import atomic
 from mdm.problems import Problem, Refusal
 
 
@@ -52,9 +53,7 @@ class RunFolder:
 
     def write_json(self, path: epath.Path, value: Any) -> None:
         """Writes a small file in one step: a reader sees the old or the new one, never half of it."""
-        temporary = path.parent / f"{path.name}.tmp"
-        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False))
-        temporary.replace(path)
+        atomic.write_text(path, json.dumps(value, indent=1, ensure_ascii=False))
 
     def read_json(self, path: epath.Path) -> Any:
         """Raises Refusal if the file is not there or is damaged."""

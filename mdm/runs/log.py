@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from absl import logging
 from tensorboardX import SummaryWriter
 
+from mdm import atomic
 from mdm.runs.folder import RunFolder
 
 
@@ -34,9 +35,7 @@ class MetricsLog:
         self._folder = folder
         kept = [line for line in read(folder) if line["step"] <= resume_step]
         self._text = "".join(_line(line) for line in kept)
-        temporary = folder.metrics.parent / "metrics.jsonl.tmp"
-        temporary.write_text(self._text)
-        temporary.replace(folder.metrics)
+        atomic.write_text(folder.metrics, self._text)
         self._local = "://" not in os.fspath(folder.metrics)
         self._file = folder.metrics.open("a") if self._local else None
         # purge_step hides what an earlier start wrote behind the step that this one continues from.

@@ -12,15 +12,15 @@ import json
 
 from etils import epath
 
+from mdm import atomic
+
 _NAME = "seal.json"
 _CHUNK = 1 << 24
 
 
 def write(step: epath.Path) -> None:
     """Seals a finished checkpoint folder, in one step."""
-    temporary = step / f"{_NAME}.tmp"
-    temporary.write_text(json.dumps(_contents(step)))
-    temporary.replace(step / _NAME)
+    atomic.write_text(step / _NAME, json.dumps(_contents(step)))
 
 
 def damage(step: epath.Path) -> str | None:

@@ -1,0 +1,34 @@
+"""Files that appear in one step: a reader, or a process that starts after a kill, sees the old one or the new one."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+AnyPath = TypeVar("AnyPath", bound=Path)
+
+
+@contextlib.contextmanager
+def replacing(path: AnyPath, *, shared: bool = False) -> Iterator[AnyPath]:
+    """Gives a path beside `path` to write to, and moves it into place when the block ends without an exception.
+
+    shared: several processes may do so at once, each through a file of its own. Otherwise the name is fixed, so that what a
+    killed process left is written over.
+    """
+    own = f".{uuid.uuid4().hex}" if shared else ""
+    temporary = path.parent / f"{path.name}{own}.tmp"
+    try:
+        yield temporary
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    temporary.replace(path)
+
+
+def write_text(path: Path, text: str, *, shared: bool = False) -> None:
+    """Writes `text` to `path` as UTF-8."""
+    with replacing(path, shared=shared) as temporary:
+        temporary.write_text(text, encoding="utf-8")
