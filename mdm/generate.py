@@ -16,7 +16,7 @@ from absl import flags, logging
 from PIL import Image
 
 from mdm import command
-from mdm.data.sources import read_image, read_sound
+from mdm.data.media import read_image, read_sound
 from mdm.problems import Problem, Refusal, refuse_if
 from mdm.sampling.defaults import DEFAULTS
 from mdm.sampling.sampler import SamplerSettings

@@ -18,7 +18,7 @@ from mdm.model.network import Network, Parameters
 from mdm.problems import Problem, Refusal
 from mdm.runs.checkpoint import CheckpointReader
 from mdm.runs.folder import RunFolder
-from mdm.sampling.canvas import Request, build_canvas, expected_tail, layout_of, read_canvas
+from mdm.sampling.canvas import Request, build_canvas, expected_tail, layout_of, read_canvas, trim_canvas
 from mdm.sampling.sampler import SamplerSettings, sample
 from mdm.tokens.rows import Document
 from mdm.tokens.tasks import TASK_NAMES, TASKS
@@ -84,7 +84,7 @@ class TrainedModel:
 
     def generate(self, requests: Sequence[Request], sampler: SamplerSettings, seeds: Sequence[int]) -> list[Document]:
         """Codes of every target of every request. All requests are written in one batch; a seed a request."""
-        canvas = build_canvas(requests, self.network.vocabulary, self.settings.data.row_length)
+        canvas = trim_canvas(build_canvas(requests, self.network.vocabulary, self.settings.data.row_length))
         layout = layout_of(canvas, self.network.vocabulary)
         written = self._sample(sampler, layout)(self.parameters, canvas, np.asarray(seeds, np.uint32))
         return read_canvas(jax.device_get(written), requests, self.network.vocabulary)

@@ -12,8 +12,8 @@ import pytest
 
 from mdm import config
 from mdm.codecs.codec import Sound
+from mdm.data.media import read_image
 from mdm.data.preparation import prepare
-from mdm.data.sources import read_image
 from mdm.problems import Refusal
 from mdm.sampling.defaults import DEFAULTS
 from mdm.tokens.tasks import TASKS

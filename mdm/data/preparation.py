@@ -17,13 +17,16 @@ import tensorflow_datasets as tfds
 from absl import logging
 from etils import epath
 from tensorflow_datasets.core import dataset_info, naming, splits
+from tqdm import tqdm
 
 from mdm.codecs import registry
 from mdm.codecs.codec import Codec, Media
-from mdm.data import documents, shards, sources
+from mdm.data import documents, exhibits, shards, sources
+from mdm.data.demo.package import Unavailable
 from mdm.data.manifest import FILE, SPLITS, Manifest, Shard, Stream
 from mdm.data.manifest import load as load_manifest
-from mdm.data.sources import Item, SourceSettings
+from mdm.data.media import Item
+from mdm.data.sources import SourceSettings
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal, refuse_if
 from mdm.tokens.hashing import mix, text_key, uniform
@@ -125,6 +128,8 @@ def prepare(settings: PreparationSettings, directory: str | Path) -> Manifest:
     }
     shutil.rmtree(directory / "plans", ignore_errors=True)  # of an earlier attempt
     streams = _write(settings, listed, codecs, directory, skips)
+    for (stream, split), own in listed.items():
+        exhibits.write(directory, stream, split, own)
     described = {
         modality: {"kind": codec.kind, "fingerprint": codec.fingerprint, "ceiling": ceilings[modality]}
         for modality, codec in codecs.items()
@@ -145,22 +150,24 @@ def _plain(settings: PreparationSettings) -> dict:
 def _list(settings: PreparationSettings) -> dict[tuple[str, str], list[Item]]:
     """Items of every (stream, split), in the order in which they are written."""
     listed: dict[tuple[str, str], list[Item]] = {}
+    left_out: list[Problem] = []
     for name, source in settings.sources.items():
         for split in SPLITS:
             listed.setdefault((source.stream, split), [])
-        for item in sources.items(name, source):
+        try:
+            own = list(sources.items(name, source))
+        except Unavailable as refusal:
+            logging.warning("source %s is left out, since its media cannot be had: %s", name, refusal)
+            left_out += refusal.problems
+            continue
+        for item in own:
             heldout = uniform(settings.seed, text_key(item.concept)) < settings.heldout
             listed[source.stream, SPLITS[int(heldout)]].append(item)
     for (stream, split), own in listed.items():
         if not own:
-            raise Refusal(
-                Problem(
-                    f"stream {stream}",
-                    split,
-                    "would hold no documents",
-                    "add media, or change prepare.heldout or prepare.seed",
-                )
-            )
+            empty = Problem(f"stream {stream}", split, "would hold no documents",
+                            "add media, or change prepare.heldout or prepare.seed")  # fmt: skip
+            raise Refusal([*left_out, empty])
         kinds = {tuple(item.media) for item in own}
         missing = {modality for kind in kinds for modality in kind} - set(settings.codecs)
         if len(kinds) > 1:
@@ -212,9 +219,13 @@ def _progress(modality: str) -> Callable[[int, int, dict], None]:
     return report
 
 
-def _encode(group: list[Item], codecs: Mapping[str, Codec], skips: _Skips) -> Iterator[tuple[str, Document]]:
+def _encode(
+    title: str, group: list[Item], codecs: Mapping[str, Codec], skips: _Skips
+) -> Iterator[tuple[str, Document]]:
     """(key, document) of every item that can be read, in order."""
-    for start in range(0, len(group), BATCH):
+    for start in tqdm(
+        range(0, len(group), BATCH), title, unit=f" x {BATCH}", mininterval=2, disable=len(group) < BATCH
+    ):
         opened = []
         for item in group[start : start + BATCH]:
             try:
@@ -233,7 +244,9 @@ def _encode(group: list[Item], codecs: Mapping[str, Codec], skips: _Skips) -> It
 
 
 def _write(settings: PreparationSettings, listed, codecs, directory: Path, skips: _Skips) -> dict[str, Stream]:
-    encoded = {place: list(_encode(group, codecs, skips)) for place, group in listed.items()}
+    encoded = {
+        place: list(_encode(f"encoding {' '.join(place)}", group, codecs, skips)) for place, group in listed.items()
+    }
     names = list(dict.fromkeys(stream for stream, _ in listed))
     written: dict[str, dict[str, tuple[Shard, ...]]] = {name: {} for name in names}
     for split in SPLITS:

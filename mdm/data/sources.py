@@ -8,45 +8,23 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-import soundfile
-from PIL import Image
-
-from mdm.codecs.codec import Media, Sound
 from mdm.data import samples
+from mdm.data.demo import books, emoji, glosses, prompts, stamps, synthesis
+from mdm.data.media import Item, read_image, read_sound, read_text, size_of
 from mdm.problems import Problem, Refusal
 
 SAMPLES = "samples://"  # the media that ship with the package
-MOST_PIXELS = 64_000_000
-MOST_SECONDS = 600
-
-
-@dataclasses.dataclass(frozen=True)
-class Item:
-    """One document to be.
-
-    media:   modality -> function that reads it; raises Refusal naming the file
-    version: changes when the media do, as far as that shows without reading them: texts of tables, sizes of files
-    """
-
-    key: str
-    concept: str
-    media: Mapping[str, Callable[[], Media]]
-    version: str
-
-    @property
-    def identity(self) -> tuple[str, str, str]:
-        """What a second preparation compares."""
-        return self.key, self.concept, self.version
 
 
 @dataclasses.dataclass(frozen=True)
 class SourceSettings:
-    """kind: a name in `SOURCES`; path: a folder or table (`samples://...` for the package's own); stream: its documents'."""
+    """kind: a name in `SOURCES`; path: a folder or table (`samples://...` for the package's own), or where packages are fetched
+    to; stream: its documents'."""
 
     kind: str
     path: str
@@ -56,58 +34,19 @@ class SourceSettings:
         found = []
         if self.kind not in SOURCES:
             found.append(Problem(f"{at}.kind", self.kind, "unknown", f"use one of {tuple(SOURCES)}"))
-        elif not _resolve(self.path).exists():
+        elif self.kind in OWN_MEDIA and not _resolve(self.path).exists():
             found.append(Problem(f"{at}.path", self.path, "does not exist", "check the path"))
         return found
 
 
 def items(name: str, settings: SourceSettings) -> Iterator[Item]:
-    """The items of a source; keys begin with `name`. Raises Refusal for a table that cannot be read."""
+    """The items of a source; keys begin with `name`. Raises Refusal for a table that cannot be read, Unavailable for packages
+    that cannot be had."""
     yield from SOURCES[settings.kind](name, _resolve(settings.path))
 
 
 def _resolve(path: str) -> Path:
     return samples.directory() / path.removeprefix(SAMPLES) if path.startswith(SAMPLES) else Path(path)
-
-
-def read_text(path: Path) -> str:
-    """UTF-8 text of a file, with line ends as newlines."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise Refusal(
-            Problem(str(path), None, f"is not UTF-8 ({error})", "convert it to UTF-8, or remove it")
-        ) from error
-    except OSError as error:
-        raise Refusal(Problem(str(path), None, f"cannot be read ({error})", "check the path")) from error
-
-
-def read_image(path: Path) -> np.ndarray:
-    """uint8 [H, W, 3]; transparency is laid on white."""
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise ValueError(f"{image.width} x {image.height} is more than {MOST_PIXELS} pixels")
-            image = image.convert("RGBA")
-            ground = Image.new("RGBA", image.size, "white")
-            ground.alpha_composite(image)
-            return np.asarray(ground.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise Refusal(Problem(str(path), None, f"is not a readable picture ({error})", "mend or remove it")) from error
-
-
-def read_sound(path: Path) -> Sound:
-    """Mono float32; several channels are averaged."""
-    try:
-        with soundfile.SoundFile(path) as file:
-            if file.frames > MOST_SECONDS * file.samplerate:
-                raise ValueError(f"longer than {MOST_SECONDS} s")
-            samples_, rate = file.read(dtype="float32", always_2d=True), file.samplerate
-    except (RuntimeError, OSError, ValueError) as error:
-        raise Refusal(Problem(str(path), None, f"is not a readable sound ({error})", "mend or remove it")) from error
-    if not len(samples_):
-        raise Refusal(Problem(str(path), None, "holds no sound", "mend or remove it"))
-    return Sound(samples_.mean(axis=1), rate)
 
 
 def _table(name: str, path: Path, columns: tuple[str, str]) -> Iterator[tuple[str, Path, str, str]]:
@@ -140,22 +79,18 @@ def _only_table(folder: Path) -> Path:
     return tables[0]
 
 
-def _size(file: Path) -> int | None:
-    return file.stat().st_size if file.exists() else None
-
-
 def _captioned_images(name: str, path: Path) -> Iterator[Item]:
     """A table with columns file, caption and, if there is one, concept."""
     for key, file, caption, concept in _table(name, path, ("file", "caption")):
         media = {"text": lambda t=caption: t, "image": lambda f=file: read_image(f)}
-        yield Item(key, concept, media, f"{caption} {_size(file)}")
+        yield Item(key, concept, media, f"{caption} {size_of(file)}")
 
 
 def _transcribed_speech(name: str, path: Path) -> Iterator[Item]:
     """A table with columns file, transcript and, if there is one, concept."""
     for key, file, transcript, concept in _table(name, path, ("file", "transcript")):
         media = {"text": lambda t=transcript: t, "audio": lambda f=file: read_sound(f)}
-        yield Item(key, concept, media, f"{transcript} {_size(file)}")
+        yield Item(key, concept, media, f"{transcript} {size_of(file)}")
 
 
 def _prose(name: str, path: Path) -> Iterator[Item]:
@@ -165,11 +100,30 @@ def _prose(name: str, path: Path) -> Iterator[Item]:
         raise Refusal(Problem(str(path), None, "holds no .txt file", "check the path"))
     for file in files:
         key = f"{name}/{file.relative_to(path).as_posix()}"
-        yield Item(key, key, {"text": lambda f=file: read_text(f)}, str(_size(file)))
+        yield Item(key, key, {"text": lambda f=file: read_text(f)}, str(size_of(file)))
 
 
-SOURCES: dict[str, Callable[[str, Path], Iterator[Item]]] = {
+OWN_MEDIA: dict[str, Callable[[str, Path], Iterator[Item]]] = {
     "captioned-images": _captioned_images,
     "transcribed-speech": _transcribed_speech,
     "prose": _prose,
 }
+"""Kinds that read what is at their path."""
+
+PACKAGED: dict[str, Callable[[str, Path], Iterator[Item]]] = {
+    "emoji": emoji.captioned,
+    "emoji-de": functools.partial(emoji.captioned, language="de"),
+    "emoji-es": functools.partial(emoji.captioned, language="es"),
+    "emoji-fr": functools.partial(emoji.captioned, language="fr"),
+    "stamps": stamps.captioned,
+    "spoken-stamps": stamps.spoken,
+    "prompts": prompts.spoken,
+    "spoken-emoji": synthesis.emoji_names,
+    "spoken-examples": synthesis.examples,
+    "novels": books.novels,
+    "scripture": books.scripture,
+    "glosses": glosses.prose,
+}
+"""Kinds that fetch packages into the folder at their path and read what these hold."""
+
+SOURCES = OWN_MEDIA | PACKAGED

@@ -103,6 +103,14 @@ def build_canvas(requests: Sequence[Request], vocabulary: Vocabulary, length: in
     return Canvas(stack([rows for rows, _ in canvases]), np.stack([masked for _, masked in canvases]))
 
 
+def trim_canvas(canvas: Canvas, multiple: int = 32) -> Canvas:
+    """The canvas without the columns in which every row is padding, but for what fills it up to a `multiple`: padding is
+    seen by nobody, so it costs time and changes nothing; few lengths mean few compilations."""
+    used = int(np.flatnonzero((canvas.rows.segments > 0).any(axis=0))[-1]) + 1
+    length = min(-(-used // multiple) * multiple, canvas.masked.shape[1])
+    return Canvas(Row(*(array[:, :length] for array in canvas.rows)), canvas.masked[:, :length])
+
+
 def read_canvas(canvas: Canvas, requests: Sequence[Request], vocabulary: Vocabulary) -> list[Document]:
     """The codes of every target of a sampled canvas, up to the first END, in the shapes that codecs decode."""
     documents = []

@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 
 from mdm.codecs import recognition
-from mdm.data import samples, sources
+from mdm.data import media, samples
 from mdm.problems import Refusal
 
 
@@ -18,7 +18,7 @@ def test_without_the_extra_its_name_is_told(monkeypatch):
 
 @pytest.mark.skipif(not recognition.available(), reason="the extra `scorers` is not installed")
 def test_a_spoken_sentence_is_understood():
-    sound = sources.read_sound(samples.directory() / "speech" / "001-slt.ogg")
+    sound = media.read_sound(samples.directory() / "speech" / "001-slt.ogg")
     assert "koala" in recognition.transcribe([sound])[0]
 
 

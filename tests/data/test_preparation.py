@@ -13,11 +13,12 @@ from mdm.codecs import registry
 from mdm.codecs.audio_fsq import MelFsqSettings
 from mdm.codecs.image_fsq import ImageFsqSettings
 from mdm.codecs.text_bytes import BytesSettings
+from mdm.data import exhibits, preparation, shards, sources
 from mdm.data import manifest as manifests
-from mdm.data import preparation, shards
+from mdm.data.demo.package import Unavailable
 from mdm.data.preparation import CodecChoice, PreparationSettings, prepare
 from mdm.data.sources import SourceSettings
-from mdm.problems import Refusal
+from mdm.problems import Problem, Refusal
 
 
 def write_media(root):
@@ -184,3 +185,29 @@ def test_a_stream_without_codec_or_of_mixed_documents_is_refused(media, tmp_path
     mixed = {name: dataclasses.replace(source, stream="one") for name, source in settings.sources.items()}
     with pytest.raises(Refusal, match="mixes kinds"):
         prepare(dataclasses.replace(settings, sources=mixed), tmp_path / "b")
+
+
+def test_a_source_whose_packages_cannot_be_had_is_left_out(media, tmp_path, monkeypatch):
+    def missing(name, folder):
+        raise Unavailable(Problem("a package", None, "npm is not on this machine", "install npm"))
+
+    monkeypatch.setitem(sources.SOURCES, "emoji", missing)
+    settings = settings_of(media)
+    more = {**settings.sources, "e": SourceSettings("emoji", str(tmp_path / "fetched"), "image-text")}
+    manifest = prepare(dataclasses.replace(settings, sources=more), tmp_path / "set")
+    assert manifest.streams["image-text"].documents("train") + manifest.streams["image-text"].documents("heldout") == 24
+    only = {**settings.sources, "p": more["e"]}
+    with pytest.raises(Refusal, match=r"(?s)install npm.*image-text.*would hold no documents"):
+        prepare(dataclasses.replace(settings, sources=only), tmp_path / "none")
+
+
+def test_originals_are_kept_as_exhibits(prepared):
+    _, manifest = prepared
+    own = list(exhibits.read(manifest.directory, "audio-text", "heldout"))
+    keys = {key for key, _ in documents(manifest, "audio-text", "heldout")}
+    assert own and {exhibit.key for exhibit in own} <= keys
+    texts = [exhibit.media["text"] for exhibit in own]
+    assert len(set(texts)) == len(texts)  # a concept each
+    assert all(exhibit.media["audio"].samples.shape == (3000,) for exhibit in own)
+    assert len(list(exhibits.read(manifest.directory, "image-text", "train"))) == min(12, exhibits.MOST)
+    assert not list(exhibits.read(manifest.directory, "no-such-stream", "train"))

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from mdm.data import sources
+from mdm.data import media, sources
 from mdm.data.sources import SourceSettings
 from mdm.problems import Refusal
 
@@ -39,7 +39,7 @@ def test_a_concept_column_is_used(folder):
 
 
 def test_channels_are_averaged(folder):
-    sound = sources.read_sound(folder / "stereo.wav")
+    sound = media.read_sound(folder / "stereo.wav")
     assert sound.rate == 8000 and sound.samples.dtype == np.float32
     np.testing.assert_allclose(sound.samples, 0.3, atol=1e-3)
 
@@ -71,22 +71,22 @@ def test_a_broken_picture_is_named(folder, content):
 
 
 def test_a_picture_bomb_is_refused_before_it_is_decoded(folder, monkeypatch):
-    monkeypatch.setattr(sources, "MOST_PIXELS", 40)
+    monkeypatch.setattr(media, "MOST_PIXELS", 40)
     with pytest.raises(Refusal, match=r"grey\.png.*more than 40 pixels"):
-        sources.read_image(folder / "grey.png")
+        media.read_image(folder / "grey.png")
 
 
 def test_empty_broken_and_endless_sounds_are_named(folder, monkeypatch):
     path = folder / "sound.wav"
     soundfile.write(path, np.zeros(0), 8000)
     with pytest.raises(Refusal, match=r"sound\.wav.*holds no sound"):
-        sources.read_sound(path)
+        media.read_sound(path)
     path.write_bytes(b"RIFF")
     with pytest.raises(Refusal, match=r"sound\.wav.*not a readable sound"):
-        sources.read_sound(path)
-    monkeypatch.setattr(sources, "MOST_SECONDS", 0.001)
+        media.read_sound(path)
+    monkeypatch.setattr(media, "MOST_SECONDS", 0.001)
     with pytest.raises(Refusal, match=r"stereo\.wav.*longer than"):
-        sources.read_sound(folder / "stereo.wav")
+        media.read_sound(folder / "stereo.wav")
 
 
 def test_a_table_that_is_not_utf8_is_named(folder):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mdm.problems import Refusal
-from mdm.sampling.canvas import Layout, Request, build_canvas, expected_tail, layout_of, read_canvas
+from mdm.sampling.canvas import Layout, Request, build_canvas, expected_tail, layout_of, read_canvas, trim_canvas
 from mdm.tokens.rows import Segment, build_row, segment_length, tail_length
 from mdm.tokens.tasks import TASKS
 from mdm.tokens.vocabulary import Vocabulary
@@ -140,3 +140,14 @@ def test_every_request_is_named(vocabulary):
 def test_the_longest_request_that_fits_fits(vocabulary):
     canvas = build_canvas([Request("text", {}, {"text": (62,)})], vocabulary, LENGTH)
     assert canvas.masked.sum() == 62 and segment_length({"text": 62}, {"text": 0}) == LENGTH
+
+
+def test_trimming_takes_only_padding_away(vocabulary):
+    request = Request("text", {}, {"text": (11,)})
+    whole = build_canvas([request, Request("text", {}, {"text": (5,)})], vocabulary, LENGTH)
+    trimmed = trim_canvas(whole, 4)
+    assert trimmed.masked.shape[1] == 16 < LENGTH  # boundary tokens, 11 positions, up to a multiple of 4
+    assert not (whole.rows.segments[:, 16:] > 0).any()
+    np.testing.assert_array_equal(trimmed.rows.ids, whole.rows.ids[:, :16])
+    np.testing.assert_array_equal(trimmed.masked, whole.masked[:, :16])
+    assert trimmed.rows.positions.shape == (2, 16, 3)

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# The quickstart: sets everything up, fetches real media, trains, evaluates in another process, samples, writes a report.
+# About half an hour on two cores. Everything lies under runs/quickstart; a second start continues where the first one stopped.
+# launch/quickstart.sh [CONFIG]: another experiment, e.g. experiments/demo_long.py; its files lie under runs/ and its name.
+EXTRAS=report,scorers
+source "$(dirname "$0")/environment.sh"
+
+config="${1:-experiments/demo.py}"
+name="$(basename "$config" .py)"
+out="runs/${name/#demo/quickstart}"
+[[ "$name" == demo ]] && out=runs/quickstart
+mkdir -p "$out"
+
+python -m mdm.prepare --config="$config"
+python -m mdm.train --config="$config" --workdir="$out/run"
+python -m mdm.evaluate --workdir="$out/run" --report="$out/report.html"
+cp "$out"/run/evaluations/step-*.jsonl "$out/results.jsonl.tmp" && mv "$out/results.jsonl.tmp" "$out/results.jsonl"
+
+python -m mdm.generate --workdir="$out/run" --task=text-to-image --prompt="red apple" --prompt="smiling cat" --output="$out/samples"
+python -m mdm.generate --workdir="$out/run" --task=text-to-speech --prompt="a red apple" --output="$out/samples"
+echo "Done. Look at and listen to $PWD/$out/report.html"

@@ -1,0 +1,141 @@
+"""The gallery: what a model makes, beside the originals and beside what the codecs alone give back."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from absl import logging
+
+from mdm.codecs.codec import Media
+from mdm.data.exhibits import Exhibit
+from mdm.tokens.rows import Document
+from mdm.tokens.tasks import TASKS
+
+EXCERPT = 400  # characters of prose that are shown, and of which a part is to be filled in
+
+
+@dataclasses.dataclass(frozen=True)
+class Wing:
+    """A part of the gallery.
+
+    task:  of the model
+    title: for people
+    known: part of the target that is given, from and to as shares of its length; None for a whole target to make
+    """
+
+    task: str
+    title: str
+    known: tuple[float, float] | None = None
+    note: str = ""
+
+
+WINGS = (
+    Wing("text-to-image", "Painted from a caption"),
+    Wing("text-to-image", "Pictures continued: the upper half is given", (0.0, 0.5)),
+    Wing("text-to-speech", "Spoken from a text"),
+    Wing("text-to-speech", "Speech continued: the first half is given", (0.0, 0.5)),
+    Wing("image-to-text", "Pictures described"),
+    Wing("speech-to-text", "Speech written down"),
+    Wing("joint-image-text", "Caption and picture, both from nothing"),
+    Wing("joint-audio-text", "Text and speech, both from nothing"),
+    Wing("text", "Written from nothing"),
+    Wing("text", "Prose continued: the first half is given", (0.0, 0.5)),
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Piece:
+    """split:     of the exhibit, None for what was made from nothing
+    original:  the document itself, by modality
+    codec:     what the codecs give back of it: no model behind them can do better
+    made:      what the model made
+    """
+
+    split: str | None
+    original: Mapping[str, Media]
+    codec: Mapping[str, Media]
+    made: Mapping[str, Media]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Room:
+    """The pieces of one wing, and how they were made. seconds: for all of them, compilation included."""
+
+    wing: Wing
+    pieces: Sequence[Piece]
+    sampler: Mapping[str, Any]
+    seeds: Sequence[int]
+    seconds: float
+
+
+class Maker(Protocol):
+    """A trained model with its codecs (`mdm.trained.TrainedModel` is one)."""
+
+    def request(self, task: str, given: Mapping[str, Media], lengths: Any, known: Any) -> Any: ...
+    def generate(self, requests: Sequence[Any], sampler: Any, seeds: Sequence[int]) -> list[Document]: ...
+    def encode(self, modality: str, media: Media) -> Any: ...
+    def decode(self, document: Document) -> dict[str, Media]: ...
+
+
+def show(
+    maker: Maker,
+    tasks: Sequence[str],
+    exhibits: Callable[[str], Sequence[Exhibit]],
+    sampler: Callable[[str], Any],
+    most: int,
+    seed: int = 0,
+) -> list[Room]:
+    """A room for every wing whose task is among `tasks`; at most `most` pieces of each split.
+
+    exhibits: task -> originals of its stream, of both splits
+    sampler:  task -> settings of its sampler (a dataclass)
+    """
+    rooms = []
+    for wing in WINGS:
+        if wing.task not in tasks:
+            continue
+        own = _chosen(wing, exhibits(wing.task), most)
+        if not own:
+            continue
+        begun = time.monotonic()
+        requests = [_request(maker, wing, exhibit) for exhibit in own]
+        seeds = range(seed, seed + len(requests))
+        documents = maker.generate(requests, sampler(wing.task), seeds)
+        pieces = [_piece(maker, exhibit, document) for exhibit, document in zip(own, documents, strict=True)]
+        seconds = time.monotonic() - begun
+        logging.info("%s: %d pieces, %.1f s", wing.title, len(pieces), seconds)
+        rooms.append(Room(wing, pieces, dataclasses.asdict(sampler(wing.task)), tuple(seeds), seconds))
+    return rooms
+
+
+def _chosen(wing: Wing, own: Sequence[Exhibit], most: int) -> list[Exhibit | None]:
+    if wing.known is None and not TASKS[wing.task].conditions:
+        return [None] * min(most, 4)  # from nothing
+    chosen = []
+    for split in dict.fromkeys(exhibit.split for exhibit in own):
+        chosen += [exhibit for exhibit in own if exhibit.split == split][:most]
+    return [_excerpt(exhibit) if set(exhibit.media) == {"text"} else exhibit for exhibit in chosen]
+
+
+def _excerpt(exhibit: Exhibit) -> Exhibit:
+    return dataclasses.replace(exhibit, media={"text": exhibit.media["text"][:EXCERPT]})
+
+
+def _request(maker: Maker, wing: Wing, exhibit: Exhibit | None) -> Any:
+    task = TASKS[wing.task]
+    wanted = task.conditions if wing.known is None else task.modalities
+    given = {m: exhibit.media[m] for m in wanted} if exhibit else {}
+    known = dict.fromkeys(task.targets, wing.known) if wing.known else {}
+    return maker.request(wing.task, given, {}, known)
+
+
+def _piece(maker: Maker, exhibit: Exhibit | None, document: Document) -> Piece:
+    made = maker.decode(document)
+    if exhibit is None:
+        return Piece(None, {}, {}, made)
+    media = {m: own for m, own in exhibit.media.items() if m != "text"}
+    codec = maker.decode({m: maker.encode(m, own) for m, own in media.items()})
+    return Piece(exhibit.split, exhibit.media, codec, made)

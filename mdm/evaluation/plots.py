@@ -1,0 +1,85 @@
+"""Plots of a run, as SVG to stand inside a page. Needs the extra `report`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+
+matplotlib.use("svg")  # no display, and none of the caller's settings
+from matplotlib import pyplot
+
+from mdm.evaluation.result import Result
+from mdm.tokens.vocabulary import MODALITIES
+
+COLOURS = dict(zip(MODALITIES, ("#2f6db3", "#c2571a", "#2c8a57"), strict=True))
+_STYLE = {
+    "svg.fonttype": "none",  # words stay words: they can be read aloud and found
+    "svg.hashsalt": "mdm",  # the same run gives the same file
+    "font.family": "sans-serif",
+    "font.size": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "figure.constrained_layout.use": True,
+}
+
+
+def learning_curves(lines: Sequence[Mapping], unigram: Mapping[str, float]) -> str:
+    """ELBO in bits a token against tokens trained on, a panel for each modality; dashed: `unigram` of each.
+
+    lines: of the metrics log.
+    """
+    own = [m for m in MODALITIES if any(f"elbo_bits/{m}" in line for line in lines)]
+    with matplotlib.rc_context(_STYLE):
+        figure, panels = pyplot.subplots(1, len(own), figsize=(3.4 * len(own), 2.9), squeeze=False)
+        for panel, modality in zip(panels[0], own, strict=True):
+            points = [(line["tokens"] / 1e6, line[f"elbo_bits/{modality}"]) for line in lines
+                      if f"elbo_bits/{modality}" in line]  # fmt: skip
+            panel.plot(*zip(*points, strict=True), color=COLOURS[modality], linewidth=1.4)
+            if modality in unigram:
+                panel.axhline(unigram[modality], color="grey", linestyle="--", linewidth=1)
+                panel.annotate("unigram", (1, unigram[modality]), xycoords=("axes fraction", "data"), ha="right",
+                               va="bottom", color="grey", fontsize=9)  # fmt: skip
+            panel.set(title=modality, xlabel="million tokens", ylabel="bits a token")
+            panel.set_ylim(top=1.02 * max(bits for _, bits in points[len(points) // 20 :]))
+        return _svg(figure)
+
+
+def against_unigram(results: Sequence[Result]) -> str:
+    """How far below the unigram entropy each task comes, in per cent, with two standard errors."""
+    with matplotlib.rc_context(_STYLE):
+        figure, panel = pyplot.subplots(figsize=(7.2, 0.42 * len(results) + 1.0))
+        for place, result in enumerate(results):
+            gain = 100 * (1 - result.bits / result.unigram_bits)
+            error = 200 * max(result.se_data or 0, result.se_noise or 0) / result.unigram_bits
+            panel.barh(place, gain, xerr=error, color=COLOURS[result.modality], height=0.62, error_kw={"linewidth": 1})
+        panel.set_yticks(range(len(results)), [f"{r.task}: {r.modality}" for r in results])
+        panel.invert_yaxis()
+        panel.axvline(0, color="black", linewidth=0.8)
+        panel.set_xlabel("per cent below the unigram entropy (bar: two standard errors)")
+        return _svg(figure)
+
+
+def mixture(lines: Sequence[Mapping], kind: str) -> str:
+    """Shares over the run as stacked areas. kind: "rows" (of each stream) or "targets" (tokens of each modality)."""
+    prefix = f"share_of_{kind}/"
+    names = sorted({key.removeprefix(prefix) for line in lines for key in line if key.startswith(prefix)})
+    with matplotlib.rc_context(_STYLE):
+        figure, panel = pyplot.subplots(figsize=(4.6, 2.6))
+        shares = [[line[prefix + name] if prefix + name in line else 0.0 for line in lines] for name in names]
+        panel.stackplot([line["tokens"] / 1e6 for line in lines], shares, labels=names, alpha=0.85,
+                        colors=[COLOURS[name.split("-")[0]] for name in names])  # fmt: skip
+        panel.set(xlabel="million tokens", ylabel=f"share of {kind}", ylim=(0, 1))
+        panel.legend(loc="lower left", fontsize=9)
+        return _svg(figure)
+
+
+def _svg(figure) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+    pyplot.close(figure)
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]

@@ -1,0 +1,147 @@
+"""The report: one HTML page, with nothing outside of it, that shows what a run was and what came of it.
+
+Needs the extra `report` (jinja2, matplotlib).
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import importlib.util
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from PIL import Image
+
+from mdm.codecs.codec import Media, Sound
+from mdm.data.manifest import SPLITS, Manifest
+from mdm.evaluation.gallery import Piece, Room
+from mdm.evaluation.result import Result
+from mdm.problems import Problem, Refusal
+from mdm.tokens.tasks import TASKS
+
+SILENCE_DB = -50.0  # below the loudest: what counts as silence in the figures under a sound
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What the page tells.
+
+    title:    of the page
+    lines:    the metrics log
+    results:  of one evaluation
+    manifest: of the data set
+    rooms:    of the gallery
+    facts:    title of a group -> (name, value) pairs for people: model, hardware, times
+    """
+
+    title: str
+    lines: Sequence[Mapping[str, float]]
+    results: Sequence[Result]
+    manifest: Manifest
+    rooms: Sequence[Room]
+    facts: Mapping[str, Sequence[tuple[str, str]]]
+
+
+def require() -> None:
+    """Raises Refusal, naming the extra, if a package is missing."""
+    missing = [name for name in ("jinja2", "matplotlib") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise Refusal(Problem("the report", missing, "is not installed", "pip install 'mdm[report]'"))
+
+
+def render(report: Report) -> str:
+    """The page. Raises Refusal, naming the extra, if a package is missing."""
+    require()
+    import jinja2
+    import markupsafe
+
+    from mdm.evaluation import plots
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters |= {"figure": _figure, "signed": _signed, "gain": _gain}
+    page = environment.from_string((Path(__file__).parent / "report.html.j2").read_text(encoding="utf-8"))
+    held = [result for result in report.results if result.split == SPLITS[1]]
+    unigram = _by_modality(held or report.results)
+    safe = markupsafe.Markup  # our own plots; everything else on the page is escaped
+    return page.render(
+        report=report,
+        streams=[
+            {"name": name, "split": split, "documents": stream.documents(split), "content": stream.content[split]}
+            for name, stream in report.manifest.streams.items()
+            for split in SPLITS
+        ],
+        curves=safe(plots.learning_curves(report.lines, unigram)) if report.lines else "",
+        rows=safe(plots.mixture(report.lines, "rows")) if report.lines else "",
+        targets=safe(plots.mixture(report.lines, "targets")) if report.lines else "",
+        bars=safe(plots.against_unigram(held)) if held else "",
+        rooms=[{"room": room, "pieces": [_shown(room, piece) for piece in room.pieces]} for room in report.rooms],
+    )
+
+
+def _by_modality(results: Sequence[Result]) -> dict[str, float]:
+    """Unigram bits of each modality, over all tasks whose target it is, weighted by tokens."""
+    found = {}
+    for modality in {result.modality for result in results}:
+        own = [(result.unigram_bits, result.targets) for result in results if result.modality == modality]
+        found[modality] = float(np.average([bits for bits, _ in own], weights=[count for _, count in own]))
+    return found
+
+
+def _shown(room: Room, piece: Piece) -> dict[str, Any]:
+    """Of a piece: its split, the condition, and for each target what the original, the codec and the model have."""
+    task = TASKS[room.wing.task]
+    return {
+        "split": {"train": "seen in training", "heldout": "held out"}[piece.split] if piece.split else "from nothing",
+        "conditions": [_medium("given", piece.original[m]) for m in task.conditions if m in piece.original],
+        "targets": [
+            _medium(label, own[m])
+            for m in task.targets
+            for label, own in (("original", piece.original), ("codec", piece.codec), ("model", piece.made))
+            if m in own
+        ],
+    }
+
+
+def _medium(label: str, media: Media) -> dict[str, str]:
+    if isinstance(media, str):
+        return {"label": label, "kind": "text", "value": media, "note": ""}
+    if isinstance(media, Sound):
+        buffer = io.BytesIO()
+        soundfile.write(buffer, media.samples, media.rate, format="MP3")
+        return {"label": label, "kind": "audio", "value": _uri("audio/mpeg", buffer), "note": sound_figures(media)}
+    buffer = io.BytesIO()
+    Image.fromarray(media).save(buffer, format="PNG")
+    return {"label": label, "kind": "image", "value": _uri("image/png", buffer), "note": ""}
+
+
+def sound_figures(sound: Sound) -> str:
+    """Duration, level and share of silence: what can be told of a sound without ears."""
+    if not len(sound.samples):
+        return "empty"
+    power = np.square(sound.samples.astype(np.float64))
+    frame = max(1, sound.rate // 50)
+    frames = power[: len(power) // frame * frame].reshape(-1, frame).mean(axis=1) if len(power) >= frame else power
+    level = 10 * np.log10(max(power.mean(), 1e-12))
+    silent = float((frames < frames.max() * 10 ** (SILENCE_DB / 10)).mean())
+    return f"{len(power) / sound.rate:.1f} s, {level:.0f} dB, {100 * silent:.0f} % silent"
+
+
+def _uri(kind: str, buffer: io.BytesIO) -> str:
+    return f"data:{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _figure(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else f"{value:+.3f}"
+
+
+def _gain(result: Result) -> str:
+    return f"{100 * (1 - result.bits / result.unigram_bits):.1f} %"
