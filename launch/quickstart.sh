@@ -1,15 +1,12 @@
 #!/usr/bin/env bash
 # The quickstart: sets everything up, fetches real media, trains, evaluates in another process, samples, writes a report.
 # About half an hour on two cores. Everything lies under runs/quickstart; a second start continues where the first one stopped.
-# launch/quickstart.sh [CONFIG]: another experiment, e.g. experiments/demo_long.py; its files lie under runs/ and its name.
+# launch/quickstart.sh [CONFIG FOLDER]: another experiment, as in: launch/quickstart.sh experiments/demo_long.py runs/demo_long
 EXTRAS=report,scorers
 source "$(dirname "$0")/environment.sh"
 
 config="${1:-experiments/demo.py}"
-name="$(basename "$config" .py)"
-out="runs/${name/#demo/quickstart}"
-[[ "$name" == demo ]] && out=runs/quickstart
-mkdir -p "$out"
+out="${2:-runs/quickstart}"
 
 python -m mdm.prepare --config="$config"
 python -m mdm.train --config="$config" --workdir="$out/run"

@@ -70,6 +70,7 @@ def _report(model: TrainedModel, data: Manifest, results: list[Result]) -> repor
         lambda task: [e for split in SPLITS[::-1] for e in exhibits.read(data.directory, stream_of[task], split)],
         DEFAULTS.__getitem__,
         _PIECES.value,
+        excerpt=model.settings.data.row_length // 3,
     )
     lines = log.read(RunFolder(_WORKDIR.value))
     shape = model.settings.model

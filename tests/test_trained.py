@@ -14,6 +14,7 @@ from mdm import config
 from mdm.codecs.codec import Sound
 from mdm.data.media import read_image
 from mdm.data.preparation import prepare
+from mdm.evaluation.gallery import WINGS
 from mdm.problems import Refusal
 from mdm.sampling.defaults import DEFAULTS
 from mdm.tokens.tasks import TASKS
@@ -101,11 +102,13 @@ def test_the_newest_checkpoint_or_the_one_that_is_asked_for(root, model):
 
 
 def test_evaluation_writes_a_line_a_result(root):
-    told = binary(root, "evaluate", "--workdir=run")
+    told = binary(root, "evaluate", "--workdir=run", "--report=report.html", "--pieces=1")
     lines = [json.loads(line) for line in (root / "run/evaluations/step-000000003.jsonl").read_text().splitlines()]
     assert len(lines) == 2 * 9  # each split: text alone, and four targets of each kind of pair
     assert all(np.isfinite(line["bits"]) and line["step"] == 3 for line in lines)
     assert "bits/token" in told
+    page = (root / "report.html").read_text()
+    assert page.count("<h3>") >= len(WINGS) and "data:audio/mpeg" in page and "data:image/png" in page
 
 
 def test_the_binary_writes_files_and_how_they_were_made(root):

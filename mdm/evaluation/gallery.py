@@ -14,8 +14,6 @@ from mdm.data.exhibits import Exhibit
 from mdm.tokens.rows import Document
 from mdm.tokens.tasks import TASKS
 
-EXCERPT = 400  # characters of prose that are shown, and of which a part is to be filled in
-
 
 @dataclasses.dataclass(frozen=True)
 class Wing:
@@ -86,18 +84,20 @@ def show(
     exhibits: Callable[[str], Sequence[Exhibit]],
     sampler: Callable[[str], Any],
     most: int,
+    excerpt: int,
     seed: int = 0,
 ) -> list[Room]:
     """A room for every wing whose task is among `tasks`; at most `most` pieces of each split.
 
     exhibits: task -> originals of its stream, of both splits
+    excerpt:  tokens of prose that are shown, and of which a part is to be filled in: no more than fit in a row
     sampler:  task -> settings of its sampler (a dataclass)
     """
     rooms = []
     for wing in WINGS:
         if wing.task not in tasks:
             continue
-        own = _chosen(wing, exhibits(wing.task), most)
+        own = _chosen(maker, wing, exhibits(wing.task), most, excerpt)
         if not own:
             continue
         begun = time.monotonic()
@@ -111,17 +111,18 @@ def show(
     return rooms
 
 
-def _chosen(wing: Wing, own: Sequence[Exhibit], most: int) -> list[Exhibit | None]:
+def _chosen(maker: Maker, wing: Wing, own: Sequence[Exhibit], most: int, excerpt: int) -> list[Exhibit | None]:
     if wing.known is None and not TASKS[wing.task].conditions:
         return [None] * min(most, 4)  # from nothing
     chosen = []
     for split in dict.fromkeys(exhibit.split for exhibit in own):
         chosen += [exhibit for exhibit in own if exhibit.split == split][:most]
-    return [_excerpt(exhibit) if set(exhibit.media) == {"text"} else exhibit for exhibit in chosen]
+    return [_excerpt(maker, exhibit, excerpt) if set(exhibit.media) == {"text"} else exhibit for exhibit in chosen]
 
 
-def _excerpt(exhibit: Exhibit) -> Exhibit:
-    return dataclasses.replace(exhibit, media={"text": exhibit.media["text"][:EXCERPT]})
+def _excerpt(maker: Maker, exhibit: Exhibit, tokens: int) -> Exhibit:
+    codes = maker.encode("text", exhibit.media["text"])[:tokens]
+    return dataclasses.replace(exhibit, media=maker.decode({"text": codes}))
 
 
 def _request(maker: Maker, wing: Wing, exhibit: Exhibit | None) -> Any:

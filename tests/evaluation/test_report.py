@@ -105,7 +105,7 @@ class Maker:
         return [{"image": n} for n, _ in enumerate(requests)]
 
     def encode(self, modality, media):
-        return modality
+        return media if modality == "text" else modality
 
     def decode(self, document):
         return document
@@ -120,7 +120,7 @@ def test_the_gallery_shows_both_splits_and_gives_targets_only_to_what_continues_
     own = [Exhibit("image-text", split, f"{split}{n}", {"text": f"{split} {n}", "image": PICTURE})
            for split in ("heldout", "train") for n in range(3)]  # fmt: skip
     maker = Maker()
-    rooms = gallery.show(maker, ("text-to-image",), lambda _: own, lambda _: Sampler(), 2)
+    rooms = gallery.show(maker, ("text-to-image",), lambda _: own, lambda _: Sampler(), 2, 5)
     assert [room.wing.known for room in rooms] == [None, (0.0, 0.5)]
     assert [piece.split for piece in rooms[0].pieces] == ["heldout", "heldout", "train", "train"]
     painted, continued = maker.requests[:4], maker.requests[4:]
@@ -130,5 +130,13 @@ def test_the_gallery_shows_both_splits_and_gives_targets_only_to_what_continues_
 
 
 def test_what_comes_from_nothing_needs_no_exhibits():
-    rooms = gallery.show(Maker(), ("joint-image-text",), lambda _: [], lambda _: Sampler(), 2)
+    rooms = gallery.show(Maker(), ("joint-image-text",), lambda _: [], lambda _: Sampler(), 2, 5)
     assert [piece.split for piece in rooms[0].pieces] == [None, None]
+
+
+def test_prose_is_shown_in_an_excerpt_that_fits():
+    own = [Exhibit("text", "heldout", "k", {"text": "a long text"})]
+    maker = Maker()
+    rooms = gallery.show(maker, ("text",), lambda _: own, lambda _: Sampler(), 1, 6)
+    assert [len(room.pieces) for room in rooms] == [1, 1]
+    assert maker.requests[1] == ("text", {"text": "a long"}, {"text": (0.0, 0.5)})
