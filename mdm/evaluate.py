@@ -11,7 +11,6 @@ import json
 from pathlib import Path
 
 import jax
-import numpy as np
 from absl import flags, logging
 from etils import epath
 
@@ -19,7 +18,7 @@ from mdm import atomic, command
 from mdm.data import exhibits, manifest
 from mdm.data.manifest import SPLITS, Manifest
 from mdm.evaluation import gallery, report, table
-from mdm.evaluation.result import Result, device, versions
+from mdm.evaluation.result import Result
 from mdm.evaluation.task import evaluate
 from mdm.problems import Problem, Refusal
 from mdm.runs import log
@@ -73,27 +72,11 @@ def _report(model: TrainedModel, data: Manifest, results: list[Result]) -> repor
         excerpt=model.settings.data.row_length // 3,
     )
     lines = log.read(RunFolder(_WORKDIR.value))
-    shape = model.settings.model
-    facts = {
-        "Model": [
-            ("parameters", f"{sum(leaf.size for leaf in jax.tree.leaves(model.parameters)):,}"),
-            ("width x depth", f"{shape.width} x {shape.depth}"),
-            ("row", f"{model.settings.data.row_length} positions"),
-            ("checkpoint", f"step {model.step}"),
-        ],
-        "Training": [
-            ("tokens", f"{lines[-1]['tokens']:,.0f}" if lines else "unknown"),
-            ("batch", f"{model.settings.training.batch_size} rows"),
-            ("time", f"{sum(line['seconds'] for line in lines) / 60:.1f} min"),
-            ("speed", f"{np.median([line['tokens_per_second'] for line in lines] or [0]):,.0f} tokens/s"),
-        ],
-        "Evaluation": [
-            ("scoring", f"{sum(r.seconds for r in {(r.split, r.task): r for r in results}.values()) / 60:.1f} min"),
-            ("sampling", f"{sum(room.seconds for room in rooms) / 60:.1f} min"),
-            ("device", device()),
-            ("versions", ", ".join(f"{name} {version}" for name, version in versions().items())),
-        ],
-    }
+    size = sum(leaf.size for leaf in jax.tree.leaves(model.parameters))
+    settings = model.settings
+    facts = report.facts(
+        size, settings.model, settings.data.row_length, settings.training.batch_size, results, lines, rooms
+    )
     return report.Report(f"mdm: {Path(_WORKDIR.value).resolve().parent.name}", lines, results, data, rooms, facts)
 
 

@@ -21,6 +21,7 @@ from mdm.codecs.codec import Media, Sound
 from mdm.data.manifest import SPLITS, Manifest
 from mdm.evaluation.gallery import Piece, Room
 from mdm.evaluation.result import Result
+from mdm.model.transformer import ModelSettings
 from mdm.problems import Problem, Refusal
 from mdm.tokens.tasks import TASKS
 
@@ -81,6 +82,40 @@ def render(report: Report) -> str:
         bars=safe(plots.against_unigram(held)) if held else "",
         rooms=[{"room": room, "pieces": [_shown(room, piece) for piece in room.pieces]} for room in report.rooms],
     )
+
+
+def facts(
+    parameters: int,
+    model: ModelSettings,
+    row_length: int,
+    batch_size: int,
+    results: Sequence[Result],
+    lines: Sequence[Mapping[str, float]],
+    rooms: Sequence[Room],
+) -> dict[str, list[tuple[str, str]]]:
+    """`Report.facts` of a run: what was trained, what it took, what looking at it took."""
+    scoring = sum({(result.split, result.task): result.seconds for result in results}.values())
+    training = [
+        ("tokens", f"{lines[-1]['tokens']:,.0f}"),
+        ("batch", f"{batch_size} rows of {row_length}"),
+        ("time", f"{sum(line['seconds'] for line in lines) / 60:.1f} min"),
+        ("speed", f"{np.median([line['tokens_per_second'] for line in lines]):,.0f} tokens/s"),
+        ("waiting for data", f"{100 * np.mean([line['input_wait_share'] for line in lines]):.2f} %"),
+    ]
+    return {
+        "Model": [
+            ("parameters", f"{parameters:,}"),
+            ("width x depth", f"{model.width} x {model.depth}"),
+            ("checkpoint", f"step {results[0].step}"),
+        ],
+        "Training": training if lines else [],
+        "Evaluation": [
+            ("scoring", f"{scoring / 60:.1f} min"),
+            ("sampling", f"{sum(room.seconds for room in rooms) / 60:.1f} min"),
+            ("device", results[0].device),
+            ("versions", ", ".join(f"{name} {version}" for name, version in results[0].versions.items())),
+        ],
+    }
 
 
 def _by_modality(results: Sequence[Result]) -> dict[str, float]:

@@ -209,5 +209,5 @@ def test_originals_are_kept_as_exhibits(prepared):
     texts = [exhibit.media["text"] for exhibit in own]
     assert len(set(texts)) == len(texts)  # a concept each
     assert all(exhibit.media["audio"].samples.shape == (3000,) for exhibit in own)
-    assert len(list(exhibits.read(manifest.directory, "image-text", "train"))) == min(12, exhibits.MOST)
+    assert 0 < len(list(exhibits.read(manifest.directory, "image-text", "train"))) <= exhibits.MOST
     assert not list(exhibits.read(manifest.directory, "no-such-stream", "train"))

@@ -94,7 +94,7 @@ def _flite(folder: Path) -> Speaker:
     program = FLITE.fetch(folder) / "usr" / "bin" / "flite"
     libraries = next((FLITE_VOICES.fetch(folder) / "usr" / "lib").rglob("libflite.so.1")).parent
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    environment = {**os.environ, "LD_LIBRARY_PATH": str(libraries.resolve())}
+    voiced = ["env", f"LD_LIBRARY_PATH={libraries.resolve()}", str(program.resolve()), "-voice", VOICE]
 
     def speak(text: str, file: Path) -> None:
         with atomic.replacing(file) as temporary:
@@ -102,8 +102,8 @@ def _flite(folder: Path) -> Speaker:
             # A file rather than an argument: a text that begins with a hyphen is not an option.
             source = temporary.with_suffix(".txt")
             source.write_text(speakable(text), encoding="ascii")
-            command = [str(program.resolve()), "-voice", VOICE, "-f", str(source), "-o", str(wav)]
-            done = subprocess.run(command, env=environment, capture_output=True, text=True)
+            command = [*voiced, "-f", str(source), "-o", str(wav)]
+            done = subprocess.run(command, capture_output=True, text=True)
             source.unlink()
             if done.returncode:
                 raise Unavailable(Problem("flite", text, f"failed: {done.stderr.strip()[-200:]}", "see its message"))
