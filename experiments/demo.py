@@ -38,16 +38,16 @@ def get_config() -> ConfigDict:
         "audio_text": config.stream({"text_to_speech": 0.7, "speech_to_text": 0.2, "joint_audio_text": 0.1}),
     }
     c.data.stages = [config.stage(text=2, image_text=1, audio_text=1)]
-    c.model.width, c.model.depth, c.model.head_size = 128, 6, 64
+    c.model.width, c.model.depth, c.model.head_size = 128, 4, 64
     c.model.head_chunk = 256
     tokens_a_step = 8 * 320
     c.optimizer.learning_rate = 4e-3
     c.optimizer.warmup_tokens = 100 * tokens_a_step
     c.optimizer.ema_half_life = 50 * tokens_a_step
     c.training.batch_size = 8
-    c.training.tokens = 1500 * tokens_a_step
+    c.training.tokens = 1600 * tokens_a_step
     c.training.log_every = 20
-    c.checkpoints.every = 250
+    c.checkpoints.every = 200
     c.evaluation.documents = 96
     c.evaluation.samples = 2
     return c
