@@ -1,13 +1,14 @@
 """python -m mdm.evaluate --workdir=DIR [--step=N]: scores a checkpoint of a run, in its own process; only reads the run.
 
-Results go to DIR/evaluations/, or to --output: one JSON line a result, and the table that is printed. --report=FILE.html also
-samples every task and writes a page to look at and to listen to.
+Results go to DIR/evaluations/, or to --output: one JSON line a result, and the table that is printed. --generated=N also measures
+pictures and speech that the model makes for N captions; --report=FILE.html writes a page to look at and to listen to.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -16,9 +17,9 @@ from etils import epath
 
 from mdm import atomic, command
 from mdm.data import exhibits, manifest
+from mdm.data.exhibits import Exhibit
 from mdm.data.manifest import SPLITS, Manifest
-from mdm.evaluation import gallery, report, table
-from mdm.evaluation.result import Result
+from mdm.evaluation import gallery, generated, report, table
 from mdm.evaluation.task import evaluate
 from mdm.problems import Problem, Refusal
 from mdm.runs import log
@@ -31,6 +32,10 @@ _STEP = flags.DEFINE_integer("step", None, "Checkpoint; by default the newest wh
 _DATA = command.path_flag("data", "The data set; by default where the run found it.", required=False)
 _OUTPUT = command.path_flag("output", "Folder for the results; by default the run's evaluations.", required=False)
 _REPORT = command.path_flag("report", "HTML page to write; it needs the extra `report`.", required=False)
+_GENERATED = flags.DEFINE_integer(
+    "generated", 0, f"Documents of each split (at most {exhibits.MOST}) whose targets are made and measured; speech needs the "
+    "extra `scorers`.", lower_bound=0,
+)  # fmt: skip
 _PIECES = flags.DEFINE_integer("pieces", 6, "Samples of each task and split in the report.", lower_bound=1)
 
 
@@ -49,35 +54,38 @@ def main() -> None:
         model.network, model.parameters, data, model.settings.evaluation, model.settings.data.row_length,
         model.settings.data.streams, bytes_of=lambda codes: len(text.decode([codes])[0].encode()),
     )  # fmt: skip
-    results = [dataclasses.replace(result, step=model.step) for result in results]
+    stream_of = {task: name for name, stream in model.settings.data.streams.items() for task in stream.tasks}
+    tasks, sampler = tuple(stream_of), DEFAULTS.__getitem__
+
+    def originals(task: str) -> list[Exhibit]:
+        return [e for split in SPLITS[::-1] for e in exhibits.read(data.directory, stream_of[task], split)]
+
+    made = generated.measure(model, tasks, originals, sampler, _GENERATED.value)
     output = epath.Path(_OUTPUT.value) if _OUTPUT.value else RunFolder(_WORKDIR.value).evaluations
     output.mkdir(parents=True, exist_ok=True)
-    lines = "".join(json.dumps(result.to_json()) + "\n" for result in results)
-    (output / f"step-{model.step:09d}.jsonl").write_text(lines)
+    stem = f"step-{model.step:09d}"
+    results = _write(output / f"{stem}.jsonl", results, model.step)
+    made = _write(output / f"{stem}.generated.jsonl", made, model.step) if made else []
     print(table.plain(results))
     if _REPORT.value:
-        page = report.render(_report(model, data, results))
+        rooms = gallery.show(model, tasks, originals, sampler, _PIECES.value, model.settings.data.row_length // 3)
+        page = report.render(_report(model, data, results, made, rooms))
         atomic.write_text(epath.Path(_REPORT.value), page)
         logging.info("the report is %s", _REPORT.value)
 
 
-def _report(model: TrainedModel, data: Manifest, results: list[Result]) -> report.Report:
-    stream_of = {task: name for name, stream in model.settings.data.streams.items() for task in stream.tasks}
-    rooms = gallery.show(
-        model,
-        tuple(stream_of),
-        lambda task: [e for split in SPLITS[::-1] for e in exhibits.read(data.directory, stream_of[task], split)],
-        DEFAULTS.__getitem__,
-        _PIECES.value,
-        excerpt=model.settings.data.row_length // 3,
-    )
-    lines = log.read(RunFolder(_WORKDIR.value))
+def _write(path: epath.Path, figures: Sequence, step: int) -> list:
+    figures = [dataclasses.replace(figure, step=step) for figure in figures]
+    path.write_text("".join(json.dumps(figure.to_json()) + "\n" for figure in figures))
+    return figures
+
+
+def _report(model: TrainedModel, data: Manifest, results: list, made: list, rooms: list) -> report.Report:
+    lines, settings = log.read(RunFolder(_WORKDIR.value)), model.settings
     size = sum(leaf.size for leaf in jax.tree.leaves(model.parameters))
-    settings = model.settings
-    facts = report.facts(
-        size, settings.model, settings.data.row_length, settings.training.batch_size, results, lines, rooms
-    )
-    return report.Report(f"mdm: {Path(_WORKDIR.value).resolve().parent.name}", lines, results, data, rooms, facts)
+    row_length, batch_size = settings.data.row_length, settings.training.batch_size
+    facts = report.facts(size, settings.model, row_length, batch_size, results, lines, rooms)
+    return report.Report(f"mdm: {Path(_WORKDIR.value).resolve().parent.name}", lines, results, made, data, rooms, facts)
 
 
 if __name__ == "__main__":

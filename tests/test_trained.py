@@ -102,11 +102,16 @@ def test_the_newest_checkpoint_or_the_one_that_is_asked_for(root, model):
 
 
 def test_evaluation_writes_a_line_a_result(root):
-    told = binary(root, "evaluate", "--workdir=run", "--report=report.html", "--pieces=1")
+    told = binary(root, "evaluate", "--workdir=run", "--report=report.html", "--pieces=1", "--generated=2")
     lines = [json.loads(line) for line in (root / "run/evaluations/step-000000003.jsonl").read_text().splitlines()]
     assert len(lines) == 2 * 9  # each split: text alone, and four targets of each kind of pair
     assert all(np.isfinite(line["bits"]) and line["step"] == 3 for line in lines)
     assert "bits/token" in told
+    figures = [
+        json.loads(line) for line in (root / "run/evaluations/step-000000003.generated.jsonl").read_text().splitlines()
+    ]
+    assert {"text-to-image"} <= {figure["task"] for figure in figures}
+    assert all(figure["model"] >= 0 and figure["step"] == 3 and figure["documents"] <= 2 for figure in figures)
     page = (root / "report.html").read_text()
     assert page.count("<h3>") >= len(WINGS) and "data:audio/mpeg" in page and "data:image/png" in page
 

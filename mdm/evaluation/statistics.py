@@ -59,6 +59,14 @@ def paired_difference(
     return bits_per_token(nats - other, targets, groups, seed)
 
 
+def ratio(counted: np.ndarray, of: np.ndarray) -> tuple[float, float | None]:
+    """Ratio of two sums over independent documents, [N] each, with its standard error (linearised); None for one document."""
+    total = float(of.sum())
+    value = float(counted.sum()) / total
+    n = len(of)
+    return value, math.sqrt(float(np.square(counted - value * of).sum()) * n / (n - 1)) / total if n > 1 else None
+
+
 def _noise_error(nats: np.ndarray) -> float:
     return math.sqrt(nats.var(axis=0, ddof=1).sum() / len(nats))
 

@@ -11,6 +11,7 @@ from mdm.codecs.codec import Sound
 from mdm.data.exhibits import Exhibit
 from mdm.evaluation import gallery, report
 from mdm.evaluation.gallery import Piece, Room, Wing
+from mdm.evaluation.generated import Generated
 from mdm.evaluation.result import Result
 from mdm.problems import Refusal
 
@@ -58,8 +59,13 @@ def page():
         for n in (1, 2, 3)
     ]  # fmt: skip
     results = [result("text-to-image", "image"), result("text-to-image", "image", "train", bits=12.5)]
+    made = [
+        Generated(
+            "heldout", "text-to-image", "own picture is nearest among 4", 4, 0.25, 0.1, 1.0, 1.0, 0.25, {}, (0, 3), 1.0
+        )
+    ]
     return report.render(
-        report.Report("a run", lines, results, Manifest(), [picture, speech], {"Model": [("width", "8")]})
+        report.Report("a run", lines, results, made, Manifest(), [picture, speech], {"Model": [("width", "8")]})
     )
 
 
@@ -77,6 +83,7 @@ def test_foreign_text_is_only_text(page):
 def test_figures_stand_beside_what_they_are_compared_with(page):
     assert "20.0 %" in page and "-25.0 %" in page  # 8 and 12.5 bits against 10
     assert "psnr_db 21.5" in page and "1.0 s" in page
+    assert "own picture is nearest among 4" in page and "10.0 %" in page
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
