@@ -37,7 +37,7 @@ def get_config() -> ConfigDict:
         "image_text": config.stream({"text_to_image": 0.7, "image_to_text": 0.2, "joint_image_text": 0.1}),
         "audio_text": config.stream({"text_to_speech": 0.7, "speech_to_text": 0.2, "joint_audio_text": 0.1}),
     }
-    c.data.stages = [config.stage(text=2, image_text=1, audio_text=1)]
+    c.data.stages = [config.stage(text=2, image_text=3, audio_text=1)]
     c.model.width, c.model.depth, c.model.head_size = 128, 4, 64
     c.model.head_chunk = 256
     tokens_a_step = 8 * 320
@@ -45,7 +45,7 @@ def get_config() -> ConfigDict:
     c.optimizer.warmup_tokens = 100 * tokens_a_step
     c.optimizer.ema_half_life = 50 * tokens_a_step
     c.training.batch_size = 8
-    c.training.tokens = 1600 * tokens_a_step
+    c.training.tokens = 1800 * tokens_a_step
     c.training.log_every = 20
     c.checkpoints.every = 200
     c.evaluation.documents = 96

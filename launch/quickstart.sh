@@ -11,7 +11,7 @@ out="${2:-runs/quickstart}"
 python -m mdm.prepare --config="$config"
 python -m mdm.train --config="$config" --workdir="$out/run"
 python -m mdm.evaluate --workdir="$out/run" --report="$out/report.html"
-cp "$out"/run/evaluations/step-*.jsonl "$out/results.jsonl.tmp" && mv "$out/results.jsonl.tmp" "$out/results.jsonl"
+cat "$out"/run/evaluations/step-*.jsonl > "$out/results.jsonl.tmp" && mv "$out/results.jsonl.tmp" "$out/results.jsonl"
 
 python -m mdm.generate --workdir="$out/run" --task=text-to-image --prompt="red apple" --prompt="smiling cat" --output="$out/samples"
 python -m mdm.generate --workdir="$out/run" --task=text-to-speech --prompt="a red apple" --output="$out/samples"

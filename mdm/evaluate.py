@@ -1,7 +1,8 @@
 """python -m mdm.evaluate --workdir=DIR [--step=N]: scores a checkpoint of a run, in its own process; only reads the run.
 
-Results go to DIR/evaluations/, or to --output: one JSON line a result, and the table that is printed. --generated=N also measures
-pictures and speech that the model makes for N captions; --report=FILE.html writes a page to look at and to listen to.
+Results go to DIR/evaluations/, or to --output: one JSON line a result, and the table that is printed. With
+evaluation.generated (or --generated=N), N captions of each split are painted and spoken, and what comes of it is measured.
+--report=FILE.html writes a page to look at and to listen to.
 """
 
 from __future__ import annotations
@@ -32,10 +33,7 @@ _STEP = flags.DEFINE_integer("step", None, "Checkpoint; by default the newest wh
 _DATA = command.path_flag("data", "The data set; by default where the run found it.", required=False)
 _OUTPUT = command.path_flag("output", "Folder for the results; by default the run's evaluations.", required=False)
 _REPORT = command.path_flag("report", "HTML page to write; it needs the extra `report`.", required=False)
-_GENERATED = flags.DEFINE_integer(
-    "generated", 0, f"Documents of each split (at most {exhibits.MOST}) whose targets are made and measured; speech needs the "
-    "extra `scorers`.", lower_bound=0,
-)  # fmt: skip
+_GENERATED = flags.DEFINE_integer("generated", None, "Instead of the run's evaluation.generated.", lower_bound=0)
 _PIECES = flags.DEFINE_integer("pieces", 6, "Samples of each task and split in the report.", lower_bound=1)
 
 
@@ -60,7 +58,8 @@ def main() -> None:
     def originals(task: str) -> list[Exhibit]:
         return [e for split in SPLITS[::-1] for e in exhibits.read(data.directory, stream_of[task], split)]
 
-    made = generated.measure(model, tasks, originals, sampler, _GENERATED.value)
+    most = model.settings.evaluation.generated if _GENERATED.value is None else _GENERATED.value
+    made = generated.measure(model, tasks, originals, sampler, most)
     output = epath.Path(_OUTPUT.value) if _OUTPUT.value else RunFolder(_WORKDIR.value).evaluations
     output.mkdir(parents=True, exist_ok=True)
     stem = f"step-{model.step:09d}"

@@ -32,7 +32,8 @@ def transcribe(sounds: Sequence[Sound]) -> list[str]:
     model = _model()
     found = []
     for sound in sounds:
-        segments, _ = model.transcribe(at_rate(sound).astype("float32"), language="en", beam_size=1)
+        # No second try at a higher temperature: it would make the figure a matter of luck, and babble take minutes.
+        segments, _ = model.transcribe(at_rate(sound).astype("float32"), language="en", beam_size=1, temperature=0.0)
         found.append(words(" ".join(part.text for part in segments)))
     return found
 

@@ -18,6 +18,7 @@ class EvaluationSettings:
     seed:              of the noise; does not change which documents are chosen
     splits:            of the data set
     unigram_documents: at most so many training documents are counted for the unigram baseline
+    generated:         documents of each split whose targets are made and measured; speech needs the extra `scorers`
     """
 
     documents: int = 256
@@ -27,6 +28,7 @@ class EvaluationSettings:
     seed: int = 0
     splits: tuple[str, ...] = SPLITS
     unigram_documents: int = 4096
+    generated: int = 0
 
     def problems(self, at: str) -> list[Problem]:
         found = []
@@ -36,6 +38,7 @@ class EvaluationSettings:
             ("repeats", 2),
             ("batch_rows", 1),
             ("unigram_documents", 1),
+            ("generated", 0),
         ):
             if getattr(self, key) < least:
                 found.append(Problem(f"{at}.{key}", getattr(self, key), f"below {least}", f"use {least} or more"))

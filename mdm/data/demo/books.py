@@ -1,11 +1,11 @@
-"""Books in the public domain, cut into parts: the concept is the part."""
+"""Books in the public domain as documents of a few sentences; the concept is a part of about a chapter."""
 
 from __future__ import annotations
 
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mdm.data.demo.catalogue import NOVELS, SCRIPTURE
@@ -14,34 +14,42 @@ from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
 
 PART = 12_000  # characters, about a chapter
+# Characters, about a hundred tokens. Short documents let a small model find out early that neighbours matter: among 320
+# positions each neighbour's share of an untrained attention is lost, among a hundred it is not.
+PASSAGE = 300
 
 
 def novels(name: str, folder: Path) -> Iterator[Item]:
     """Six novels of Jane Austen."""
     data = NOVELS.fetch(folder) / "usr" / "lib" / "R" / "site-library" / "janeaustenr" / "data" / "Rdata.rdb"
-    yield from parts(name, "\n".join(text for text in _r_strings(data) if len(text) > 10 * PART))
+    text = "\n".join(text for text in _r_strings(data) if len(text) > 10 * PART)
+    # Lines are wrapped; an empty one ends a paragraph.
+    yield from documents(name, filter(None, (" ".join(own.split()) for own in re.split(r"\n\s*\n", text))))
 
 
 def scripture(name: str, folder: Path) -> Iterator[Item]:
     """The World English Bible."""
     top = SCRIPTURE.fetch(folder) / "usr" / "share" / "sword" / "modules" / "texts" / "ztext" / "engWEB2015eb"
-    yield from parts(name, "\n".join(_sword(top / book) for book in ("ot", "nt")))
+    yield from documents(name, [line for book in ("ot", "nt") for line in _sword(top / book)])
 
 
-def parts(name: str, text: str) -> Iterator[Item]:
-    """A text as documents of about PART characters that end where a line does."""
-    part: list[str] = []
-    number = size = 0
-    for line in [*text.splitlines(), None]:
-        if line is None or size >= PART:
-            own = "\n".join(part).strip()
-            if own:
-                key = f"{name}/{number:05d}"
-                yield Item(key, key, {"text": lambda t=own: t}, fingerprint(own))
-            part, size, number = [], 0, number + 1
-        if line is not None:
-            part.append(line)
-            size += len(line) + 1
+def documents(name: str, units: Iterable[str], least: int = PASSAGE) -> Iterator[Item]:
+    """Documents of whole units (paragraphs, verses, entries), gathered until they have `least` characters.
+
+    About PART characters that follow each other are one concept: neighbours stay on one side of a split.
+    """
+    passage: list[str] = []
+    part = place = size = 0
+    for unit in [*units, None]:
+        if unit is not None:
+            passage.append(unit)
+        if passage and (unit is None or sum(map(len, passage)) >= least):
+            own = "\n".join(passage)
+            concept = f"{name}/{part:05d}"
+            yield Item(f"{concept}/{place:03d}", concept, {"text": lambda t=own: t}, fingerprint(own))
+            passage, place, size = [], place + 1, size + len(own)
+            if size >= PART:
+                part, place, size = part + 1, 0, 0
 
 
 def _r_strings(file: Path) -> Iterator[str]:
@@ -64,8 +72,8 @@ def _r_strings(file: Path) -> Iterator[str]:
         place = len(data) - len(stream.unused_data)
 
 
-def _sword(stem: Path) -> str:
-    """Text of one testament of a SWORD module: zlib blocks, found through an index of (offset, size, size unpacked)."""
+def _sword(stem: Path) -> list[str]:
+    """Lines of one testament of a SWORD module: zlib blocks, found through an index of (offset, size, size unpacked)."""
     index, blocks = stem.with_suffix(".bzs").read_bytes(), stem.with_suffix(".bzz").read_bytes()
     text = []
     for offset, size, _ in struct.iter_unpack("<III", index):
@@ -78,4 +86,4 @@ def _sword(stem: Path) -> str:
         block = re.sub(r"<[^>]+>", " ", block)  # words stand between tags, so punctuation has to be drawn near again
         lines = (re.sub(r"\s+([,.;:!?’”)])|([“‘(])\s+", r"\1\2", " ".join(line.split())) for line in block.splitlines())  # noqa: RUF001
         text += [line for line in lines if line]
-    return "\n".join(text)
+    return text

@@ -16,8 +16,8 @@ _SHORT = (20, 45)  # letters of an example that is spoken: one to three seconds
 
 
 def prose(name: str, folder: Path) -> Iterator[Item]:
-    """Lines of the form "word: definition", about a hundred a document."""
-    yield from books.parts(name, "\n".join(f"{word}: {gloss}" for word, gloss in _entries(folder)))
+    """Documents of the form "word: definition"."""
+    yield from books.documents(name, (f"{word}: {gloss}" for word, gloss in _entries(folder)), least=1)
 
 
 def examples(folder: Path) -> list[str]:

@@ -127,16 +127,20 @@ def test_stamps_and_the_people_who_read_them(tmp_path):
 
 def test_novels_are_read_out_of_an_r_database(tmp_path):
     line = b"It is a truth universally acknowledged, that a single man is in want."
-    strings = b"".join(b"\x00\x04\x00\x09" + struct.pack(">i", len(line)) + line for _ in range(2000))
+    lines = ([line] * 3 + [b""]) * 700  # paragraphs of three lines
+    strings = b"".join(b"\x00\x04\x00\x09" + struct.pack(">i", len(own)) + own for own in lines)
     stream = zlib.compress(strings)
     data = place_of(catalogue.NOVELS, tmp_path) / "usr/lib/R/site-library/janeaustenr/data"
     data.mkdir(parents=True)
     (data / "Rdata.rdb").write_bytes(b"junk" + struct.pack(">i", len(strings)) + stream)
     found = items("novels", tmp_path)
-    text = "\n".join(item.media["text"]() for item in found)
-    assert text == "\n".join([line.decode()] * 2000)
-    assert all(len(item.media["text"]()) <= books.PART + len(line) for item in found)
-    assert len({item.concept for item in found}) == len(found) > 5
+    paragraph = " ".join([line.decode()] * 3)
+    assert [item.media["text"]() for item in found] == [
+        "\n".join([paragraph] * 2)
+    ] * 350  # of at least PASSAGE characters
+    concepts = [item.concept for item in found]
+    assert len(set(concepts)) == -(-350 // -(-books.PART // (2 * len(paragraph) + 1)))
+    assert concepts == sorted(concepts) and len({item.key for item in found}) == len(found)
 
 
 def test_scripture_is_read_out_of_a_sword_module(tmp_path):
