@@ -14,6 +14,7 @@ EXTRAS = {
         "matplotlib>=3.10,<4",
         "hypothesis>=6.150",
         "import-linter>=2.5",
+        "jiwer>=4,<5",
         "pytest>=9",
         "pytest-xdist>=3.8",
         "ruff>=0.15",

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
@@ -21,6 +22,29 @@ def config_flag() -> flags.FlagHolder:
     return config_flags.DEFINE_config_file(
         "config", None, "An experiment, e.g. experiments/smoke.py.", lock_config=True
     )
+
+
+def distributed_flags() -> Callable[[], None]:
+    """--distributed, or --coordinator with --processes and --process. The result makes this process one of the job's: call it
+    before anything asks for devices."""
+    cluster = flags.DEFINE_bool(
+        "distributed", False, "One of several processes; the cluster (TPU pod, GKE, SLURM) knows which."
+    )
+    coordinator = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, where no cluster knows it.")
+    processes = flags.DEFINE_integer("processes", 1, "How many there are, with --coordinator.", lower_bound=1)
+    process = flags.DEFINE_integer("process", 0, "Which of them this is, with --coordinator.", lower_bound=0)
+
+    def join() -> None:
+        if coordinator.value is not None:
+            if process.value >= processes.value:
+                raise Refusal(Problem("--process", process.value, f"there are {processes.value}", "count from 0"))
+            jax.distributed.initialize(coordinator.value, processes.value, process.value)
+        elif processes.value > 1:
+            raise Refusal(Problem("--coordinator", None, "is not given", "name the HOST:PORT of process 0"))
+        elif cluster.value:
+            jax.distributed.initialize()
+
+    return join
 
 
 def path_flag(name: str, meaning: str, *, required: bool = True) -> flags.FlagHolder:

@@ -29,8 +29,8 @@ from mdm.model.transformer import ModelSettings
 from mdm.problems import Problem, Refusal, refuse_if
 from mdm.runs.checkpoint import CheckpointSettings
 from mdm.training.loop import Job, TrainingSettings
+from mdm.training.mesh import MeshSettings
 from mdm.training.optimizer import OptimizerSettings
-from mdm.training.sharding import MeshSettings
 
 _NAMED = ("streams", "tasks", "schedules", "rows")  # mappings whose keys are names of streams or tasks
 

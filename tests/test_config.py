@@ -15,11 +15,11 @@ EXPERIMENTS = sorted(path for path in (ROOT / "experiments").glob("*.py"))
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def load(path: Path) -> ConfigDict:
+def load(path: Path, *arguments: str) -> ConfigDict:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.get_config()
+    return module.get_config(*arguments)
 
 
 @pytest.fixture

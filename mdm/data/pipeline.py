@@ -1,14 +1,15 @@
 """From a prepared data set to global batches: row n of a run is a pure function of (settings, manifest, n).
 
-Who reads what: a batch of B rows at run row n holds rows n..n+B-1; host h of H reads the h-th contiguous B/H of them. Batch,
-mesh and hosts are no part of what a row holds, so any of them may change between two starts. The whole state is one counter
-of rows, kept with a fingerprint of everything that decides what a number means.
+Who reads what: a batch of B rows at run row n holds rows n..n+B-1; a host reads those of which its devices hold a part (the
+mesh says which, `training.sharding.rows_read`). Batch, mesh and hosts are no part of what a row holds, so any of them may
+change between two starts. The whole state is one counter of rows, kept with a fingerprint of everything that decides what a
+number means.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import grain
 import numpy as np
@@ -21,6 +22,7 @@ from mdm.data.streams import Stream, StreamSettings
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
 from mdm.tokens.rows import Batch, build_row, row_number
+from mdm.tokens.vocabulary import Vocabulary
 
 _NO_END = 2**62  # grain asks for a length; a run is stopped by its token budget, not by its data
 
@@ -29,6 +31,8 @@ _NO_END = 2**62  # grain asks for a length; a run is stopped by its token budget
 class DataSettings:
     """directory: a data set written by `prepare`; stages: rows per block of each stream, see `mixture.Stage`.
 
+    codebooks: sizes by modality that the data set must have (empty: whatever it has). With them a job is proven before its
+    data are there (`mdm.preflight`)
     workers: processes that build rows (0: threads of this process); prefetch: batches kept ready.
     """
 
@@ -36,6 +40,7 @@ class DataSettings:
     row_length: int
     streams: Mapping[str, StreamSettings]
     stages: tuple[Stage, ...]
+    codebooks: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     seed: int = 0
     workers: int = 0
     prefetch: int = 4
@@ -51,6 +56,11 @@ class DataSettings:
                 found.append(Problem(f"{at}.{key}", getattr(self, key), f"below {least}", f"use {least} or more"))
         for name, stream in self.streams.items():
             found += stream.problems(f"{at}.streams.{name}")
+        if self.codebooks:
+            try:
+                Vocabulary.of(self.codebooks)
+            except Refusal as refusal:
+                found += [dataclasses.replace(p, where=f"{at}.{p.where}") for p in refusal.problems]
         return found + mixture.problems(self.stages, tuple(self.streams), f"{at}.stages")
 
 
@@ -60,6 +70,10 @@ class Rows:
     def __init__(self, settings: DataSettings, views: int = 1, manifest: Manifest | None = None):
         self.manifest = manifests.load(settings.directory) if manifest is None else manifest
         self.settings, self._views = settings, views
+        if settings.codebooks and Vocabulary.of(settings.codebooks).ranges != self.manifest.vocabulary.ranges:
+            found = {r.name: r.symbols for r in self.manifest.vocabulary.ranges}
+            raise Refusal(Problem("data.codebooks", dict(settings.codebooks), f"the data set in {settings.directory} has {found}",
+                                  "name the codebooks of its codecs, or prepare it with others"))  # fmt: skip
         self.streams = tuple(
             Stream(name, self.manifest, stream, settings.row_length, settings.seed)
             for name, stream in settings.streams.items()
@@ -70,7 +84,7 @@ class Rows:
     def fingerprint(self) -> str:
         """Of all that decides what row n holds. `workers`, `prefetch` and the folder's place do not."""
         settings = dataclasses.asdict(self.settings)
-        for key in ("directory", "workers", "prefetch"):
+        for key in ("directory", "codebooks", "workers", "prefetch"):
             del settings[key]
         return fingerprint({"settings": settings, "views": self._views, "manifest": self.manifest.fingerprint})
 
@@ -119,28 +133,25 @@ def resume(position: Mapping, rows: Rows) -> int:
 class _HostRows:
     """The rows that one host reads, in the order in which it reads them, as a grain data source."""
 
-    def __init__(self, rows: Rows, first: int, batch: int, host: int, hosts: int):
-        self._rows, self._first, self._batch = rows, first, batch
-        self._local, self._host = batch // hosts, host
+    def __init__(self, rows: Rows, first: int, batch: int, own: Sequence[int]):
+        self._rows, self._first, self._batch, self._own = rows, first, batch, own
 
     def __len__(self) -> int:
         return _NO_END
 
     def __getitem__(self, index: int) -> Batch:
-        step, offset = divmod(int(index), self._local)
-        return self._rows[self._first + step * self._batch + self._host * self._local + offset]
+        step, place = divmod(int(index), len(self._own))
+        return self._rows[self._first + step * self._batch + int(self._own[place])]
 
 
-def batches(rows: Rows, first: int, batch: int, host: int = 0, hosts: int = 1) -> Iterator[Batch]:
-    """This host's part of every batch of `batch` rows, from run row `first` on, for ever.
+def batches(rows: Rows, first: int, batch: int, own: Sequence[int] | None = None) -> Iterator[Batch]:
+    """The rows `own` (offsets, by default all) of every batch of `batch` rows, from run row `first` on, for ever.
 
     The order never depends on `workers`. Close the iterator to end its workers.
     """
-    if batch % hosts:
-        raise Refusal(Problem("training.batch_size", batch, f"does not divide over {hosts} hosts", "use a multiple"))
     settings = rows.settings
-    source = _HostRows(rows, first, batch, host, hosts)
-    data = grain.MapDataset.source(source).batch(batch // hosts)
+    own = range(batch) if own is None else own
+    data = grain.MapDataset.source(_HostRows(rows, first, batch, own)).batch(len(own))
     # One thread reads ahead: more of them only contend for the interpreter lock on a local disk (measured by others too).
     threads = 0 if settings.workers else 1
     data = data.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=settings.prefetch))

@@ -59,8 +59,6 @@ class PreparationSettings:
 
     def problems(self, at: str) -> list[Problem]:
         found = []
-        if not self.sources:
-            found.append(Problem(f"{at}.sources", None, "there is none", "name at least one source"))
         for name, source in self.sources.items():
             found += source.problems(f"{at}.sources.{name}")
         for modality, choice in self.codecs.items():
@@ -100,6 +98,8 @@ class _Skips:
 def prepare(settings: PreparationSettings, directory: str | Path) -> Manifest:
     """Makes the data set in `directory`, or what of it is missing. Raises Refusal for unusable sources or media."""
     refuse_if(settings.problems("prepare"))
+    if not settings.sources:  # a job on a data set that is there already, or is still to be proven, names none
+        raise Refusal(Problem("prepare.sources", None, "there is none", "name at least one source"))
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     listed = _list(settings)

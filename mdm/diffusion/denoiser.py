@@ -8,7 +8,7 @@ import jax
 
 
 class Denoiser(Protocol):
-    """A network with its parameters bound. B rows, L positions, N chosen positions, D width, V size of a range."""
+    """A network with its parameters bound. B rows, L positions, D width, V size of a range."""
 
     def hidden(self, ids: jax.Array, segments: jax.Array, positions: jax.Array, ranges: jax.Array) -> jax.Array:
         """int32 [B, L], int32 [B, L], int32 [B, L, 3], int8 [B, L] -> hidden states [B, L, D]."""
@@ -19,8 +19,8 @@ class Denoiser(Protocol):
     ) -> tuple[jax.Array, jax.Array]:
         """Weighted loss over chosen positions, and the cross-entropy of each.
 
-        hidden [N, D], target int32 [N], ranges int32 [N] (NO_RANGE: not chosen, costs nothing), weight float32 [N],
-        z_weight float32 scalar -> (sum of weight * ce + z_weight * sum of lse**2: scalar, ce float32 [N] in nats without
+        hidden [B, L, D], target int32 [B, L], ranges int32 [B, L] (NO_RANGE: not chosen, costs nothing), weight float32 [B, L],
+        z_weight float32 scalar -> (sum of weight * ce + z_weight * sum of lse**2: scalar, ce float32 [B, L] in nats without
         gradient, 0 where not chosen). The normaliser of both runs over the position's own range only.
         """
         ...

@@ -32,13 +32,8 @@ def elbo_sample(
     corrupted = corrupt_fixed_count(rows, number, seed, sample, samples, vocabulary.mask)
     hidden = denoiser.hidden(corrupted.ids, rows.segments, rows.positions, rows.ranges)
     chosen = jnp.where(corrupted.masked, rows.ranges, NO_RANGE).astype(jnp.int32)
-    _, nats = denoiser.cross_entropy(
-        hidden.reshape(-1, hidden.shape[-1]),
-        rows.ids.reshape(-1),
-        chosen.reshape(-1),
-        jnp.ones(chosen.size, jnp.float32),
-        jnp.float32(0),
-    )
-    weighted = corrupted.weights * nats.reshape(rows.ids.shape)
+    one, no_z_loss = jnp.ones(chosen.shape, jnp.float32), jnp.float32(0)
+    _, nats = denoiser.cross_entropy(hidden, rows.ids, chosen, one, no_z_loss)
+    weighted = corrupted.weights * nats
     own = jax.nn.one_hot(modality_of(rows, vocabulary), len(MODALITIES), dtype=jnp.float32)
     return jnp.einsum("bl,blm->bm", weighted, own, precision=jax.lax.Precision.HIGHEST)

@@ -73,6 +73,11 @@ def maskable_count(rows: Row) -> jax.Array:
     return jnp.maximum(jnp.sum(rows.roles == TARGET), 1).astype(jnp.float32)
 
 
+def masked_count(corrupted: Corrupted) -> jax.Array:
+    """float32 scalar: hidden positions of a batch, the denominator of the z-loss."""
+    return jnp.maximum(jnp.sum(corrupted.masked), 1).astype(jnp.float32)
+
+
 def loss(
     denoiser: Denoiser,
     rows: Row,
@@ -87,18 +92,12 @@ def loss(
     maskable, masked: counts over the whole logical batch where `rows` is a part of it; by default those of `rows`.
     """
     maskable = maskable_count(rows) if maskable is None else maskable
-    masked = jnp.maximum(jnp.sum(corrupted.masked), 1) if masked is None else masked
+    masked = masked_count(corrupted) if masked is None else masked
     hidden = denoiser.hidden(corrupted.ids, rows.segments, rows.positions, rows.ranges)
     chosen = jnp.where(corrupted.masked, rows.ranges, NO_RANGE).astype(jnp.int32)
     weights = corrupted.weights * _modality_weights(rows, vocabulary, settings) / maskable
-    total, nats = denoiser.cross_entropy(
-        hidden.reshape(-1, hidden.shape[-1]),
-        rows.ids.reshape(-1),
-        chosen.reshape(-1),
-        weights.reshape(-1),
-        settings.z_loss / masked.astype(jnp.float32),
-    )
-    return total, sums(rows, corrupted, nats.reshape(rows.ids.shape), vocabulary)
+    total, nats = denoiser.cross_entropy(hidden, rows.ids, chosen, weights, settings.z_loss / masked)
+    return total, sums(rows, corrupted, nats, vocabulary)
 
 
 def sums(rows: Row, corrupted: Corrupted, nats: jax.Array, vocabulary: Vocabulary) -> Sums:

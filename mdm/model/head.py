@@ -4,8 +4,9 @@ Positions are sorted by range; each range is then walked in chunks, as many as i
 count), and in each chunk loss and gradients are computed at once. The cost follows the number of masked tokens and the size
 of *their* ranges; no [positions x vocabulary] array exists, and there is no capacity that could overflow.
 
-The loop sits inside a custom VJP: the gradient is linear in the loss's cotangent, so it is computed on the way forward
-and scaled on the way back, and nothing is differentiated through a loop of unknown length.
+The walk sits inside a custom VJP: the gradient is linear in the loss's cotangent, so it is computed on the way forward
+and scaled on the way back, and nothing is differentiated through a loop of unknown length. On a mesh each chip gathers the
+columns, walks over the positions that it was dealt (`dealing`), and keeps its part of the summed gradient of the columns.
 
 Letters: N positions, D width, V columns (all ranges), v columns of one range, C chunk.
 """
@@ -20,11 +21,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from mdm.model.dealing import Dealing
+from mdm.model.placement import ONE_DEVICE, Placement
+
 Bounds = tuple[tuple[int, int], ...]
 """(start, stop) columns of each output range."""
 
+_POSITION = ("rows", "positions")
+_COLUMNS = (None, "features")
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(6, 7))
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(6, 7, 8))
 def cross_entropy(
     hidden: jax.Array,
     columns: jax.Array,
@@ -34,31 +41,74 @@ def cross_entropy(
     z_weight: jax.Array,
     bounds: Bounds,
     chunk: int,
+    placement: Placement = ONE_DEVICE,
 ) -> tuple[jax.Array, jax.Array]:
     """Weighted cross-entropy of the positions whose range is not negative.
 
-    hidden [N, D], columns [V, D], target int32 [N], ranges int32 [N], weight float32 [N], z_weight float32 []
-      -> (sum of weight * ce + z_weight * sum of lse**2, float32; ce float32 [N] in nats, 0 where not chosen).
-    Differentiable in `hidden` and `columns`; the second result carries no gradient.
+    hidden [..., D], columns [V, D], target int32 [...], ranges int32 [...], weight float32 [...], z_weight float32 []
+      -> (sum of weight * ce + z_weight * sum of lse**2, float32; ce float32 [...] in nats, 0 where not chosen).
+    On a mesh the leading dims are rows and positions. The products take the dtype of `hidden`; sums, and the gradient of the
+    columns, are float32. Differentiable in `hidden` and `columns`; the second result carries no gradient.
     """
-    loss, nats, _ = _walk(hidden, columns, target, ranges, weight, z_weight, bounds, chunk, gradients=False)
-    return loss, nats
+    return _run(hidden, columns, target, ranges, weight, z_weight, bounds, chunk, placement, gradients=False)[:2]
 
 
-def _forward(hidden, columns, target, ranges, weight, z_weight, bounds, chunk):
-    loss, nats, gradients = _walk(hidden, columns, target, ranges, weight, z_weight, bounds, chunk, gradients=True)
-    return (loss, nats), gradients
+def _forward(hidden, columns, target, ranges, weight, z_weight, bounds, chunk, placement):
+    arguments = (hidden, columns, target, ranges, weight, z_weight)
+    loss, nats, *gradients = _run(*arguments, bounds, chunk, placement, gradients=True)
+    return (loss, nats), (*gradients, target.shape)
 
 
-def _backward(bounds, chunk, gradients, cotangents):
+def _backward(bounds, chunk, placement, kept, cotangents):
     scale, _ = cotangents
-    d_hidden, d_columns = (g * scale.astype(g.dtype) for g in gradients)
-    n = d_hidden.shape[0]
-    no_integer = np.zeros(n, jax.dtypes.float0)
-    return d_hidden, d_columns, no_integer, no_integer, jnp.zeros(n, jnp.float32), jnp.zeros((), jnp.float32)
+    d_hidden, d_columns, shape = kept
+    no_integer = np.zeros(shape, jax.dtypes.float0)
+    return (
+        d_hidden * scale.astype(d_hidden.dtype),
+        d_columns * scale.astype(d_columns.dtype),
+        no_integer,
+        no_integer,
+        jnp.zeros(shape, jnp.float32),
+        jnp.zeros((), jnp.float32),
+    )
 
 
 cross_entropy.defvjp(_forward, _backward)
+
+
+def _run(hidden, columns, target, ranges, weight, z_weight, bounds, chunk, placement: Placement, *, gradients: bool):
+    own = functools.partial(_on_one_chip, bounds=bounds, chunk=chunk, placement=placement, gradients=gradients)
+    hidden_axes = (*_POSITION, None)
+    inputs = (hidden_axes, _COLUMNS, _POSITION, _POSITION, _POSITION, ())
+    outputs = ((), _POSITION, hidden_axes, _COLUMNS) if gradients else ((), _POSITION)
+    return placement.local(own, inputs, outputs)(hidden, columns, target, ranges, weight, z_weight)
+
+
+def _on_one_chip(hidden, columns, target, ranges, weight, z_weight, *, bounds, chunk, placement, gradients):
+    """(loss, nats) or (loss, nats, d_hidden, d_columns) of the whole mesh, each this chip's part of it."""
+    shape, width = target.shape, hidden.shape[-1]
+    cut = placement.names("features")
+    whole = columns.astype(hidden.dtype)
+    whole = lax.all_gather(whole, cut, axis=1, tiled=True) if cut else whole
+    own = hidden.reshape(-1, width), target.reshape(-1), ranges.reshape(-1), weight.reshape(-1)
+    everywhere = placement.all_names
+    if not everywhere:
+        loss, nats, found = _walk(own[0], whole, *own[1:], z_weight, bounds, chunk, gradients=gradients)
+    else:
+        group = jnp.where(own[2] < 0, len(bounds), own[2])
+        dealing = Dealing.by(group, placement.names("dealt"), placement.names("copies"))
+        dealt = [dealing.deal(values, empty) for values, empty in zip(own, (0, 0, -1, 0), strict=True)]
+        loss, nats, found = _walk(dealt[0], whole, *dealt[1:], z_weight, bounds, chunk, gradients=gradients)
+        loss, nats = lax.psum(loss, everywhere), dealing.collect(nats)
+    if not gradients:
+        return loss, nats.reshape(shape)
+    d_hidden, d_columns = found
+    if everywhere:
+        d_hidden = dealing.collect(d_hidden)
+        d_columns = lax.psum_scatter(d_columns, cut, scatter_dimension=1, tiled=True) if cut else d_columns
+        others = tuple(name for name in everywhere if name not in cut)
+        d_columns = lax.psum(d_columns, others) if others else d_columns
+    return loss, nats.reshape(shape), d_hidden.reshape(hidden.shape), d_columns.astype(columns.dtype)
 
 
 class _Sorted(NamedTuple):
@@ -79,9 +129,9 @@ def _sort(ranges: jax.Array, count: int, chunk: int) -> _Sorted:
 
 
 def _walk(hidden, columns, target, ranges, weight, z_weight, bounds: Bounds, chunk: int, *, gradients: bool):
-    hidden, target, weight = map(
-        jnp.asarray, (hidden, target, weight)
-    )  # NumPy arrays cannot be indexed by the loop's counter
+    """(loss, nats [N], (d_hidden [N, D], d_columns float32 [V, D]) or None) of the positions of one chip."""
+    # NumPy arrays cannot be indexed by the loop's counter.
+    hidden, target, weight = map(jnp.asarray, (hidden, target, weight))
     n, width = hidden.shape
     chunk = min(chunk, n)
     by_range = _sort(ranges, len(bounds), chunk)
@@ -128,4 +178,4 @@ def _walk(hidden, columns, target, ranges, weight, z_weight, bounds: Bounds, chu
     if not gradients:
         return loss, nats, None
     d_hidden = d_hidden[by_range.place]
-    return loss, nats, (d_hidden, jnp.concatenate(d_columns).astype(columns.dtype))
+    return loss, nats, (d_hidden, jnp.concatenate(d_columns))

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import nnx, traverse_util
 
 from mdm.model import head
+from mdm.model.placement import ONE_DEVICE, Placement
 from mdm.model.transformer import ModelSettings, Transformer
 from mdm.tokens.vocabulary import Vocabulary
 
@@ -20,10 +21,14 @@ Parameters = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """The shape of a network, without parameters: makes them, describes them, and binds them into a denoiser."""
+    """The shape of a network, without parameters: makes them, describes them, and binds them into a denoiser.
+
+    placement: where activations lie, and what runs on each device's own part
+    """
 
     settings: ModelSettings
     vocabulary: Vocabulary
+    placement: Placement = ONE_DEVICE
 
     def _module(self, rngs: nnx.Rngs) -> Transformer:
         v = self.vocabulary
@@ -51,7 +56,7 @@ class Network:
         graph, state = self._abstract
         state = jax.tree.map(lambda x: x, state)
         nnx.replace_by_pure_dict(state, parameters)
-        return BoundNetwork(nnx.merge(graph, state), self.vocabulary)
+        return BoundNetwork(nnx.merge(graph, state), self.vocabulary, self.placement)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,15 +65,16 @@ class BoundNetwork:
 
     module: Transformer
     vocabulary: Vocabulary
+    placement: Placement
 
     def hidden(self, ids, segments, positions, ranges):
-        return self.module(ids, segments, positions, ranges)
+        return self.module(ids, segments, positions, ranges, self.placement)
 
     def cross_entropy(self, hidden, target, ranges, weight, z_weight):
-        columns = self.module.unembedding[...].astype(hidden.dtype)
+        columns = self.module.unembedding[...]
         bounds = tuple((r.start, r.stop) for r in self.vocabulary.ranges)
         chunk = self.module.settings.head_chunk
-        return head.cross_entropy(hidden, columns, target, ranges, weight, z_weight, bounds, chunk)
+        return head.cross_entropy(hidden, columns, target, ranges, weight, z_weight, bounds, chunk, self.placement)
 
     def logits(self, hidden, number):
         own = self.vocabulary.ranges[number]

@@ -18,15 +18,25 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 
 from mdm.model import attention, positions
 from mdm.model.parameterization import ParameterizationSettings, residual_multiplier, scales
+from mdm.model.placement import ONE_DEVICE, Placement
 from mdm.problems import Problem
 
 WALKS = ("unroll", "scan")
-REMAT = ("none", "dots", "full")
+REMAT = {
+    "none": None,
+    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "full": jax.checkpoint_policies.nothing_saveable,
+    "offload": jax.checkpoint_policies.offload_dot_with_no_batch_dims("device", "pinned_host"),
+}
 DTYPES = ("float32", "bfloat16")
 NORM_EPSILON = 1e-6
+_POSITIONS = ("rows", "positions")
+_HIDDEN = (*_POSITIONS, None)
+_TABLE = (None, "features")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +45,8 @@ class ModelSettings:
 
     hidden:     width of the SwiGLU branch; 0 means 8/3 of `width`, rounded up to a multiple of 64
     walk:       "unroll" (CPU: a scan costs about a quarter) or "scan" (accelerators: compile time independent of depth)
-    remat:      what is recomputed in the backward pass: "none", "dots" (all but matrix products) or "full" (the whole layer)
+    remat:      what is recomputed in the backward pass: "none", "dots" (all but matrix products), "full" (the whole layer), or
+                "offload": like "dots", but the products wait in the memory of the host (TPU and GPU)
     head_chunk: positions the output head takes at a time
     """
 
@@ -74,7 +85,7 @@ class ModelSettings:
             )
         for key, legal in (
             ("walk", WALKS),
-            ("remat", REMAT),
+            ("remat", tuple(REMAT)),
             ("compute_dtype", DTYPES),
             ("attention", tuple(attention.BACKENDS)),
         ):
@@ -101,7 +112,7 @@ class Block(nnx.Module):
         self.gate_up = tensor("hidden", (n, 2, d, f), ("layer", None, "width", "hidden"), fan_in=d)
         self.down = tensor("hidden", (n, f, d), ("layer", "hidden", "width"), fan_in=f)
 
-    def __call__(self, x, rotation, segments, *, attend, residual: float):
+    def __call__(self, x, rotation, segments, *, attend: Callable[..., jax.Array], residual: float):
         """[B, L, D] -> [B, L, D]."""
         dtype = x.dtype
         h = rms_norm(x, self.attention_norm[...])
@@ -109,7 +120,7 @@ class Block(nnx.Module):
         q, k, v = (jnp.einsum("bld,dhk->blhk", h, w) for w in self.qkv[...].astype(dtype))
         q = positions.rotate(rms_norm(q, self.query_norm[...]), rotation)
         k = positions.rotate(rms_norm(k, self.key_norm[...]), rotation)
-        mixed = attend(q, k, v, segments, segments)
+        mixed = attend(q, k, v, segments)
         x = x + residual * jnp.einsum("blhk,hkd->bld", mixed, self.out[...].astype(dtype))
         h = rms_norm(x, self.mlp_norm[...])
         gate, up = (jnp.einsum("bld,df->blf", h, w) for w in self.gate_up[...].astype(dtype))
@@ -123,34 +134,48 @@ class Transformer(nnx.Module):
         self.settings = settings
         tensor = functools.partial(_tensor, settings, rngs)
         d = settings.width
-        self.embedding = tensor("embedding", (vocabulary_size, d), ("vocabulary", "width"))
+        self.embedding = tensor("embedding", (vocabulary_size, d), (None, "features"))
         # Row `ranges` is for positions without a range: index NO_RANGE = -1 finds it.
-        self.range_embedding = tensor("embedding", (ranges + 1, d), (None, "width"))
+        self.range_embedding = tensor("embedding", (ranges + 1, d), (None, "features"))
         self.blocks = Block(settings, tensor)
         self.final_norm = tensor("final_norm", (d,), ("width",))
-        self.unembedding = tensor("unembedding", (output_size, d), ("vocabulary", "width"))
+        self.unembedding = tensor("unembedding", (output_size, d), (None, "features"))
 
-    def __call__(self, ids, segments, position, ranges):
+    def __call__(self, ids, segments, position, ranges, placement: Placement = ONE_DEVICE):
         """int32 [B, L], int32 [B, L], int32 [B, L, 3], int8 [B, L] -> [B, L, D] in the compute dtype."""
         settings = self.settings
-        x = self.embedding[...][ids] + self.range_embedding[...][ranges]
-        x = x.astype(settings.compute_dtype)
+        x = _lookup(self.embedding[...], self.range_embedding[...], ids, ranges, settings.compute_dtype, placement)
         rotation = positions.rotations(position, settings.head_size, settings.rope_base)
         graph, stacked = nnx.split(self.blocks)
         residual = residual_multiplier(settings.parameterization, settings.depth)
+        attend = functools.partial(attention.attend, settings.attention, placement=placement)
 
         def layer(x, state):
             block = nnx.merge(graph, state)
-            return block(x, rotation, segments, attend=attention.BACKENDS[settings.attention], residual=residual)
+            x = block(placement.constrain(x, _HIDDEN), rotation, segments, attend=attend, residual=residual)
+            return placement.constrain(x, _HIDDEN)
 
         x = _walk(_remat(layer, settings), x, stacked, settings)
         return rms_norm(x, self.final_norm[...])
 
 
+def _lookup(embedding, range_embedding, ids, ranges, dtype: str, placement: Placement) -> jax.Array:
+    """[B, L, D]: each device gathers the tables, in the compute dtype, and looks its own positions up."""
+
+    def own(embedding, range_embedding, ids, ranges):
+        tables = [table.astype(dtype) for table in (embedding, range_embedding)]
+        if cut := placement.names("features"):
+            tables = [lax.all_gather(table, cut, axis=1, tiled=True) for table in tables]
+        return tables[0][ids] + tables[1][ranges]
+
+    inputs = (_TABLE, _TABLE, _POSITIONS, _POSITIONS)
+    return placement.local(own, inputs, _HIDDEN)(embedding, range_embedding, ids, ranges)
+
+
 def rms_norm(x: jax.Array, gain: jax.Array) -> jax.Array:
     """x / sqrt(mean of x**2) * gain over the last dim, computed in float32."""
     wide = x.astype(jnp.float32)
-    scale = jax.lax.rsqrt(jnp.mean(wide * wide, axis=-1, keepdims=True) + NORM_EPSILON)
+    scale = lax.rsqrt(jnp.mean(wide * wide, axis=-1, keepdims=True) + NORM_EPSILON)
     return (wide * scale * gain).astype(x.dtype)
 
 
@@ -171,16 +196,15 @@ def _tensor(settings: ModelSettings, rngs: nnx.Rngs, role: str, shape, axes, fan
 def _remat(layer, settings: ModelSettings):
     if settings.remat == "none":
         return layer
-    saved = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if settings.remat == "dots" else None
     # A loop keeps XLA from merging the recomputation with the first pass; unrolled layers need the barrier.
-    return jax.checkpoint(layer, policy=saved, prevent_cse=settings.walk == "unroll")
+    return jax.checkpoint(layer, policy=REMAT[settings.remat], prevent_cse=settings.walk == "unroll")
 
 
 def _walk(layer, x, stacked, settings: ModelSettings):
     if settings.walk == "scan":
-        return jax.lax.scan(lambda x, state: (layer(x, state), None), x, stacked)[0]
+        return lax.scan(lambda x, state: (layer(x, state), None), x, stacked)[0]
     # lax.split, because its transpose is one concatenation; N slices would transpose into N full-size additions.
-    layers = jax.tree.map(lambda leaf: jax.lax.split(leaf, [1] * settings.depth), stacked)
+    layers = jax.tree.map(lambda leaf: lax.split(leaf, [1] * settings.depth), stacked)
     for number in range(settings.depth):
         own = jax.tree.map(lambda _, parts: parts[number][0], stacked, layers, is_leaf=_is_array)  # noqa: B023
         x = layer(x, own)

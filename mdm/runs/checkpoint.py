@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
 from etils import epath
+from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, EveryNSteps, LatestN
 
 from mdm.problems import Problem, Refusal
@@ -124,7 +126,7 @@ class Checkpoints:
         steps = sorted(self._manager.all_steps(), reverse=True)
         passed: dict[int, str] = {}
         for step in steps:
-            wrong = seal.damage(self._folder / str(step))
+            wrong = _agreed_damage(self._folder / str(step))
             restored = None
             if wrong is None:
                 try:
@@ -166,6 +168,8 @@ class Checkpoints:
                 target = next(t for n in range(1000) if not (t := damaged / f"{step}-{n}").exists())
                 (self._folder / str(step)).rename(target)
         if passed:
+            if jax.process_count() > 1:
+                multihost_utils.sync_global_devices("damaged checkpoints were put aside")
             self._manager.reload()
 
     def _finish(self, step: int) -> None:
@@ -180,6 +184,14 @@ class Checkpoints:
 
     def _failed(self, step: int, error: Exception) -> None:
         logging.error("CHECKPOINT %d WAS NOT SAVED, the one before it stays: %s", step, error)
+
+
+def _agreed_damage(step: epath.Path) -> str | None:
+    """What process 0 finds wrong, for all of them: they must try the same steps."""
+    wrong = seal.damage(step) if jax.process_index() == 0 else None
+    if jax.process_count() > 1 and multihost_utils.broadcast_one_to_all(np.array(wrong is not None)):
+        return wrong or "damaged, see the log of process 0"
+    return wrong
 
 
 class CheckpointReader:

@@ -16,41 +16,55 @@ import jax
 import numpy as np
 from absl import logging
 from clu import parameter_overview
+from jax.sharding import Mesh
 
 from mdm.data import pipeline
 from mdm.data.pipeline import DataSettings, Position, Rows
 from mdm.diffusion.corruption import CorruptionSettings
 from mdm.diffusion.objective import ObjectiveSettings
+from mdm.model import attention
 from mdm.model.network import Network
 from mdm.model.transformer import ModelSettings
-from mdm.problems import Problem, Refusal
+from mdm.problems import Problem, Refusal, refuse_if
 from mdm.runs.checkpoint import Checkpoints, CheckpointSettings
 from mdm.runs.folder import RunFolder
 from mdm.runs.log import MetricsLog
-from mdm.tokens.vocabulary import MODALITIES
+from mdm.tokens.vocabulary import MODALITIES, Vocabulary
 from mdm.training import metrics, sharding
+from mdm.training.mesh import Devices, MeshSettings, make_mesh
 from mdm.training.optimizer import OptimizerSettings, ema_decay, learning_rate, optimizer
-from mdm.training.sharding import MeshSettings
 from mdm.training.step import State, Step
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
     """batch_size: rows a step; tokens: budget in unique positions (rows x row length, a complementary pair counted once);
-    log_every: steps a line of the log; most_skipped: updates in a row that may be not finite before the run stops."""
+    rows_at_a_time: most rows that each data shard takes through the network at once (0: all of its own): bounds the memory and
+    changes nothing else; log_every: steps a line of the log; most_skipped: updates in a row that may be not finite before the
+    run stops."""
 
     batch_size: int
     tokens: int
+    rows_at_a_time: int = 0
     log_every: int = 10
     most_skipped: int = 20
     seed: int = 0
 
     def problems(self, at: str) -> list[Problem]:
-        return [
+        found = [
             Problem(f"{at}.{key}", getattr(self, key), "must be positive", "set it to 1 or more")
             for key in ("batch_size", "tokens", "log_every", "most_skipped")
             if getattr(self, key) < 1
         ]
+        if self.rows_at_a_time < 0:
+            found.append(Problem(f"{at}.rows_at_a_time", self.rows_at_a_time, "negative", "0 takes all rows at once"))
+        return found
+
+    def micro_batches(self, shards: int) -> int:
+        """Parts, as few as `rows_at_a_time` allows, in which a batch cut over so many data shards goes through the network."""
+        own = self.batch_size // shards
+        most = self.rows_at_a_time or own
+        return next(parts for parts in range(1, own + 1) if own % parts == 0 and own // parts <= most)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +80,16 @@ class Job:
     mesh: MeshSettings
     checkpoints: CheckpointSettings
 
+    def problems(self, devices: Devices) -> list[Problem]:
+        """All that keeps this job from these devices."""
+        model, length, shape = self.model, self.data.row_length, self.mesh.shape(devices)
+        own = length // self.mesh.sequence
+        return [
+            *self.mesh.misfits("mesh", devices),
+            *sharding.problems(shape, model, length, self.training.batch_size),
+            *attention.problems("model.attention", model.attention, model.head_size, own, devices.platform),
+        ]
+
     @property
     def tokens_per_row(self) -> float:
         """Unique positions a run row: half its length where two rows are views of one."""
@@ -78,8 +102,9 @@ class Job:
         return math.ceil(self.training.tokens / (batch * self.tokens_per_row)) * batch
 
 
-def build_step(job: Job, network: Network, streams: int) -> Step:
-    """The pure train step of a job."""
+def build_step(job: Job, vocabulary: Vocabulary, mesh: Mesh) -> Step:
+    """The pure train step of a job, on a mesh that it fits."""
+    network = Network(job.model, vocabulary, sharding.placement(mesh))
     return Step(
         network=network,
         corruption=job.corruption,
@@ -89,7 +114,8 @@ def build_step(job: Job, network: Network, streams: int) -> Step:
         tokens_per_row=job.tokens_per_row,
         ema_decay=ema_decay(job.optimizer, job.training.batch_size * job.tokens_per_row),
         seed=job.training.seed,
-        streams=streams,
+        streams=len(job.data.streams),
+        micro_batches=job.training.micro_batches(sharding.data_shards(mesh.shape)),
     )
 
 
@@ -106,37 +132,36 @@ def train(job: Job, folder: RunFolder) -> None:
 
     Raises Refusal for data that do not fit the checkpoint, and if too many updates in a row are not finite.
     """
+    devices = jax.devices()
+    refuse_if(job.problems(Devices.of(devices)))
     rows = Rows(job.data, job.corruption.views)
-    network = Network(job.model, rows.manifest.vocabulary)
-    mesh = sharding.make_mesh(job.mesh)
-    step = build_step(job, network, len(rows.streams))
+    mesh = make_mesh(job.mesh, devices)
+    step = build_step(job, rows.manifest.vocabulary, mesh)
     with jax.set_mesh(mesh), Checkpoints(folder.checkpoints, job.checkpoints) as checkpoints:
         state, start = _start(step, rows, mesh, checkpoints)
-        folder.clear_end()
-        _describe(job, rows, state, start)
-        log = MetricsLog(folder, start.step)
+        log = None
+        if leads := jax.process_index() == 0:  # every process trains, one writes
+            folder.clear_end()
+            _describe(job, rows, state, start)
+            log = MetricsLog(folder, start.step)
         try:
             done = _walk(job, step, state, start, rows, mesh, checkpoints, log)
         finally:
-            log.close()
+            if log:
+                log.close()
         if not checkpoints.holds(done):
             remedy = "see the error above it in the log, make room, and start again: the newest checkpoint is continued"
             raise Refusal(
                 Problem(str(folder.checkpoints / str(done)), None, "the last checkpoint was not saved", remedy)
             )
-    folder.mark_end("token budget reached", done)
+    if leads:
+        folder.mark_end("token budget reached", done)
 
 
 def _start(step: Step, rows: Rows, mesh, checkpoints: Checkpoints) -> tuple[State, Start]:
-    places = sharding.state_shardings(step, mesh)
-    abstract = jax.tree.map(
-        lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
-        jax.eval_shape(step.initial),
-        places,
-    )
-    restored = checkpoints.restore(_saved(abstract))
+    restored = checkpoints.restore(_saved(sharding.abstract_state(step, mesh)))
     if restored is None:
-        return jax.jit(step.initial, out_shardings=places)(), Start(0, 0)
+        return jax.jit(step.initial, out_shardings=sharding.state_shardings(step, mesh))(), Start(0, 0)
     return State(**restored.state), Start(restored.step, pipeline.resume(restored.position, rows))
 
 
@@ -146,14 +171,13 @@ def _saved(state: State) -> dict[str, Any]:
 
 
 def _walk(
-    job: Job, step: Step, state: State, start: Start, rows: Rows, mesh, checkpoints: Checkpoints, log: MetricsLog
+    job: Job, step: Step, state: State, start: Start, rows: Rows, mesh, checkpoints: Checkpoints, log: MetricsLog | None
 ) -> int:
     """Trains from `start` to the end of the budget; returns the number of steps then made."""
     training, streams = job.training, tuple(stream.name for stream in rows.streams)
-    run = jax.jit(step, donate_argnums=0)
-    take = jax.jit(step.take_window, donate_argnums=0)
-    places = sharding.batch_shardings(mesh)
-    batches = pipeline.batches(rows, start.row, training.batch_size, jax.process_index(), jax.process_count())
+    run, take = sharding.jit_step(step, mesh)
+    own = sharding.rows_read(mesh.devices, training.batch_size, jax.process_index())
+    batches = pipeline.batches(rows, start.row, training.batch_size, own)
     last = start.step + max(0, math.ceil((job.rows - start.row) / training.batch_size))
     clock, row = _Clock(), start.row
     unread: tuple[int, Any] | None = None
@@ -162,7 +186,7 @@ def _walk(
         for done in range(start.step + 1, last + 1):
             with clock.waiting():
                 batch = next(batches)
-            batch = jax.tree.map(jax.make_array_from_process_local_data, places, batch)
+            batch = sharding.global_batch(mesh, training.batch_size, own, batch)
             state, report = run(state, batch)
             row += training.batch_size
             if unread:
@@ -173,7 +197,8 @@ def _walk(
                 line = None
             if done % training.log_every == 0 or done == last:
                 state, window = take(state)
-                line = functools.partial(_write_line, job, log, done, last, row, window, streams, clock)
+                if log:
+                    line = functools.partial(_write_line, job, log, done, last, row, window, streams, clock)
             if checkpoints.due(done) or done == last:
                 if line:  # before the checkpoint is: a resumed run cannot write the lines behind its checkpoint again
                     line()

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax import lax
 
 from mdm.diffusion import objective
-from mdm.diffusion.corruption import CorruptionSettings, corrupt
+from mdm.diffusion.corruption import Corrupted, CorruptionSettings, corrupt
 from mdm.diffusion.objective import ObjectiveSettings, Sums
 from mdm.model.network import Network, Parameters
-from mdm.tokens.rows import Batch
+from mdm.tokens.rows import Batch, Row
 
 
 class Window(NamedTuple):
@@ -60,7 +61,10 @@ class Report(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)  # hashed by identity, as jit wants it
 class Step:
-    """The train step as a pure function of (state, batch): jit it with shardings and donate the state."""
+    """The train step as a pure function of (state, batch): jit it with shardings and donate the state.
+
+    micro_batches: parts in which gradients are taken one after the other; changes memory and nothing else
+    """
 
     network: Network
     corruption: CorruptionSettings
@@ -71,6 +75,7 @@ class Step:
     ema_decay: float
     seed: int
     streams: int
+    micro_batches: int = 1
 
     def initial(self) -> State:
         """The state before the first step."""
@@ -86,13 +91,8 @@ class Step:
         )
 
     def __call__(self, state: State, batch: Batch) -> tuple[State, Report]:
-        vocabulary = self.network.vocabulary
-        corrupted = corrupt(batch, self.corruption, self.seed, vocabulary.mask)
-
-        def loss_of(parameters):
-            return objective.loss(self.network.bind(parameters), batch.rows, corrupted, vocabulary, self.objective)
-
-        (loss, sums), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.parameters)
+        corrupted = corrupt(batch, self.corruption, self.seed, self.network.vocabulary.mask)
+        (loss, sums), gradient = self._gradient(state.parameters, batch.rows, corrupted)
         norms = _norms(gradient)
         updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.parameters)
         rows = state.rows + jnp.uint32(batch.number.shape[0])
@@ -109,6 +109,31 @@ class Step:
         updated = jax.tree.map(lambda new, old: jnp.where(finite, new, old), updated, before)
         window = self._add(state.window, batch, loss, sums, norms, finite)
         return State(*updated, skipped, window), Report(loss, skipped)
+
+    def _gradient(self, parameters: Parameters, rows: Row, corrupted: Corrupted):
+        """((loss, sums), gradient) of the logical batch."""
+        vocabulary = self.network.vocabulary
+        # Of the whole batch, before it is cut: a part divided by its own count would weigh its tokens by the part it is in.
+        maskable, masked = objective.maskable_count(rows), objective.masked_count(corrupted)
+
+        def loss_of(parameters, rows, corrupted):
+            denoiser = self.network.bind(parameters)
+            return objective.loss(denoiser, rows, corrupted, vocabulary, self.objective, maskable, masked)
+
+        of_part = jax.value_and_grad(loss_of, has_aux=True)
+        if self.micro_batches == 1:
+            return of_part(parameters, rows, corrupted)
+        # Every part takes each A-th row, so on a mesh it is made of rows that lie where they are needed.
+        parts = jax.tree.map(
+            lambda x: x.reshape(-1, self.micro_batches, *x.shape[1:]).swapaxes(0, 1), (rows, corrupted)
+        )
+        first = jax.tree.map(lambda x: x[0], parts)
+        nothing = jax.tree.map(
+            lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(lambda: of_part(parameters, *first))
+        )
+        return lax.scan(
+            lambda sum_, part: (jax.tree.map(jnp.add, sum_, of_part(parameters, *part)), None), nothing, parts
+        )[0]
 
     def take_window(self, state: State) -> tuple[State, Window]:
         """The state with an empty window, and what the window held."""

@@ -41,7 +41,8 @@ def assert_equal(a, b):
 
 
 def take(rows, first, batch, steps, host=0, hosts=1):
-    source = pipeline.batches(rows, first, batch, host, hosts)
+    local = batch // hosts
+    source = pipeline.batches(rows, first, batch, range(host * local, (host + 1) * local))
     found = [next(source) for _ in range(steps)]
     source.close()
     return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
@@ -164,6 +165,21 @@ def test_settings_problems(directory):
         assert key in text
 
 
-def test_batch_that_does_not_divide_over_hosts(directory):
-    with pytest.raises(Refusal, match=r"training.batch_size = 5.*3 hosts"):
-        pipeline.batches(Rows(data_settings(directory)), 0, 5, 0, 3)
+def test_a_host_reads_the_rows_that_it_is_told_to(directory):
+    rows = Rows(data_settings(directory))
+    source = pipeline.batches(rows, 3, 6, [1, 4, 5])
+    found = [int(number) for _ in range(2) for number in next(source).number[:, 1]]
+    source.close()
+    assert found == [4, 7, 8, 10, 13, 14]
+
+
+def test_a_data_set_of_other_codebooks_is_refused(directory):
+    sizes = {}
+    for own in synthetic.VOCABULARY.ranges:
+        sizes[own.modality] = (*sizes.get(own.modality, ()), own.symbols)
+    Rows(data_settings(directory, codebooks=sizes))
+    with pytest.raises(Refusal, match=r"data\.codebooks.*the data set in .* has"):
+        Rows(data_settings(directory, codebooks=sizes | {"image": (7,)}))
+    assert any(
+        "codebooks of image" in str(p) for p in data_settings(directory, codebooks={"image": ()}).problems("data")
+    )

@@ -40,10 +40,10 @@ class TabularDenoiser:
 
     def cross_entropy(self, hidden, target, ranges, weight, z_weight):
         logits = self._own_columns(hidden, ranges)
-        lse = jax.nn.logsumexp(logits, axis=1)
+        lse = jax.nn.logsumexp(logits, axis=-1)
         chosen = ranges >= 0
         ce = jnp.where(
-            chosen, lse - jnp.take_along_axis(hidden, jnp.where(chosen, target, 0)[:, None], axis=1)[:, 0], 0.0
+            chosen, lse - jnp.take_along_axis(hidden, jnp.where(chosen, target, 0)[..., None], axis=-1)[..., 0], 0.0
         )
         z = jnp.sum(jnp.where(chosen, lse**2, 0.0))
         return jnp.sum(weight * ce) + z_weight * z, jax.lax.stop_gradient(ce)
@@ -54,8 +54,8 @@ class TabularDenoiser:
 
     @staticmethod
     def _own_columns(hidden, ranges):
-        start, stop = (jnp.array([getattr(r, at) for r in TINY.ranges])[ranges][:, None] for at in ("start", "stop"))
-        column = jnp.arange(hidden.shape[1])
+        start, stop = (jnp.array([getattr(r, at) for r in TINY.ranges])[ranges][..., None] for at in ("start", "stop"))
+        column = jnp.arange(hidden.shape[-1])
         return jnp.where((column >= start) & (column < stop), hidden, -jnp.inf)
 
 

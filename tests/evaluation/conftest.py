@@ -42,7 +42,7 @@ class _Bound:
 
     def cross_entropy(self, hidden, target, ranges, weight, z_weight):
         sizes = jnp.array([r.size for r in self._network.vocabulary.ranges], jnp.float32)
-        nats = jnp.log(sizes)[ranges] + self._factor * hidden[:, 0]
+        nats = jnp.log(sizes)[ranges] + self._factor * hidden[..., 0]
         nats = jnp.where(ranges == NO_RANGE, 0.0, nats)
         return jnp.sum(weight * nats), nats
 

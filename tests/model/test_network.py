@@ -9,7 +9,7 @@ from mdm.model.parameterization import ROLES
 from mdm.model.transformer import ModelSettings
 from mdm.tokens.vocabulary import NO_RANGE
 
-AXES = {"layer", "width", "heads", "hidden", "vocabulary", None}
+AXES = {"layer", "width", "heads", "hidden", "features", None}
 
 
 @pytest.fixture(scope="module")

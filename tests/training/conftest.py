@@ -13,8 +13,8 @@ from mdm.diffusion.objective import ObjectiveSettings
 from mdm.model.transformer import ModelSettings
 from mdm.runs.checkpoint import CheckpointSettings
 from mdm.training.loop import Job, TrainingSettings
+from mdm.training.mesh import MeshSettings
 from mdm.training.optimizer import OptimizerSettings
-from mdm.training.sharding import MeshSettings
 from tests.data import synthetic
 
 STREAMS = {

@@ -7,8 +7,8 @@ import pytest
 
 from mdm.data import pipeline
 from mdm.data.pipeline import Rows
-from mdm.model.network import Network
 from mdm.training.loop import build_step
+from mdm.training.mesh import make_mesh
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def setting(make_job):
     """(step, jitted, initial state, three batches)."""
     job = make_job()
     rows = Rows(job.data)
-    step = build_step(job, Network(job.model, rows.manifest.vocabulary), len(rows.streams))
+    step = build_step(job, rows.manifest.vocabulary, make_mesh(job.mesh, jax.devices()))
     batches = pipeline.batches(rows, 0, 8)
     found = [next(batches) for _ in range(3)]
     batches.close()

@@ -1,0 +1,55 @@
+"""python -m mdm.preflight --config=FILE --topology=v5p:4x4x4 [--slices=N]: proves a job before it costs money.
+
+Lists every problem, compiles the real train step for devices that need not be there, and says whether it fits, who reads what,
+and what it will cost. Without --topology: for this machine. --search tries what is recomputed and how many rows a chip holds.
+The last line is one JSON object.
+"""
+
+import json
+import os
+
+import jax
+from absl import flags
+
+from mdm import command
+from mdm.data import manifest
+from mdm.problems import Problem, Refusal, refuse_if
+from mdm.tokens.vocabulary import Vocabulary
+from mdm.training import ahead, flight
+from mdm.training.chips import CHIPS, chip_of
+from mdm.training.mesh import Devices
+
+_CONFIG = command.config_flag()
+_TOPOLOGY = flags.DEFINE_string(
+    "topology", None, "A TPU slice, e.g. v5p:4x4x4; by default the devices of this machine."
+)
+_SLICES = flags.DEFINE_integer("slices", 1, "How many slices.", lower_bound=1)
+_SEARCH = flags.DEFINE_bool(
+    "search", False, "Look for the best remat and rows_at_a_time that fit (a compilation each)."
+)
+
+
+def main() -> None:
+    settings = command.settings(_CONFIG)
+    job = settings.job
+    data = manifest.load(job.data.directory) if job.data.directory else None
+    if data is None and not job.data.codebooks:
+        remedy = "name the codebooks of its codecs, or the prepared data set as data.directory"
+        raise Refusal(Problem("data.codebooks", None, "the size of the vocabulary is not known", remedy))
+    vocabulary = data.vocabulary if data else Vocabulary.of(job.data.codebooks)
+    devices = ahead.topology(_TOPOLOGY.value, _SLICES.value) if _TOPOLOGY.value else jax.devices()
+    refuse_if(job.problems(Devices.of(devices)))
+    chip = CHIPS[_TOPOLOGY.value.partition(":")[0]] if _TOPOLOGY.value else chip_of(devices[0].device_kind)
+    found = flight.fly(job, vocabulary, data, devices, chip)
+    print(flight.text(found, job, devices))
+    if _SEARCH.value:
+        for line in flight.search(job, vocabulary, data, devices, chip):
+            print(line)
+    print(json.dumps(found.summary()))
+
+
+if __name__ == "__main__":
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    # libtpu asks the cloud who it is, and locks the machine, unless it is told not to.
+    os.environ |= {"TPU_SKIP_MDS_QUERY": "1", "TPU_WORKER_HOSTNAMES": "localhost", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
+    command.run(main)
