@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The quickstart: sets everything up, fetches real media, trains, evaluates in another process, samples, writes a report.
-# About half an hour on two cores. Everything lies under runs/quickstart; a second start continues where the first one stopped.
+# About 20 minutes on two cores. Everything lies under runs/quickstart; a second start continues where the first one stopped.
 # launch/quickstart.sh [CONFIG FOLDER]: another experiment, as in: launch/quickstart.sh experiments/demo_long.py runs/demo_long
 EXTRAS=report,scorers
 source "$(dirname "$0")/environment.sh"
