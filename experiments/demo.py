@@ -1,4 +1,4 @@
-"""The quickstart: real pictures, speech and prose from package registries, about 20 minutes on two CPU cores, everything included.
+"""The quickstart: real pictures, speech and prose from package registries, 20 minutes on two CPU cores, everything included.
 
     launch/quickstart.sh                   (which also evaluates, samples and writes the report)
     python -m mdm.prepare --config=experiments/demo.py
