@@ -36,6 +36,14 @@ def main() -> None:
     if data is None and not job.data.codebooks:
         remedy = "name the codebooks of its codecs, or the prepared data set as data.directory"
         raise Refusal(Problem("data.codebooks", None, "the size of the vocabulary is not known", remedy))
+    if _TOPOLOGY.value:
+        jax.config.update("jax_platforms", "cpu")  # of this machine; what it has beside the CPU is not asked for
+        # libtpu asks the cloud who it is, and locks the machine, unless it is told not to.
+        os.environ |= {
+            "TPU_SKIP_MDS_QUERY": "1",
+            "TPU_WORKER_HOSTNAMES": "localhost",
+            "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+        }
     vocabulary = data.vocabulary if data else Vocabulary.of(job.data.codebooks)
     devices = ahead.topology(_TOPOLOGY.value, _SLICES.value) if _TOPOLOGY.value else jax.devices()
     refuse_if(job.problems(Devices.of(devices)))
@@ -49,7 +57,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    os.environ["JAX_PLATFORMS"] = "cpu"
-    # libtpu asks the cloud who it is, and locks the machine, unless it is told not to.
-    os.environ |= {"TPU_SKIP_MDS_QUERY": "1", "TPU_WORKER_HOSTNAMES": "localhost", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
     command.run(main)

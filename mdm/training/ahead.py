@@ -37,6 +37,10 @@ class Compiled:
     def used(self) -> int:
         return self.arguments + self.temporaries
 
+    def fits(self, limit: float | None) -> bool:
+        """In so many bytes a device; None where the limit is not known."""
+        return self.too_large is None and (limit is None or self.used <= limit)
+
 
 def topology(name: str, slices: int) -> Sequence[jax.Device]:
     """The devices of `slices` TPU slices called e.g. v5p:4x4x4. Raises Refusal if there is no such topology, or no libtpu."""

@@ -45,7 +45,7 @@ class Flight:
 
     @property
     def fits(self) -> bool:
-        return self.compiled.too_large is None and (self.limit is None or self.compiled.used <= self.limit)
+        return self.compiled.fits(self.limit)
 
     def summary(self) -> dict[str, Any]:
         """What a program reads: the last line of preflight."""
@@ -143,23 +143,22 @@ def search(
     candidates = []
     shape = job.mesh.shape(Devices.of(devices))
     most = job.training.batch_size // sharding.data_shards(shape)
-    size = None
+    step = build_step(job, vocabulary, make_mesh(job.mesh, devices))
+    size = sum(leaf.size for leaf in jax.tree.leaves(step.network.abstract_parameters()))
+    work = expected_work(job, vocabulary, data, shape["replica"])
     for remat, rows in itertools.product(REMATS, [rows for rows in ROWS if rows <= most]):
         own = dataclasses.replace(
             job,
             model=dataclasses.replace(job.model, remat=remat),
             training=dataclasses.replace(job.training, rows_at_a_time=rows),
         )
-        if size is None:
-            step = build_step(own, vocabulary, make_mesh(own.mesh, devices))
-            size = sum(leaf.size for leaf in jax.tree.leaves(step.network.abstract_parameters()))
-            work = expected_work(own, vocabulary, data, shape["replica"])
         seconds = roofline.estimate(own, work, shape, size, vocabulary.output_size, chip).step if chip else -rows
         candidates.append((seconds, REMATS.index(remat), rows, own))
     for seconds, remat, rows, own in sorted(candidates, key=lambda c: c[:3]):
         compiled = ahead.compile_step(own, vocabulary, devices)
-        fits = compiled.too_large is None and (chip is None or compiled.used <= chip.hbm)
-        told = f"remat {REMATS[remat]}, rows_at_a_time {rows}: {compiled.used / GIB:.1f} GiB, estimated step {seconds:.3f} s"
+        fits = compiled.fits(chip.hbm if chip else None)
+        told = f"remat {REMATS[remat]}, rows_at_a_time {rows}: {compiled.used / GIB:.1f} GiB"
+        told += f", estimated step {seconds:.3f} s" if chip else ""
         yield f"{told}, {'fits: the best of those that do' if fits else 'does not fit'}"
         if fits:
             return
