@@ -37,7 +37,7 @@ def get_config() -> ConfigDict:
         "image_text": config.stream({"text_to_image": 0.7, "image_to_text": 0.2, "joint_image_text": 0.1}),
         "audio_text": config.stream({"text_to_speech": 0.7, "speech_to_text": 0.2, "joint_audio_text": 0.1}),
     }
-    c.data.stages = [config.stage(text=1, image_text=1, audio_text=1)]
+    c.data.stages = [config.stage(text=3, image_text=5, audio_text=2)]
     c.model.width, c.model.depth, c.model.head_size = 192, 6, 64
     c.model.head_chunk = 256
     tokens_a_step = 8 * 320

@@ -20,17 +20,23 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from mdm.model import attention, positions
+from mdm.model import attention, positions, products
 from mdm.model.parameterization import ParameterizationSettings, residual_multiplier, scales
 from mdm.model.placement import ONE_DEVICE, Placement
+from mdm.model.products import product
 from mdm.problems import Problem
 
 WALKS = ("unroll", "scan")
 REMAT = {
     "none": None,
-    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "dots": jax.checkpoint_policies.save_only_these_names(products.NAME),
     "full": jax.checkpoint_policies.nothing_saveable,
-    "offload": jax.checkpoint_policies.offload_dot_with_no_batch_dims("device", "pinned_host"),
+    "offload": jax.checkpoint_policies.save_and_offload_only_these_names(
+        names_which_can_be_saved=(),
+        names_which_can_be_offloaded=(products.NAME,),
+        offload_src="device",
+        offload_dst="pinned_host",
+    ),
 }
 DTYPES = ("float32", "bfloat16")
 NORM_EPSILON = 1e-6
@@ -45,7 +51,7 @@ class ModelSettings:
 
     hidden:     width of the SwiGLU branch; 0 means 8/3 of `width`, rounded up to a multiple of 64
     walk:       "unroll" (CPU: a scan costs about a quarter) or "scan" (accelerators: compile time independent of depth)
-    remat:      what is recomputed in the backward pass: "none", "dots" (all but matrix products), "full" (the whole layer), or
+    remat:      what is recomputed in the backward pass: "none", "dots" (all but products with weights), "full" (the whole layer), or
                 "offload": like "dots", but the products wait in the memory of the host (TPU and GPU)
     head_chunk: positions the output head takes at a time
     """
@@ -117,14 +123,14 @@ class Block(nnx.Module):
         dtype = x.dtype
         h = rms_norm(x, self.attention_norm[...])
         # One product for each of the three: a joint one would hand every consumer a strided view (CPU: 79 against 61 ms).
-        q, k, v = (jnp.einsum("bld,dhk->blhk", h, w) for w in self.qkv[...].astype(dtype))
+        q, k, v = (product("bld,dhk->blhk", h, w) for w in self.qkv[...].astype(dtype))
         q = positions.rotate(rms_norm(q, self.query_norm[...]), rotation)
         k = positions.rotate(rms_norm(k, self.key_norm[...]), rotation)
         mixed = attend(q, k, v, segments)
-        x = x + residual * jnp.einsum("blhk,hkd->bld", mixed, self.out[...].astype(dtype))
+        x = x + residual * product("blhk,hkd->bld", mixed, self.out[...].astype(dtype))
         h = rms_norm(x, self.mlp_norm[...])
-        gate, up = (jnp.einsum("bld,df->blf", h, w) for w in self.gate_up[...].astype(dtype))
-        return x + residual * jnp.einsum("blf,fd->bld", jax.nn.silu(gate) * up, self.down[...].astype(dtype))
+        gate, up = (product("bld,df->blf", h, w) for w in self.gate_up[...].astype(dtype))
+        return x + residual * product("blf,fd->bld", jax.nn.silu(gate) * up, self.down[...].astype(dtype))
 
 
 class Transformer(nnx.Module):
@@ -145,7 +151,7 @@ class Transformer(nnx.Module):
         """int32 [B, L], int32 [B, L], int32 [B, L, 3], int8 [B, L] -> [B, L, D] in the compute dtype."""
         settings = self.settings
         x = _lookup(self.embedding[...], self.range_embedding[...], ids, ranges, settings.compute_dtype, placement)
-        rotation = positions.rotations(position, settings.head_size, settings.rope_base)
+        rotation = _rotation(position, settings, placement)
         graph, stacked = nnx.split(self.blocks)
         residual = residual_multiplier(settings.parameterization, settings.depth)
         attend = functools.partial(attention.attend, settings.attention, placement=placement)
@@ -170,6 +176,18 @@ def _lookup(embedding, range_embedding, ids, ranges, dtype: str, placement: Plac
 
     inputs = (_TABLE, _TABLE, _POSITIONS, _POSITIONS)
     return placement.local(own, inputs, _HIDDEN)(embedding, range_embedding, ids, ranges)
+
+
+def _rotation(position, settings: ModelSettings, placement: Placement) -> tuple[jax.Array, jax.Array]:
+    """Cosines and sines [B, L, 1, K/2], row by row: what a loop made is kept, where XLA for CPUs would fuse the sines into every
+    one of their uses and compute them six times a layer (a seventh of a small step)."""
+
+    def row(position):
+        cos, sin = positions.rotations(position[None], settings.head_size, settings.rope_base)
+        return cos[0], sin[0]
+
+    cut = (*_POSITIONS, None, None)
+    return placement.local(lambda position: lax.map(row, position), ((*_POSITIONS, None),), (cut, cut))(position)
 
 
 def rms_norm(x: jax.Array, gain: jax.Array) -> jax.Array:

@@ -162,6 +162,24 @@ def test_walk_and_remat_change_no_number(loss_and_gradient, unrolled, walk, rema
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), gradient, unrolled[1])
 
 
+def test_remat_recomputes_what_it_says():
+    """Products of a program: "dots" computes attention again (scores and mixing), "full" the products with weights as well."""
+
+    def products(remat):
+        settings = {"walk": "scan", "remat": remat}
+        row = jnp.zeros((2, LENGTH), jnp.int32)
+
+        def loss(p):
+            position = jnp.zeros((2, LENGTH, 3), jnp.int32)
+            return network(**settings).bind(p).hidden(row, row, position, row).sum()
+
+        return jax.jit(jax.grad(loss)).lower(parameters()).as_text().count("stablehlo.dot_general")
+
+    none, dots, full = (products(remat) for remat in ("none", "dots", "full"))
+    # The last product of a layer, into the stream, is never needed again.
+    assert (dots - none, full - dots) == (2, 6)
+
+
 def test_every_parameter_gets_a_gradient(unrolled):
     for path, gradient in jax.tree.leaves_with_path(unrolled[1]):
         assert np.isfinite(gradient).all() and np.asarray(gradient).any(), path
