@@ -51,7 +51,7 @@ class ModelSettings:
 
     hidden:     width of the SwiGLU branch; 0 means 8/3 of `width`, rounded up to a multiple of 64
     walk:       "unroll" (CPU: a scan costs about a quarter) or "scan" (accelerators: compile time independent of depth)
-    remat:      what is recomputed in the backward pass: "none", "dots" (all but products with weights), "full" (the whole layer), or
+    remat:      what is recomputed in the backward pass: "none", "dots" (all but products with weights), "full" (a layer), or
                 "offload": like "dots", but the products wait in the memory of the host (TPU and GPU)
     head_chunk: positions the output head takes at a time
     """
