@@ -4,6 +4,7 @@ On several hosts, start it on each with --distributed (or with --coordinator, --
 """
 
 import contextlib
+import os
 
 import jax
 
@@ -35,6 +36,9 @@ def main() -> None:
             folder.copy_codecs(manifest.directory / "codecs")
             tasks = {name: tuple(stream.tasks) for name, stream in settings.data.streams.items()}
             folder.write_json(folder.spans, to_dict(span_lengths(manifest, tasks)))
+        if jax.default_backend() != "cpu" and jax.config.jax_compilation_cache_dir is None:
+            # A restart need not compile again. Not on CPU: such programs are made for the very processor they were compiled on.
+            jax.config.update("jax_compilation_cache_dir", os.fspath(folder.compilations))
         train(settings.job, folder)
 
 

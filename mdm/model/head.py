@@ -27,6 +27,7 @@ from mdm.model.placement import ONE_DEVICE, Placement
 Bounds = tuple[tuple[int, int], ...]
 """(start, stop) columns of each output range."""
 
+_PANEL = 16384  # columns whose gradient is added at a time
 _POSITION = ("rows", "positions")
 _COLUMNS = (None, "features")
 
@@ -138,14 +139,13 @@ def _walk(hidden, columns, target, ranges, weight, z_weight, bounds: Bounds, chu
     loss = jnp.zeros((), jnp.float32)
     nats = jnp.zeros(n + chunk, jnp.float32)
     d_hidden = jnp.zeros((n + chunk, width), hidden.dtype) if gradients else None
-    d_columns = []
+    d_columns = jnp.zeros(columns.shape, jnp.float32) if gradients else None
     for number, (start, stop) in enumerate(bounds):
         own = lax.slice_in_dim(columns, start, stop)
-        d_own = jnp.zeros(own.shape, jnp.float32) if gradients else None
         first, last = by_range.first[number], by_range.first[number + 1]
 
         def step(i, carry, own=own, first=first, last=last, start=start):
-            loss, nats, d_hidden, d_own = carry
+            loss, nats, d_hidden, d_columns = carry
             at = first + i * chunk
             place = lax.dynamic_slice(by_range.order, (at,), (chunk,))
             valid = at + jnp.arange(chunk) < last
@@ -168,14 +168,32 @@ def _walk(hidden, columns, target, ranges, weight, z_weight, bounds: Bounds, chu
                 d_logits = d_logits.astype(hidden.dtype)
                 d_h = jnp.einsum("cv,vd->cd", d_logits, own, preferred_element_type=jnp.float32)
                 d_hidden = lax.dynamic_update_slice(d_hidden, d_h.astype(d_hidden.dtype), (at, 0))
-                d_own = d_own + jnp.einsum("cv,cd->vd", d_logits, h, preferred_element_type=jnp.float32)
-            return loss, nats, d_hidden, d_own
+                d_columns = _add_by_panels(d_columns, start, d_logits, h)
+            return loss, nats, d_hidden, d_columns
 
         chunks = (last - first + chunk - 1) // chunk
-        loss, nats, d_hidden, d_own = lax.fori_loop(0, chunks, step, (loss, nats, d_hidden, d_own))
-        d_columns.append(d_own)
+        loss, nats, d_hidden, d_columns = lax.fori_loop(0, chunks, step, (loss, nats, d_hidden, d_columns))
     nats = nats[by_range.place]
     if not gradients:
         return loss, nats, None
     d_hidden = d_hidden[by_range.place]
-    return loss, nats, (d_hidden, jnp.concatenate(d_columns))
+    return loss, nats, (d_hidden, d_columns)
+
+
+def _add_by_panels(sums: jax.Array, start: int, d_logits: jax.Array, h: jax.Array) -> jax.Array:
+    """`sums` [V, D] plus the product of d_logits [C, v] and h [C, D], in place at `start`, _PANEL columns at a time.
+
+    All columns at once would need an array of the size of the output table beside the one that it is added to.
+    """
+
+    def add(sums, at, own):
+        product = jnp.einsum("cv,cd->vd", own, h, preferred_element_type=jnp.float32)
+        before = lax.dynamic_slice_in_dim(sums, at, product.shape[0])
+        return lax.dynamic_update_slice_in_dim(sums, before + product, at, 0)
+
+    def panel(i, sums):
+        return add(sums, start + i * _PANEL, lax.dynamic_slice_in_dim(d_logits, i * _PANEL, _PANEL, axis=1))
+
+    panels, rest = divmod(d_logits.shape[1], _PANEL)
+    sums = lax.fori_loop(0, panels, panel, sums) if panels else sums
+    return add(sums, start + panels * _PANEL, d_logits[:, panels * _PANEL :]) if rest else sums

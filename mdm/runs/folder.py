@@ -6,7 +6,8 @@ spans.json          how long spans of free length are
 codecs/MODALITY/    the codecs of the data
 checkpoints/STEP/   see `checkpoint`
 metrics.jsonl       see `log`
-events/             the same for TensorBoard
+events/             the same for TensorBoard, and profiles
+compilations/       compiled programs, for restarts (accelerators)
 evaluations/        what evaluators wrote
 end.json            there when the run has ended
 """
@@ -38,6 +39,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.metrics = self.path / "metrics.jsonl"
         self.events = self.path / "events"
+        self.compilations = self.path / "compilations"
         self.evaluations = self.path / "evaluations"
         self.end = self.path / "end.json"
         self.lock = self.path / "lock"

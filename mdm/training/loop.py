@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -30,9 +29,13 @@ from mdm.runs.checkpoint import Checkpoints, CheckpointSettings
 from mdm.runs.folder import RunFolder
 from mdm.runs.log import MetricsLog
 from mdm.tokens.vocabulary import MODALITIES, Vocabulary
+from mdm.training import clock as clocks
 from mdm.training import metrics, sharding
+from mdm.training.chips import chip_of
+from mdm.training.clock import Clock
 from mdm.training.mesh import Devices, MeshSettings, make_mesh
 from mdm.training.optimizer import OptimizerSettings, ema_decay, learning_rate, optimizer
+from mdm.training.profile import Profile, ProfileSettings
 from mdm.training.step import State, Step
 
 
@@ -41,7 +44,7 @@ class TrainingSettings:
     """batch_size: rows a step; tokens: budget in unique positions (rows x row length, a complementary pair counted once);
     rows_at_a_time: most rows that each data shard takes through the network at once (0: all of its own): bounds the memory and
     changes nothing else; log_every: steps a line of the log; most_skipped: updates in a row that may be not finite before the
-    run stops."""
+    run stops; profile: steps that are recorded for the profiler."""
 
     batch_size: int
     tokens: int
@@ -49,9 +52,11 @@ class TrainingSettings:
     log_every: int = 10
     most_skipped: int = 20
     seed: int = 0
+    profile: ProfileSettings = ProfileSettings()
 
     def problems(self, at: str) -> list[Problem]:
-        found = [
+        found = self.profile.problems(f"{at}.profile")
+        found += [
             Problem(f"{at}.{key}", getattr(self, key), "must be positive", "set it to 1 or more")
             for key in ("batch_size", "tokens", "log_every", "most_skipped")
             if getattr(self, key) < 1
@@ -139,14 +144,15 @@ def train(job: Job, folder: RunFolder) -> None:
     step = build_step(job, rows.manifest.vocabulary, mesh)
     with jax.set_mesh(mesh), Checkpoints(folder.checkpoints, job.checkpoints) as checkpoints:
         state, start = _start(step, rows, mesh, checkpoints)
-        log = None
+        log, profile = None, Profile(job.training.profile, folder.events)
         if leads := jax.process_index() == 0:  # every process trains, one writes
             folder.clear_end()
             _describe(job, rows, state, start)
             log = MetricsLog(folder, start.step)
         try:
-            done = _walk(job, step, state, start, rows, mesh, checkpoints, log)
+            done = _walk(job, step, state, start, rows, mesh, checkpoints, log, profile)
         finally:
+            profile.end()
             if log:
                 log.close()
         if not checkpoints.holds(done):
@@ -171,23 +177,34 @@ def _saved(state: State) -> dict[str, Any]:
 
 
 def _walk(
-    job: Job, step: Step, state: State, start: Start, rows: Rows, mesh, checkpoints: Checkpoints, log: MetricsLog | None
+    job: Job,
+    step: Step,
+    state: State,
+    start: Start,
+    rows: Rows,
+    mesh: Mesh,
+    checkpoints: Checkpoints,
+    log: MetricsLog | None,
+    profile: Profile,
 ) -> int:
     """Trains from `start` to the end of the budget; returns the number of steps then made."""
-    training, streams = job.training, tuple(stream.name for stream in rows.streams)
+    training = job.training
     run, take = sharding.jit_step(step, mesh)
     own = sharding.rows_read(mesh.devices, training.batch_size, jax.process_index())
     batches = pipeline.batches(rows, start.row, training.batch_size, own)
     last = start.step + max(0, math.ceil((job.rows - start.row) / training.batch_size))
-    clock, row = _Clock(), start.row
+    clock, row = Clock(), start.row
+    lines = log and _Lines(job, rows, mesh, log, clock)
     unread: tuple[int, Any] | None = None
     line: Callable[[], None] | None = None
     try:
         for done in range(start.step + 1, last + 1):
-            with clock.waiting():
+            with clock.spent_on(clocks.INPUT):
                 batch = next(batches)
             batch = sharding.global_batch(mesh, training.batch_size, own, batch)
-            state, report = run(state, batch)
+            profile.before(done, state.rows)
+            with jax.profiler.StepTraceAnnotation("train", step_num=done):
+                state, report = run(state, batch)
             row += training.batch_size
             if unread:
                 _check(training, *unread)  # the step before this one: the device never waits for the host
@@ -197,13 +214,14 @@ def _walk(
                 line = None
             if done % training.log_every == 0 or done == last:
                 state, window = take(state)
-                if log:
-                    line = functools.partial(_write_line, job, log, done, last, row, window, streams, clock)
+                if lines:
+                    line = functools.partial(lines.write, done, last, row, window)
             if checkpoints.due(done) or done == last:
                 if line:  # before the checkpoint is: a resumed run cannot write the lines behind its checkpoint again
                     line()
                     line = None
-                checkpoints.save(done, _saved(state), Position(row, rows.fingerprint).to_json())
+                with clock.spent_on(clocks.SAVE):
+                    checkpoints.save(done, _saved(state), Position(row, rows.fingerprint).to_json())
         if unread:
             _check(training, *unread)
         if line:
@@ -213,13 +231,29 @@ def _walk(
     return last
 
 
-def _write_line(job: Job, log: MetricsLog, done: int, last: int, row: int, window, streams, clock: _Clock) -> None:
-    found = metrics.figures(jax.device_get(window), streams)
-    found |= {"tokens": row * job.tokens_per_row, "tokens_processed": row * job.data.row_length}
-    found |= clock.figures(found.pop("tokens_in_window"))
-    log.write(done, found)
-    shown = ", ".join(f"{m} {found[f'elbo_bits/{m}']:.3f}" for m in MODALITIES if f"elbo_bits/{m}" in found)
-    logging.info("step %d of %d: loss %.4f; bits a token: %s", done, last, found["loss"], shown)
+class _Lines:
+    """Turns the sums of a window into a line of the log."""
+
+    def __init__(self, job: Job, rows: Rows, mesh: Mesh, log: MetricsLog, clock: Clock):
+        self._job, self._log, self._clock = job, log, clock
+        self._streams = tuple(stream.name for stream in rows.streams)
+        self._vocabulary = rows.manifest.vocabulary
+        chip = chip_of(mesh.devices.flat[0].device_kind)
+        self._peak = chip and chip.flops * mesh.size
+
+    def write(self, done: int, last: int, row: int, window) -> None:
+        window = jax.device_get(window)  # waits for the step that filled it
+        with self._clock.spent_on(clocks.LOG):
+            job = self._job
+            found = metrics.figures(window, self._streams)
+            found |= {"tokens": row * job.tokens_per_row, "tokens_processed": row * job.data.row_length}
+            flops = metrics.model_flops(window, job.model, job.data.row_length, self._vocabulary)
+            found |= self._clock.figures(found.pop("tokens_in_window"), flops, self._peak)
+            self._log.write(done, found)
+        bits = ", ".join(f"{m} {found[f'elbo_bits/{m}']:.3f}" for m in MODALITIES if f"elbo_bits/{m}" in found)
+        speed = f"{found['tokens_per_second']:,.0f} tokens/s, {found['model_flops_per_second'] / 1e12:.3g} TFLOP/s"
+        speed += f", MFU {found['mfu']:.1%}" if self._peak else ""
+        logging.info("step %d of %d: loss %.4f; bits a token: %s; %s", done, last, found["loss"], bits, speed)
 
 
 def _check(training: TrainingSettings, row: int, report) -> None:
@@ -238,29 +272,6 @@ def _check(training: TrainingSettings, row: int, report) -> None:
                 "look at these rows, lower optimizer.learning_rate, or raise training.most_skipped",
             )
         )
-
-
-@dataclasses.dataclass
-class _Clock:
-    """Wall time since the last line, and how much of it the loop stood waiting for rows."""
-
-    since: float = dataclasses.field(default_factory=time.perf_counter)
-    waited: float = 0.0
-
-    def waiting(self) -> _Clock:
-        return self
-
-    def __enter__(self) -> None:
-        self._entered = time.perf_counter()
-
-    def __exit__(self, *_) -> None:
-        self.waited += time.perf_counter() - self._entered
-
-    def figures(self, tokens: float) -> dict[str, float]:
-        now = time.perf_counter()
-        elapsed, waited = now - self.since, self.waited
-        self.since, self.waited = now, 0.0
-        return {"tokens_per_second": tokens / elapsed, "input_wait_share": waited / elapsed, "seconds": elapsed}
 
 
 def _describe(job: Job, rows: Rows, state: State, start: Start) -> None:

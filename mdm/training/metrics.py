@@ -7,8 +7,10 @@ import math
 import numpy as np
 
 from mdm.diffusion.objective import RATIO_BINS
+from mdm.model import flops
+from mdm.model.transformer import ModelSettings
 from mdm.tokens.tasks import TASK_NAMES
-from mdm.tokens.vocabulary import MODALITIES
+from mdm.tokens.vocabulary import MODALITIES, Vocabulary
 from mdm.training.step import Window
 
 
@@ -37,6 +39,22 @@ def figures(window: Window, streams: tuple[str, ...]) -> dict[str, float]:
         _share(found, f"share_of_masked/{modality}", sums.masked[:, :, m].sum(), float(sums.masked.sum()))
     found["tokens_in_window"] = float(window.tokens)
     return found
+
+
+def model_flops(window: Window, model: ModelSettings, row_length: int, vocabulary: Vocabulary) -> float:
+    """FLOPs that the model needed for the rows of `window` (see `model.flops`), forward and backward.
+
+    The head counts the positions that were masked; those of a modality with several codebooks are shared out evenly.
+    """
+    masked: dict[int, float] = {}
+    for m, modality in enumerate(MODALITIES):
+        numbers = vocabulary.ranges_of(modality)
+        for number in numbers:
+            columns = vocabulary.ranges[number].size
+            own = float(window.sums.masked[:, :, m].sum()) / len(numbers)
+            masked[columns] = masked.get(columns, 0.0) + own
+    rows = float(window.rows.sum())
+    return flops.TRAINING * (rows * flops.body(model, row_length) + flops.head(model, masked))
 
 
 def _ratio(found: dict[str, float], name: str, nats: np.ndarray, count: np.ndarray) -> None:

@@ -1,5 +1,6 @@
 """The loop can be killed between any two instructions: what it writes is what one run would have written."""
 
+import dataclasses
 import os
 import random
 import shutil
@@ -15,6 +16,7 @@ import pytest
 
 from mdm.data import manifest
 from mdm.data.mixture import Stage
+from mdm.model import flops
 from mdm.model.network import Network
 from mdm.problems import Refusal
 from mdm.runs import log
@@ -24,7 +26,9 @@ from mdm.runs.log import MetricsLog
 from mdm.training import loop
 from mdm.training.loop import train
 
-TIMES = ("tokens_per_second", "input_wait_share", "seconds")  # of the machine, not of the run
+TIMES = (  # of the machine, not of the run
+    "tokens_per_second", "model_flops_per_second", "input_wait_share", "save_share", "log_share", "seconds",
+)  # fmt: skip
 
 
 def run(job, path) -> RunFolder:
@@ -54,13 +58,45 @@ def test_a_run_ends_and_says_so(whole):
 def test_a_line_holds_what_was_promised(whole):
     line = log.read(whole)[-1]
     for name in (
-        "loss", "tokens_per_second", "input_wait_share", "updates_skipped", "gradient_norm/all", "gradient_norm/unembedding",
+        "loss", *TIMES, "updates_skipped", "gradient_norm/all", "gradient_norm/unembedding",
         "elbo_bits/text", "elbo_bits/image", "elbo_bits/audio", "elbo_bits/text-to-image/image", "share_of_rows/text",
         "share_of_targets/image", "share_of_masked/audio", "bits_by_ratio/text/0.5", "tokens", "tokens_processed",
     ):  # fmt: skip
         assert name in line, name
     assert line["share_of_rows/text"] == 0.5 and line["share_of_rows/image-text"] == 0.25  # 32 rows: whole blocks
     assert line["tokens"] == 24 * 8 * 96
+
+
+def test_the_chores_of_the_loop_are_part_of_its_time(whole):
+    for line in log.read(whole):
+        chores = [line[f"{chore}_share"] for chore in ("input_wait", "save", "log")]
+        assert all(0 <= share < 1 for share in chores) and sum(chores) < 1
+        assert "mfu" not in line  # nobody has written down the peak of this processor
+    assert sum(line["save_share"] > 0.001 for line in log.read(whole)) >= 2  # steps 6 and 18 save between two lines
+
+
+def test_flops_of_a_window_are_those_of_its_rows(make_job, whole):
+    line, job = log.read(whole)[-1], make_job()
+    rows = 4 * 8
+    body = 3 * rows * flops.body(job.model, job.data.row_length)
+    found = line["model_flops_per_second"] * line["seconds"]
+    assert body < found < 1.5 * body  # the rest is the head's
+
+
+def test_a_profile_is_recorded_and_changes_nothing(make_job, whole, tmp_path):
+    job = make_job()
+    profile = dataclasses.replace(job.training.profile, first=3, steps=2)
+    job = dataclasses.replace(job, training=dataclasses.replace(job.training, profile=profile))
+    folder = run(job, tmp_path / "run")
+    (trace,) = folder.events.glob("plugins/profile/*/*.xplane.pb")
+    steps = [
+        event
+        for plane in jax.profiler.ProfileData.from_file(str(trace)).planes
+        for line in plane.lines
+        for event in line.events
+        if event.name.startswith("train")
+    ]
+    assert curve(folder) == curve(whole) and len(steps) == 2
 
 
 def test_the_loss_falls(whole):
