@@ -14,6 +14,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from absl import logging
 from ml_collections import ConfigDict
 
 from mdm.codecs import registry
@@ -109,9 +110,16 @@ def resolve(config: ConfigDict | Mapping) -> Settings:
 
 def from_dict(value: Mapping, where: str) -> Settings:
     """The settings that a run folder holds. They were resolved when the run began, perhaps on another machine: folders and
-    devices are not asked for again. Raises Refusal, naming `where`, for settings of another version."""
+    devices are not asked for again.
+
+    A setting that the file does not have came into being after it, and stands at its default: the default of a new setting is
+    what was done before there was one. Raises Refusal, naming `where`, for a setting that is unknown here.
+    """
     problems: list[Problem] = []
-    settings = _build(Settings, value, "", problems)
+    added: list[str] = []
+    settings = _build(Settings, _completed(Settings, value, "", added), "", problems)
+    if added:
+        logging.info("%s is of an earlier version; at their defaults: %s", where, ", ".join(added))
     refuse_if(dataclasses.replace(p, where=f"{where}: {p.where}") for p in problems)
     return settings
 
@@ -165,6 +173,27 @@ def _build(kind: Any, value: Any, at: str, problems: list[Problem]) -> Any:
             problems,
         )
     return value
+
+
+def _completed(kind: type, value: Any, at: str, added: list[str]) -> Any:
+    """`value` with the defaults of the settings that it lacks, group by group; their names go into `added`."""
+    if not isinstance(value, Mapping):
+        return value
+    hints, found = typing.get_type_hints(kind), dict(value)
+    for field in dataclasses.fields(kind):
+        name = f"{at}{field.name}"
+        if dataclasses.is_dataclass(hints[field.name]):
+            own = found[field.name] if field.name in found else {}
+            found[field.name] = _completed(hints[field.name], own, f"{name}.", added)
+        elif field.name in found:
+            continue
+        elif field.default is not dataclasses.MISSING:
+            found[field.name] = to_dict(field.default)
+            added.append(name)
+        elif field.default_factory is not dataclasses.MISSING:
+            found[field.name] = to_dict(field.default_factory())
+            added.append(name)
+    return found
 
 
 def _wrong(value: Any, at: str, wanted: str, problems: list[Problem]) -> Any:

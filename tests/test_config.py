@@ -91,9 +91,17 @@ def test_a_mistyped_key_suggests_the_right_one(smoke):
 
 
 def test_a_missing_setting_is_named(smoke):
-    value = smoke.to_dict()
-    del value["model"]["width"]
+    del smoke.model.width
     with pytest.raises(Refusal, match=r"model\.width"):
+        config.resolve(smoke)
+
+
+def test_a_run_folder_of_an_earlier_version_is_read(smoke):
+    value = smoke.to_dict()
+    del value["training"]["profile"], value["mesh"], value["data"]["codebooks"]
+    assert config.from_dict(value, "config.json") == config.resolve(smoke)
+    del value["training"]["batch_size"]  # has no default: no version was without it
+    with pytest.raises(Refusal, match=r"config\.json: training\.batch_size"):
         config.from_dict(value, "config.json")
 
 

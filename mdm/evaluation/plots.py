@@ -27,31 +27,26 @@ _STYLE = {
 }
 
 
-def learning_curves(lines: Sequence[Mapping], unigram: Mapping[str, float]) -> str:
-    """ELBO in bits a token against tokens trained on, a panel for each modality; dashed: `unigram` of each.
-
-    lines: of the metrics log.
-    """
-    own = [m for m in MODALITIES if any(f"elbo_bits/{m}" in line for line in lines)]
+def learning_curve(modality: str, lines: Sequence[Mapping], unigram: float | None) -> str:
+    """ELBO of a modality in bits a token against tokens trained on; dashed: `unigram`. lines: of the metrics log."""
+    key = f"elbo_bits/{modality}"
+    points = [(line["tokens"] / 1e6, line[key]) for line in lines if key in line]
     with matplotlib.rc_context(_STYLE):
-        figure, panels = pyplot.subplots(1, len(own), figsize=(3.4 * len(own), 2.9), squeeze=False)
-        for panel, modality in zip(panels[0], own, strict=True):
-            points = [(line["tokens"] / 1e6, line[f"elbo_bits/{modality}"]) for line in lines
-                      if f"elbo_bits/{modality}" in line]  # fmt: skip
-            panel.plot(*zip(*points, strict=True), color=COLOURS[modality], linewidth=1.4)
-            if modality in unigram:
-                panel.axhline(unigram[modality], color="grey", linestyle="--", linewidth=1)
-                panel.annotate("unigram", (1, unigram[modality]), xycoords=("axes fraction", "data"), ha="right",
-                               va="bottom", color="grey", fontsize=9)  # fmt: skip
-            panel.set(title=modality, xlabel="million tokens", ylabel="bits a token")
-            panel.set_ylim(top=1.02 * max(bits for _, bits in points[len(points) // 20 :]))
+        figure, panel = pyplot.subplots(figsize=(3.6, 2.9))
+        panel.plot(*zip(*points, strict=True), color=COLOURS[modality], linewidth=1.4)
+        if unigram is not None:
+            panel.axhline(unigram, color="grey", linestyle="--", linewidth=1)
+            panel.annotate("unigram", (1, unigram), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+                           color="grey", fontsize=9)  # fmt: skip
+        panel.set(title=modality, xlabel="million tokens", ylabel="bits a token")
+        panel.set_ylim(top=1.02 * max(bits for _, bits in points[len(points) // 20 :]))
         return _svg(figure)
 
 
 def against_unigram(results: Sequence[Result]) -> str:
     """How far below the unigram entropy each task comes, in per cent, with two standard errors."""
     with matplotlib.rc_context(_STYLE):
-        figure, panel = pyplot.subplots(figsize=(7.2, 0.42 * len(results) + 1.0))
+        figure, panel = pyplot.subplots(figsize=(5.6, 0.42 * len(results) + 1.0))
         for place, result in enumerate(results):
             gain = 100 * (1 - result.bits / result.unigram_bits)
             error = 200 * max(result.se_data or 0, result.se_noise or 0) / result.unigram_bits
@@ -59,7 +54,7 @@ def against_unigram(results: Sequence[Result]) -> str:
         panel.set_yticks(range(len(results)), [f"{r.task}: {r.modality}" for r in results])
         panel.invert_yaxis()
         panel.axvline(0, color="black", linewidth=0.8)
-        panel.set_xlabel("per cent below the unigram entropy (bar: two standard errors)")
+        panel.set_xlabel("% below the unigram entropy (bar: two standard errors)")
         return _svg(figure)
 
 

@@ -25,6 +25,7 @@ from mdm.evaluation.result import Result
 from mdm.model.transformer import ModelSettings
 from mdm.problems import Problem, Refusal
 from mdm.tokens.tasks import TASKS
+from mdm.tokens.vocabulary import MODALITIES
 
 SILENCE_DB = -50.0  # below the loudest: what counts as silence in the figures under a sound
 
@@ -79,7 +80,11 @@ def render(report: Report) -> str:
             for name, stream in report.manifest.streams.items()
             for split in SPLITS
         ],
-        curves=safe(plots.learning_curves(report.lines, unigram)) if report.lines else "",
+        curves=[
+            safe(plots.learning_curve(modality, report.lines, unigram[modality] if modality in unigram else None))
+            for modality in MODALITIES
+            if any(f"elbo_bits/{modality}" in line for line in report.lines)
+        ],
         rows=safe(plots.mixture(report.lines, "rows")) if report.lines else "",
         targets=safe(plots.mixture(report.lines, "targets")) if report.lines else "",
         bars=safe(plots.against_unigram(held)) if held else "",

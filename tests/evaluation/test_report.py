@@ -72,7 +72,7 @@ def page():
 def test_everything_is_inside_the_page(page):
     assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)""", page)
     assert page.count("data:image/png") == 3 and page.count("data:audio/mpeg") == 1
-    assert page.count("<svg") == 4  # curves, two mixtures, bars
+    assert page.count("<svg") == 5  # two curves, two mixtures, bars
     assert 'name="viewport"' in page
 
 
