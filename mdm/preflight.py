@@ -16,7 +16,7 @@ from mdm.data import manifest
 from mdm.problems import Problem, Refusal, refuse_if
 from mdm.tokens.vocabulary import Vocabulary
 from mdm.training import ahead, flight
-from mdm.training.chips import CHIPS, chip_of
+from mdm.training.chips import CHIPS, GIB, chip_of
 from mdm.training.mesh import Devices
 
 _CONFIG = command.config_flag()
@@ -53,7 +53,12 @@ def main() -> None:
     if _SEARCH.value:
         for line in flight.search(job, vocabulary, data, devices, chip):
             print(line)
-    print(json.dumps(found.summary()))
+    print(json.dumps(found.summary()), flush=True)
+    if not found.fits:
+        used = f"{found.compiled.used / GIB:.2f} GiB a device"
+        limit = f"there are {found.limit / GIB:.2f}" if found.limit else "the compiler refuses it"
+        remedy = "take more devices, model.remat=full, or fewer training.rows_at_a_time; --search tries them"
+        raise Refusal(Problem("memory", used, limit, remedy))
 
 
 if __name__ == "__main__":
