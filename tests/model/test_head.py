@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mdm.model import head
 from mdm.model.head import cross_entropy
 
 N, D = 13, 5
@@ -81,6 +82,16 @@ def test_head_is_the_dense_form_for_random_mixes(chunk):
         share = rng.dirichlet(np.full(5, 0.4))
         arguments = inputs(rng.choice([-1, 0, 1, 2, 3], size=N, p=share), seed)
         assert_equal(_compiled(chunk)(*arguments), _compiled(None)(*arguments))
+
+
+@pytest.mark.parametrize("panel", [1, 2, 3, 7])
+def test_panels_of_columns_add_up_to_the_same_gradient(panel, monkeypatch):
+    """With several chunks; ranges of 4, 5, 1 and 7 columns end inside a panel, at its end, or are smaller than one."""
+    monkeypatch.setattr(head, "_PANEL", panel)
+    arguments = inputs(MIXES["every range"])
+    found = jax.jit(jax.grad(lambda h, c, *rest: cross_entropy(h, c, *rest, BOUNDS, 3)[0], (0, 1)))(*arguments)
+    expected = jax.grad(lambda h, c, *rest: dense(h, c, *rest)[0], (0, 1))(*arguments)
+    assert_equal(found, expected)
 
 
 def test_what_is_not_chosen_gets_neither_loss_nor_gradient():
