@@ -7,4 +7,4 @@ source "$(dirname "$0")/environment.sh"
 
 ruff check .
 lint-imports --config .importlinter
-python -m pytest -q -n 2 -m "not slow" "$@"
+python -m pytest -q -n 2 --dist worksteal -m "not slow" "$@"
