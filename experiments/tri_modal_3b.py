@@ -42,6 +42,8 @@ def get_config(hardware: str = "v5p") -> ConfigDict:
     c.model.parameterization.base_width, c.model.parameterization.base_depth = 1024, 8
     c.corruption.mode = "complementary"
     c.optimizer.learning_rate = 2e-3
+    # The pilot's batch and horizon: the rule carries learning rate, betas, epsilon and decay over to others.
+    c.optimizer.batch_scaling.base_batch, c.optimizer.batch_scaling.base_horizon = 256 * 3072 // 2, 13_000_000_000
     tokens_a_step = 512 * 3072 // 2  # unique: two rows are views of one
     c.optimizer.warmup_tokens = 2000 * tokens_a_step
     c.optimizer.ema_half_life = 1000 * tokens_a_step

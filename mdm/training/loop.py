@@ -31,6 +31,7 @@ from mdm.runs.log import MetricsLog
 from mdm.tokens.vocabulary import MODALITIES, Vocabulary
 from mdm.training import clock as clocks
 from mdm.training import metrics, sharding
+from mdm.training.batch_scaling import BatchScale, batch_scale
 from mdm.training.chips import chip_of
 from mdm.training.clock import Clock
 from mdm.training.mesh import Devices, MeshSettings, make_mesh
@@ -101,6 +102,12 @@ class Job:
         return self.data.row_length / self.corruption.views
 
     @property
+    def batch_scale(self) -> BatchScale:
+        """What batch and horizon make of the optimizer's settings."""
+        batch = self.training.batch_size * self.tokens_per_row
+        return batch_scale(self.optimizer.batch_scaling, batch, self.training.tokens)
+
+    @property
     def rows(self) -> int:
         """Run rows that the token budget buys, in whole batches."""
         batch = self.training.batch_size
@@ -114,8 +121,8 @@ def build_step(job: Job, vocabulary: Vocabulary, mesh: Mesh) -> Step:
         network=network,
         corruption=job.corruption,
         objective=job.objective,
-        optimizer=optimizer(job.optimizer, network),
-        learning_rate=learning_rate(job.optimizer, job.training.tokens),
+        optimizer=optimizer(job.optimizer, network, job.batch_scale),
+        learning_rate=learning_rate(job.optimizer, job.training.tokens, job.batch_scale),
         tokens_per_row=job.tokens_per_row,
         ema_decay=ema_decay(job.optimizer, job.training.batch_size * job.tokens_per_row),
         seed=job.training.seed,
@@ -275,6 +282,10 @@ def _check(training: TrainingSettings, row: int, report) -> None:
 
 
 def _describe(job: Job, rows: Rows, state: State, start: Start) -> None:
+    if job.optimizer.batch_scaling.on:
+        logging.info("batch scaling: %s", "; ".join(f"{name} {what}" for name, what in job.batch_scale.facts()))
+    for warning in job.batch_scale.warnings(job.optimizer.clip):
+        logging.warning(warning)
     for stream in rows.streams:
         logging.info("%s: %d documents, %d rows of %d a pass, %.1f %% filled",
                      stream.name, stream.documents, stream.rows, job.data.row_length, 100 * stream.fill)  # fmt: skip

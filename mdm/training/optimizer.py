@@ -13,6 +13,7 @@ import optax
 from mdm.model.network import Network, Parameters
 from mdm.model.parameterization import Scales, scales
 from mdm.problems import Problem
+from mdm.training.batch_scaling import BatchScale, BatchScalingSettings
 
 COSINE, STABLE, CONSTANT = "cosine", "stable-decay", "constant"
 GAINS = ("norm", "qk_norm", "final_norm")  # begin at 1 and are not pulled to 0 (our choice)
@@ -20,7 +21,7 @@ GAINS = ("norm", "qk_norm", "final_norm")  # begin at 1 and are not pulled to 0 
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerSettings:
-    """AdamW at the base shape; all horizons in tokens.
+    """AdamW at the base shape and, with `batch_scaling`, at the base batch and horizon; all horizons in tokens.
 
     schedule:      "cosine" to `final_factor`; "stable-decay": constant, then linear over the last `decay_share`; "constant"
     clip:          global gradient norm, 0 switches it off
@@ -38,6 +39,7 @@ class OptimizerSettings:
     final_factor: float = 0.05
     decay_share: float = 0.2
     ema_half_life: int = 0
+    batch_scaling: BatchScalingSettings = BatchScalingSettings()
 
     def problems(self, at: str) -> list[Problem]:
         found = []
@@ -59,16 +61,17 @@ class OptimizerSettings:
         for key in ("warmup_tokens", "ema_half_life"):
             if getattr(self, key) < 0:
                 found.append(Problem(f"{at}.{key}", getattr(self, key), "negative", "0 switches it off"))
-        return found
+        return found + self.batch_scaling.problems(f"{at}.batch_scaling")
 
 
-def learning_rate(settings: OptimizerSettings, horizon: int) -> optax.Schedule:
+def learning_rate(settings: OptimizerSettings, horizon: int, scale: BatchScale) -> optax.Schedule:
     """Base learning rate by tokens trained on, up to `horizon` tokens.
 
     By tokens, not by steps: the batch may change between two starts. The warm-up takes at most a quarter of the horizon, as
     in the paper's pilot. Evaluate it at the end of a step, so that the first update has a rate above zero.
     """
-    peak, final = settings.learning_rate, settings.learning_rate * settings.final_factor
+    peak = settings.learning_rate * scale.learning_rate
+    final = peak * settings.final_factor
     warmup = max(1, min(settings.warmup_tokens, horizon // 4))
     rest = max(1, horizon - warmup)
     if settings.schedule == COSINE:
@@ -83,13 +86,14 @@ def learning_rate(settings: OptimizerSettings, horizon: int) -> optax.Schedule:
     return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), after], [warmup])
 
 
-def optimizer(settings: OptimizerSettings, network: Network) -> optax.GradientTransformation:
+def optimizer(settings: OptimizerSettings, network: Network, scale: BatchScale) -> optax.GradientTransformation:
     """Clipping, Adam and decoupled decay for `network`'s parameters: updates for a learning rate of 1, to be subtracted."""
+    weight_decay = settings.weight_decay * scale.learning_rate
     model = network.settings
     roles = network.annotations("role")
     own = jax.tree.map(lambda role: scales(model.parameterization, role, model.width, model.depth), roles)
     decay = jax.tree.map(
-        lambda role, scale: 0.0 if role in GAINS else settings.weight_decay * scale.weight_decay,
+        lambda role, own: 0.0 if role in GAINS else weight_decay * own.weight_decay,
         roles,
         own,
         is_leaf=_leaf,
@@ -99,7 +103,9 @@ def optimizer(settings: OptimizerSettings, network: Network) -> optax.GradientTr
         optax.clip_by_global_norm(settings.clip) if settings.clip else optax.identity(),
         # Adam with epsilon * s on g equals Adam with epsilon on g / s: one scalar epsilon serves every tensor.
         _scale(jax.tree.map(lambda epsilon: 1 / epsilon, factor("epsilon"))),
-        optax.scale_by_adam(settings.beta1, settings.beta2, settings.epsilon),
+        optax.scale_by_adam(
+            scale.beta(settings.beta1), scale.beta(settings.beta2), settings.epsilon / scale.learning_rate
+        ),
         _decay(decay),
         _scale(factor("learning_rate")),
     )

@@ -9,7 +9,10 @@ import pytest
 from mdm.model.network import Network
 from mdm.model.parameterization import ParameterizationSettings, scales
 from mdm.model.transformer import ModelSettings
+from mdm.training.batch_scaling import BatchScalingSettings, batch_scale
 from mdm.training.optimizer import GAINS, OptimizerSettings, ema_decay, learning_rate, optimizer
+
+TUNED = batch_scale(BatchScalingSettings(), batch=1, horizon=1)  # at the batch and horizon of the settings
 
 
 def network(vocabulary, **changes):
@@ -26,7 +29,7 @@ def test_at_the_base_shape_it_is_adamw(vocabulary):
     net = network(vocabulary, parameterization=ParameterizationSettings(32, 4))
     parameters, gradient = trees(net)
     settings = OptimizerSettings(clip=0.0, weight_decay=0.1)
-    ours = optimizer(settings, net)
+    ours = optimizer(settings, net, TUNED)
     decayed = jax.tree.map(lambda role: role not in GAINS, net.annotations("role"))
     theirs = optax.adamw(1.0, settings.beta1, settings.beta2, settings.epsilon, weight_decay=0.1, mask=decayed)
     a, b = ours.init(parameters), theirs.init(parameters)
@@ -42,7 +45,9 @@ def test_each_tensor_has_its_own_epsilon_rate_and_decay(vocabulary):
     parameters, gradient = trees(net)
     gradient = jax.tree.map(lambda g: g * 1e-7, gradient)  # where epsilon counts
     settings = OptimizerSettings(clip=0.0, epsilon=1e-8, weight_decay=0.1)
-    updates, _ = optimizer(settings, net).update(gradient, optimizer(settings, net).init(parameters), parameters)
+    updates, _ = optimizer(settings, net, TUNED).update(
+        gradient, optimizer(settings, net, TUNED).init(parameters), parameters
+    )
 
     def check(role, parameter, g, update):
         own = scales(table, role, 32, 4)
@@ -60,7 +65,7 @@ def test_the_whole_gradient_is_clipped(vocabulary):
     large = jax.tree.map(lambda g: 1e6 * g, gradient)
 
     def second(clip):
-        tool = optimizer(OptimizerSettings(clip=clip), net)
+        tool = optimizer(OptimizerSettings(clip=clip), net, TUNED)
         _, state = tool.update(large, tool.init(parameters), parameters)
         return tool.update(gradient, state, parameters)[0]["embedding"]
 
@@ -72,7 +77,7 @@ def test_schedules_warm_up_hold_and_end_where_they_say(schedule):
     settings = OptimizerSettings(
         learning_rate=2.0, warmup_tokens=100, schedule=schedule, final_factor=0.1, decay_share=0.2
     )
-    rate = learning_rate(settings, 1000)
+    rate = learning_rate(settings, 1000, TUNED)
     values = np.array([rate(t) for t in range(0, 1001, 10)])
     np.testing.assert_allclose(values[:11], np.linspace(0, 2, 11), rtol=1e-6)
     np.testing.assert_allclose(values[-1], 2.0 if schedule == "constant" else 0.2, rtol=1e-5)
@@ -85,7 +90,7 @@ def test_schedules_warm_up_hold_and_end_where_they_say(schedule):
 
 
 def test_the_warm_up_takes_a_quarter_at_most():
-    rate = learning_rate(OptimizerSettings(learning_rate=1.0, warmup_tokens=10**9, schedule="constant"), 1000)
+    rate = learning_rate(OptimizerSettings(learning_rate=1.0, warmup_tokens=10**9, schedule="constant"), 1000, TUNED)
     assert float(rate(249)) < 1.0 == float(rate(250))
 
 
