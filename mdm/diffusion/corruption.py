@@ -21,7 +21,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from mdm.diffusion import schedules
+from mdm.diffusion import adaptive, schedules
+from mdm.diffusion.adaptive import Learned
 from mdm.problems import Problem, Refusal
 from mdm.tokens.rows import CONDITION, TARGET, Batch, Row
 from mdm.tokens.tasks import TASK_NAMES, TASKS
@@ -32,6 +33,7 @@ _ORDINAL_STEP = 0x9E3779B9
 _SLOT_STEP = 0x6A09E667
 
 INDEPENDENT, COMPLEMENTARY = "independent", "complementary"
+ADAPTIVE = "adaptive"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +41,11 @@ class CorruptionSettings:
     """How training hides tokens.
 
     mode:           "independent" or "complementary"
-    schedule:       name of the schedule of every task that `schedules` does not name
+    schedule:       name of the schedule of every task that `schedules` does not name; "adaptive" is learnt (see `adaptive`)
     schedules:      task -> schedule name
     smallest_ratio: the density is cut here; the NELBO below it is left out (about smallest_ratio of a lone token's loss)
     condition_drop: probability that a conditional task has its whole condition masked, without loss (trains guidance)
+    adaptive_half_life: unique tokens after which a loss weighs half in an adaptive density
     """
 
     mode: str = INDEPENDENT
@@ -50,6 +53,7 @@ class CorruptionSettings:
     schedules: Mapping[str, str] = dataclasses.field(default_factory=dict)
     smallest_ratio: float = 1e-3
     condition_drop: float = 0.1
+    adaptive_half_life: int = 1_000_000
 
     def problems(self, at: str) -> list[Problem]:
         found = []
@@ -60,10 +64,15 @@ class CorruptionSettings:
         if not 0 <= self.condition_drop < 1:
             found.append(Problem(f"{at}.condition_drop", self.condition_drop, "outside [0, 1)", "0.1 is usual"))
         for key, name in (("schedule", self.schedule), *((f"schedules.{t}", n) for t, n in self.schedules.items())):
+            if name == ADAPTIVE and self.mode == INDEPENDENT:
+                continue
             try:
                 schedules.parse(name, 1e-3, f"{at}.{key}")
             except Refusal as refusal:
                 found.extend(refusal.problems)
+        if self.adaptive_half_life < 1:
+            remedy = "some hundred steps' worth of tokens is usual"
+            found.append(Problem(f"{at}.adaptive_half_life", self.adaptive_half_life, "must be positive", remedy))
         for task in self.schedules:
             if task not in TASKS:
                 found.append(Problem(f"{at}.schedules", task, "is not a task", f"use one of {TASK_NAMES}"))
@@ -75,8 +84,15 @@ class CorruptionSettings:
         return 2 if self.mode == COMPLEMENTARY else 1
 
     def schedule_of(self, task: str) -> schedules.Schedule:
-        name = self.schedules[task] if task in self.schedules else self.schedule
-        return schedules.parse(name, self.smallest_ratio)
+        """Of an adaptive one, what it begins as."""
+        name = self._name_of(task)
+        return schedules.parse("linear" if name == ADAPTIVE else name, self.smallest_ratio)
+
+    def is_adaptive(self, task: str) -> bool:
+        return self._name_of(task) == ADAPTIVE
+
+    def _name_of(self, task: str) -> str:
+        return self.schedules[task] if task in self.schedules else self.schedule
 
 
 class Corrupted(NamedTuple):
@@ -96,8 +112,11 @@ class Corrupted(NamedTuple):
     dropped: jax.Array
 
 
-def corrupt(batch: Batch, settings: CorruptionSettings, seed: int | jax.Array, mask_id: int) -> Corrupted:
-    """Hides tokens of a training batch as `settings` say. A pure function of (seed, numbers of the batch, rows)."""
+def corrupt(
+    batch: Batch, settings: CorruptionSettings, seed: int | jax.Array, mask_id: int, learned: Learned | None = None
+) -> Corrupted:
+    """Hides tokens of a training batch as `settings` say. A pure function of (seed, numbers of the batch, rows), and of
+    `learned` where a schedule is adaptive; None is what a run begins with."""
     views = settings.views
     key = jax.random.key(seed)
     rows = batch.rows
@@ -107,7 +126,7 @@ def corrupt(batch: Batch, settings: CorruptionSettings, seed: int | jax.Array, m
     dropped = _dropped(jax.random.fold_in(key, 2), data_row, rows, settings.condition_drop)
     target = rows.roles == TARGET
     if settings.mode == INDEPENDENT:
-        ratios, weights = _by_task(rows, settings, u)
+        ratios, weights = _by_task(rows, settings, u, learned)
         masked = target & (scores < ratios)
     else:
         rank, count = rank_in_segment(scores, rows)
@@ -188,7 +207,9 @@ def _dropped(key: jax.Array, data_row: jax.Array, rows: Row, probability: float)
     return (by_segment < probability) & conditional[rows.tasks] & (rows.segments > 0)
 
 
-def _by_task(rows: Row, settings: CorruptionSettings, u: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _by_task(
+    rows: Row, settings: CorruptionSettings, u: jax.Array, learned: Learned | None
+) -> tuple[jax.Array, jax.Array]:
     """Ratio and weight of every position by the schedule of its task."""
     schedule = [settings.schedule_of(task) for task in TASK_NAMES]
     distinct = list(dict.fromkeys(schedule))
@@ -196,7 +217,11 @@ def _by_task(rows: Row, settings: CorruptionSettings, u: jax.Array) -> tuple[jax
     ratios = jnp.stack([s.ratio(u) for s in distinct])
     weights = jnp.stack([s.weight(r) for s, r in zip(distinct, ratios, strict=True)])
     pick = lambda table: jnp.take_along_axis(table, choice[None], axis=0)[0]  # noqa: E731
-    return pick(ratios), pick(weights)
+    own = [settings.is_adaptive(task) for task in TASK_NAMES]
+    if learned is None or not any(own):
+        return pick(ratios), pick(weights)
+    found = adaptive.draw(u, adaptive.masses(learned)[rows.tasks], settings.smallest_ratio)
+    return jax.tree.map(lambda a, b: jnp.where(jnp.array(own)[rows.tasks], a, b), found, (pick(ratios), pick(weights)))
 
 
 def _apply(

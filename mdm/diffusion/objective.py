@@ -12,6 +12,7 @@ Letters: B rows, L positions, T tasks, M modalities, R ratio bins.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -57,8 +58,8 @@ class Sums(NamedTuple):
     elbo:          float32 [T, 2, M], sum of weight * cross-entropy in nats; second index 1: condition dropped
     maskable:      float32 [T, 2, M], target positions
     masked:        float32 [T, 2, M], hidden positions
-    bin_nats:      float32 [M, R], cross-entropy by mask ratio, unweighted
-    bin_masked:    float32 [M, R], hidden positions by mask ratio
+    bin_nats:      float32 [T, M, R], cross-entropy by mask ratio, unweighted
+    bin_masked:    float32 [T, M, R], hidden positions by mask ratio
     """
 
     elbo: jax.Array
@@ -109,15 +110,15 @@ def sums(rows: Row, corrupted: Corrupted, nats: jax.Array, vocabulary: Vocabular
     by_cell = _adder(jnp.where(target, cell, tasks * 2 * modalities), tasks * 2 * modalities)
     shape = (tasks, 2, modalities)
     ratio_bin = jnp.minimum((corrupted.ratios * RATIO_BINS).astype(jnp.int32), RATIO_BINS - 1)
-    by_bin = _adder(
-        jnp.where(corrupted.masked, modality * RATIO_BINS + ratio_bin, modalities * RATIO_BINS), modalities * RATIO_BINS
-    )
+    bins = (tasks, modalities, RATIO_BINS)
+    cell = (rows.tasks.astype(jnp.int32) * modalities + modality) * RATIO_BINS + ratio_bin
+    by_bin = _adder(jnp.where(corrupted.masked, cell, math.prod(bins)), math.prod(bins))
     return Sums(
         elbo=by_cell(corrupted.weights * nats).reshape(shape),
         maskable=by_cell(target.astype(jnp.float32)).reshape(shape),
         masked=by_cell(corrupted.masked.astype(jnp.float32)).reshape(shape),
-        bin_nats=by_bin(nats).reshape(modalities, RATIO_BINS),
-        bin_masked=by_bin(corrupted.masked.astype(jnp.float32)).reshape(modalities, RATIO_BINS),
+        bin_nats=by_bin(nats).reshape(bins),
+        bin_masked=by_bin(corrupted.masked.astype(jnp.float32)).reshape(bins),
     )
 
 
@@ -140,5 +141,5 @@ def _adder(cell: jax.Array, cells: int):
 def empty_sums() -> Sums:
     """Sums of no batch at all."""
     cells = jnp.zeros((len(TASK_NAMES), 2, len(MODALITIES)))
-    bins = jnp.zeros((len(MODALITIES), RATIO_BINS))
+    bins = jnp.zeros((len(TASK_NAMES), len(MODALITIES), RATIO_BINS))
     return Sums(cells, cells, cells, bins, bins)

@@ -28,7 +28,12 @@ def figures(window: Window, streams: tuple[str, ...]) -> dict[str, float]:
             _ratio(found, f"elbo_bits/{task}/{modality}", sums.elbo[t, 0, m], sums.maskable[t, 0, m])
             _ratio(found, f"elbo_bits_unguided/{task}/{modality}", sums.elbo[t, 1, m], sums.maskable[t, 1, m])
         for b in range(RATIO_BINS):
-            _ratio(found, f"bits_by_ratio/{modality}/{b / RATIO_BINS:.1f}", sums.bin_nats[m, b], sums.bin_masked[m, b])
+            _ratio(
+                found,
+                f"bits_by_ratio/{modality}/{b / RATIO_BINS:.1f}",
+                sums.bin_nats[:, m, b].sum(),
+                sums.bin_masked[:, m, b].sum(),
+            )
     for name, norm in window.norms.items():
         found[f"gradient_norm/{name}"] = float(norm) / steps
     rows, maskable = float(window.rows.sum()), float(sums.maskable.sum())

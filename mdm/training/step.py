@@ -13,11 +13,13 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from mdm.diffusion import objective
+from mdm.diffusion import adaptive, objective
+from mdm.diffusion.adaptive import Learned
 from mdm.diffusion.corruption import Corrupted, CorruptionSettings, corrupt
 from mdm.diffusion.objective import ObjectiveSettings, Sums
 from mdm.model.network import Network, Parameters
 from mdm.tokens.rows import Batch, Row
+from mdm.tokens.tasks import TASK_NAMES
 
 
 class Window(NamedTuple):
@@ -40,6 +42,7 @@ class State(NamedTuple):
     """All that a run is.
 
     rows: uint32, run rows that were trained on, without those of skipped updates: the schedule's clock
+    learned: losses by mask ratio so far, from which adaptive schedules draw
     ema: debiased running average of the parameters; ema_weight: 1 - decay**updates, what a plain average would sum to
     """
 
@@ -49,6 +52,7 @@ class State(NamedTuple):
     ema: Parameters
     ema_weight: jax.Array
     skipped_in_a_row: jax.Array
+    learned: Learned
     window: Window
 
 
@@ -87,11 +91,12 @@ class Step:
             ema=jax.tree.map(jnp.copy, parameters),  # of its own: both are donated
             ema_weight=jnp.zeros(()),
             skipped_in_a_row=jnp.zeros((), jnp.int32),
+            learned=adaptive.nothing(len(TASK_NAMES), objective.RATIO_BINS),
             window=self._empty_window(parameters),
         )
 
     def __call__(self, state: State, batch: Batch) -> tuple[State, Report]:
-        corrupted = corrupt(batch, self.corruption, self.seed, self.network.vocabulary.mask)
+        corrupted = corrupt(batch, self.corruption, self.seed, self.network.vocabulary.mask, state.learned)
         (loss, sums), gradient = self._gradient(state.parameters, batch.rows, corrupted)
         norms = _norms(gradient)
         updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.parameters)
@@ -104,11 +109,17 @@ class Step:
 
         finite = jnp.isfinite(loss) & jnp.isfinite(norms["all"])
         skipped = jnp.where(finite, 0, state.skipped_in_a_row + 1)
-        updated = (rows, parameters, optimizer, ema, weight)
-        before = (state.rows, state.parameters, state.optimizer, state.ema, state.ema_weight)
+        learned = self._learn(state.learned, sums, batch.number.shape[0])
+        updated = (rows, parameters, optimizer, ema, weight, learned)
+        before = (state.rows, state.parameters, state.optimizer, state.ema, state.ema_weight, state.learned)
         updated = jax.tree.map(lambda new, old: jnp.where(finite, new, old), updated, before)
         window = self._add(state.window, batch, loss, sums, norms, finite)
-        return State(*updated, skipped, window), Report(loss, skipped)
+        *updated, learned = updated
+        return State(*updated, skipped, learned, window), Report(loss, skipped)
+
+    def _learn(self, learned: Learned, sums: Sums, rows: int) -> Learned:
+        keep = 0.5 ** (rows * self.tokens_per_row / self.corruption.adaptive_half_life)
+        return adaptive.learn(learned, sums.bin_nats.sum(axis=1), sums.bin_masked.sum(axis=1), keep)
 
     def _gradient(self, parameters: Parameters, rows: Row, corrupted: Corrupted):
         """((loss, sums), gradient) of the logical batch."""
