@@ -42,13 +42,14 @@ def learn(learned: Learned, nats: jax.Array, masked: jax.Array, keep: float) -> 
 
 
 def masses(learned: Learned) -> jax.Array:
-    """float32 [T, R]: probability of each bin. A bin not yet seen counts as the mean of its task, a task not yet seen is uniform."""
+    """float32 [T, R]: probability of each bin. Unseen bins count as the mean of their task, an unseen task is uniform."""
     seen = learned.masked > 0
     mean = jnp.where(seen, learned.nats / jnp.where(seen, learned.masked, 1.0), 0.0)
-    of_task = jnp.sum(mean, 1, keepdims=True) / jnp.maximum(jnp.sum(seen, 1, keepdims=True), 1)
-    of_task = jnp.where(of_task > 0, of_task, 1.0)
-    mean = jnp.where(seen, mean, of_task)
-    share = mean / jnp.sum(mean, 1, keepdims=True)
+    of_task = jnp.sum(mean, axis=1, keepdims=True) / jnp.maximum(jnp.sum(seen, axis=1, keepdims=True), 1)
+    mean = jnp.where(
+        seen & (of_task > 0), mean, jnp.where(of_task > 0, of_task, 1.0)
+    )  # a task without loss: uniform too
+    share = mean / jnp.sum(mean, axis=1, keepdims=True)
     return (1 - FLOOR) * share + FLOOR / share.shape[1]
 
 

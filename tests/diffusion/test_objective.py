@@ -117,7 +117,8 @@ def test_sums_are_filed_by_task_drop_modality_and_ratio(batch, corrupted, run, t
     chosen = np.where(corrupted.masked, rows.ranges, -1).astype(np.int32).reshape(-1)
     _, nats = model.cross_entropy(hidden.reshape(-1, tiny.output_size), rows.ids.reshape(-1), chosen, 0.0, 0.0)
     nats = np.asarray(nats).reshape(rows.ids.shape)
-    shape, bins = (len(TASK_NAMES), 2, len(MODALITIES)), (len(MODALITIES), RATIO_BINS)
+    shape = (len(TASK_NAMES), 2, len(MODALITIES))
+    bins = (len(TASK_NAMES), len(MODALITIES), RATIO_BINS)
     expected = Sums(np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(bins), np.zeros(bins))
     for b, i in zip(*np.nonzero(rows.roles == TARGET), strict=True):
         m = MODALITIES.index(tiny.ranges[rows.ranges[b, i]].modality)
@@ -127,8 +128,8 @@ def test_sums_are_filed_by_task_drop_modality_and_ratio(batch, corrupted, run, t
             expected.masked[cell] += 1
             expected.elbo[cell] += corrupted.weights[b, i] * nats[b, i]
             ratio_bin = min(int(corrupted.ratios[b, i] * RATIO_BINS), RATIO_BINS - 1)
-            expected.bin_masked[m, ratio_bin] += 1
-            expected.bin_nats[m, ratio_bin] += nats[b, i]
+            expected.bin_masked[rows.tasks[b, i], m, ratio_bin] += 1
+            expected.bin_nats[rows.tasks[b, i], m, ratio_bin] += nats[b, i]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), sums, expected)
     dropped = np.asarray(sums.maskable)[:, 1]
     assert (
