@@ -142,6 +142,23 @@ def test_stopped_at_any_instant_the_log_and_the_parameters_are_those_of_one_run(
     assert_same_parameters(again, whole, make_job())
 
 
+def test_what_an_adaptive_density_has_learnt_is_part_of_a_checkpoint(make_job, tmp_path, monkeypatch):
+    job = make_job(corruption={"schedule": "adaptive", "adaptive_half_life": 8 * 96})
+    whole = run(job, tmp_path / "whole")
+
+    def killed(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MetricsLog, "close", killed)
+        patch.setattr(loop, "_check", lambda _, row, report: killed() if row == 15 * 8 else None)
+        with pytest.raises(Killed):
+            run(job, tmp_path / "run")
+    again = run(job, tmp_path / "run")
+    assert curve(again) == curve(whole)
+    assert curve(whole) != curve(run(make_job(), tmp_path / "linear"))
+
+
 def assert_same_parameters(a: RunFolder, b: RunFolder, job):
     abstract = Network(job.model, manifest.load(job.data.directory).vocabulary).abstract_parameters()
     found = [CheckpointReader(f.checkpoints).restore_parameters(24, abstract, "ema") for f in (a, b)]
