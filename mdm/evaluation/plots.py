@@ -14,7 +14,7 @@ from mdm.evaluation.result import Result
 from mdm.tokens.vocabulary import MODALITIES
 
 COLOURS = dict(zip(MODALITIES, ("#2f6db3", "#c2571a", "#2c8a57"), strict=True))
-_STYLE = {
+STYLE = {
     "svg.fonttype": "none",  # words stay words: they can be read aloud and found
     "svg.hashsalt": "mdm",  # the same run gives the same file
     "font.family": "sans-serif",
@@ -31,7 +31,7 @@ def learning_curve(modality: str, lines: Sequence[Mapping], unigram: float | Non
     """ELBO of a modality in bits a token against tokens trained on; dashed: `unigram`. lines: of the metrics log."""
     key = f"elbo_bits/{modality}"
     points = [(line["tokens"] / 1e6, line[key]) for line in lines if key in line]
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, panel = pyplot.subplots(figsize=(3.6, 2.9))
         panel.plot(*zip(*points, strict=True), color=COLOURS[modality], linewidth=1.4)
         if unigram is not None:
@@ -40,12 +40,12 @@ def learning_curve(modality: str, lines: Sequence[Mapping], unigram: float | Non
                            color="grey", fontsize=9)  # fmt: skip
         panel.set(title=modality, xlabel="million tokens", ylabel="bits a token")
         panel.set_ylim(top=1.02 * max(bits for _, bits in points[len(points) // 20 :]))
-        return _svg(figure)
+        return svg(figure)
 
 
 def against_unigram(results: Sequence[Result]) -> str:
     """How far below the unigram entropy each task comes, in per cent, with two standard errors."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, panel = pyplot.subplots(figsize=(5.6, 0.42 * len(results) + 1.0))
         for place, result in enumerate(results):
             gain = 100 * (1 - result.bits / result.unigram_bits)
@@ -55,24 +55,25 @@ def against_unigram(results: Sequence[Result]) -> str:
         panel.invert_yaxis()
         panel.axvline(0, color="black", linewidth=0.8)
         panel.set_xlabel("% below the unigram entropy (bar: two standard errors)")
-        return _svg(figure)
+        return svg(figure)
 
 
 def mixture(lines: Sequence[Mapping], kind: str) -> str:
     """Shares over the run as stacked areas. kind: "rows" (of each stream) or "targets" (tokens of each modality)."""
     prefix = f"share_of_{kind}/"
     names = sorted({key.removeprefix(prefix) for line in lines for key in line if key.startswith(prefix)})
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure, panel = pyplot.subplots(figsize=(4.6, 2.6))
         shares = [[line[prefix + name] if prefix + name in line else 0.0 for line in lines] for name in names]
         panel.stackplot([line["tokens"] / 1e6 for line in lines], shares, labels=names, alpha=0.85,
                         colors=[COLOURS[name.split("-")[0]] for name in names])  # fmt: skip
         panel.set(xlabel="million tokens", ylabel=f"share of {kind}", ylim=(0, 1))
         panel.legend(loc="lower left", fontsize=9)
-        return _svg(figure)
+        return svg(figure)
 
 
-def _svg(figure) -> str:
+def svg(figure) -> str:
+    """The figure as an SVG element, and closed."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
     pyplot.close(figure)

@@ -1,0 +1,28 @@
+"""A chart as data: what is drawn, without how."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """Points of one label. error: standard errors; line: joined; fit: a fitted curve, in the colour of the points of its label;
+    diverged: x of runs that have no y."""
+
+    label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    error: tuple[float, ...] | None = None
+    line: bool = False
+    fit: bool = False
+    diverged: tuple[float, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Chart:
+    x: str
+    y: str
+    series: tuple[Series, ...]
+    log_x: bool = False
+    log_y: bool = False

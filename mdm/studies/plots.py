@@ -1,0 +1,35 @@
+"""Charts as SVG, in the style of the run report. Needs the extra `report`."""
+
+from __future__ import annotations
+
+import matplotlib
+from matplotlib import pyplot
+
+from mdm.evaluation.plots import STYLE, svg
+from mdm.studies.chart import Chart
+
+_COLOURS = ("#2f6db3", "#c2571a", "#2c8a57", "#8a4fa3", "#a3862c", "#4aa3a3", "#b33c62", "#5b5b5b")
+
+
+def draw(chart: Chart) -> str:
+    """The chart, small enough for a phone. Crosses on the upper edge are runs that diverged."""
+    with matplotlib.rc_context(STYLE):
+        figure, panel = pyplot.subplots(figsize=(4.6, 3.4))
+        labels = list(dict.fromkeys(series.label for series in chart.series))
+        if chart.log_x:
+            panel.set_xscale("log")
+        if chart.log_y:
+            panel.set_yscale("log")
+        for series in chart.series:
+            colour = _COLOURS[labels.index(series.label) % len(_COLOURS)]
+            if series.fit:
+                panel.plot(series.x, series.y, color=colour, linewidth=1, linestyle="--")
+                continue
+            panel.errorbar(series.x, series.y, series.error, color=colour, marker="o", markersize=4, capsize=2,
+                           linewidth=1.3 if series.line else 0, elinewidth=1, label=series.label)  # fmt: skip
+            panel.plot(series.diverged, [1.0] * len(series.diverged), "x", color=colour, clip_on=False,
+                       transform=panel.get_xaxis_transform())  # fmt: skip
+        panel.set(xlabel=chart.x, ylabel=chart.y)
+        if len(labels) > 1:
+            panel.legend(fontsize=8)
+        return svg(figure)

@@ -1,0 +1,66 @@
+"""Finished trials as rows of a table, and their means over seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+SEED = "seed"  # name of the axis that every study has
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A finished trial. levels: axis -> label; metrics: figure -> value, None if it diverged."""
+
+    id: str
+    levels: Mapping[str, str]
+    metrics: Mapping[str, float | None]
+    diverged: bool
+
+    def value(self, name: str) -> float | None:
+        """Of a figure, or of the label of an axis that is a number."""
+        return float(self.levels[name]) if name in self.levels else self.metrics[name]
+
+    def cell(self, axes: Sequence[str]) -> tuple[str, ...]:
+        return tuple(self.levels[axis] for axis in axes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mean:
+    """Over seeds: mean of the finite values, its standard error (None for one), how many, and how many diverged."""
+
+    mean: float | None
+    error: float | None
+    count: int
+    diverged: int
+
+    def __str__(self) -> str:
+        text = "diverged" if self.mean is None else f"{self.mean:.5g}"
+        text += "" if self.error is None else f" ± {self.error:.2g}"
+        return text + (f" ({self.diverged} diverged)" if self.diverged and self.mean is not None else "")
+
+
+def mean(values: Sequence[float | None]) -> Mean:
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    lost = len(values) - len(finite)
+    if not finite:
+        return Mean(None, None, 0, lost)
+    centre, n = math.fsum(finite) / len(finite), len(finite)
+    error = math.sqrt(sum((v - centre) ** 2 for v in finite) / (n - 1) / n) if n > 1 else None
+    return Mean(centre, error, n, lost)
+
+
+def groups(rows: Sequence[Row], axes: Sequence[str]) -> dict[tuple[str, ...], list[Row]]:
+    """Rows by their levels on `axes`, in the order in which these first occur."""
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.cell(axes), []).append(row)
+    return found
+
+
+def is_number(label: str) -> bool:
+    try:
+        return math.isfinite(float(label))
+    except ValueError:
+        return False

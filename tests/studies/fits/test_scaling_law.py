@@ -1,0 +1,100 @@
+"""The scaling law is recovered from runs with noise, within its intervals; runs that do not determine it are told."""
+
+import numpy as np
+import pytest
+
+from mdm.problems import Refusal
+from mdm.studies.fits import scaling_law as module
+from mdm.studies.fits.scaling_law import scaling_law
+
+TRUTH = {"E": 1.7, "A": 400.0, "B": 1200.0, "alpha": 0.34, "beta": 0.40}
+
+
+def law(n, d):
+    return TRUTH["E"] + TRUTH["A"] / n ** TRUTH["alpha"] + TRUTH["B"] / d ** TRUTH["beta"]
+
+
+def runs(sizes=6, budgets=6, noise=0.0, seed=0):
+    n, d = np.meshgrid(np.geomspace(1e6, 3e9, sizes), np.geomspace(1e8, 3e11, budgets))
+    error = np.exp(noise * np.random.default_rng(seed).standard_normal(n.size))
+    return n.ravel(), d.ravel(), law(n.ravel(), d.ravel()) * error
+
+
+def test_coefficients_are_recovered_within_their_intervals():
+    found = scaling_law(*runs(noise=0.003), repeats=40)
+    assert found.determined, found.reservations
+    for name, value in TRUTH.items():
+        assert found.coefficients[name].holds(value), (name, found.coefficients[name])
+    assert found.exponent.holds(TRUTH["alpha"] / TRUTH["beta"])
+    assert found.coefficients["E"].value == pytest.approx(1.7, rel=0.03)
+    assert np.abs(found.residuals).max() < 0.02
+
+
+def test_without_noise_the_law_is_exact():
+    found = scaling_law(*runs(), repeats=5)
+    for name in ("E", "alpha", "beta"):
+        assert found.coefficients[name].value == pytest.approx(TRUTH[name], rel=1e-2)
+    assert found.at(1e9, 1e11) == pytest.approx(law(1e9, 1e11), rel=1e-4)
+
+
+def test_the_frontier_is_the_lowest_loss_for_its_compute():
+    found = scaling_law(*runs(), repeats=5)
+    for n in (1e7, 1e9):
+        compute = n * float(found.best_tokens(n))
+        other = np.geomspace(n / 4, n * 4, 401)
+        losses = found.at(other, compute / other)
+        assert other[np.argmin(losses)] == pytest.approx(n, rel=0.01)
+
+
+def test_the_gradient_is_that_of_the_objective():
+    n, d, y = (np.log(part) for part in runs(noise=0.01))
+    caught = {}
+
+    def catch(objective, start, **_):
+        caught["objective"], caught["start"] = objective, start
+
+    original, module.minimize = module.minimize, catch
+    try:
+        module._minimum(np.array([5.0, 6.0, 0.4, 0.3, 0.35]), n, d, y)
+    finally:
+        module.minimize = original
+    value, gradient = caught["objective"](caught["start"])
+    for i in range(5):
+        step = 1e-6 * np.eye(5)[i]
+        up, down = (caught["objective"](caught["start"] + sign * step)[0] for sign in (1, -1))
+        assert gradient[i] == pytest.approx((up - down) / 2e-6, rel=1e-4), i
+
+
+def test_runs_on_one_line_do_not_determine_it():
+    """Data in proportion to parameters: the two terms cannot be told apart."""
+    n = np.geomspace(1e6, 1e9, 9)
+    d = 20 * n
+    y = law(n, d) * np.exp(0.01 * np.random.default_rng(0).standard_normal(9))
+    found = scaling_law(n, d, y, repeats=20)
+    assert not found.determined
+
+
+def test_runs_in_a_narrow_range_with_noise_do_not_determine_it():
+    n, d = (part.ravel() for part in np.meshgrid(np.geomspace(1e6, 4e6, 3), np.geomspace(1e8, 4e8, 3)))
+    y = law(n, d) * np.exp(0.02 * np.random.default_rng(0).standard_normal(9))
+    found = scaling_law(n, d, y, repeats=40)
+    assert any("do not determine" in text for text in found.reservations)
+
+
+def test_one_outlier_does_not_move_it():
+    n, d, y = runs()
+    y[7] *= 1.5
+    assert scaling_law(n, d, y, repeats=2).coefficients["alpha"].value == pytest.approx(TRUTH["alpha"], rel=0.05)
+
+
+def test_too_few_runs_and_sizes_are_refused_at_once():
+    n, d, y = runs(sizes=2, budgets=3)
+    with pytest.raises(Refusal) as refusal:
+        scaling_law(n, d, y)
+    assert {problem.where for problem in refusal.value.problems} == {"scaling law", "scaling law.parameters"}
+
+
+def test_diverged_runs_do_not_count():
+    n, d, y = runs(sizes=3, budgets=3)
+    with pytest.raises(Refusal, match="6 runs"):
+        scaling_law(n, d, [None, np.inf, np.nan, *y[3:]])
