@@ -21,8 +21,6 @@ from mdm.data import exhibits, manifest
 from mdm.data.exhibits import Exhibit
 from mdm.data.manifest import SPLITS, Manifest
 from mdm.evaluation import gallery, generated, report, table
-from mdm.evaluation.task import evaluate
-from mdm.problems import Problem, Refusal
 from mdm.runs import log
 from mdm.runs.folder import RunFolder
 from mdm.sampling.defaults import DEFAULTS
@@ -42,16 +40,7 @@ def main() -> None:
         report.require()
     model = TrainedModel.load(_WORKDIR.value, _STEP.value)
     data = manifest.load(_DATA.value or model.settings.data.directory)
-    if data.vocabulary != model.network.vocabulary:
-        raise Refusal(
-            Problem(str(data.directory), data.vocabulary.fingerprint, "was prepared with another vocabulary than the run's",
-                    "give the run's own data set with --data")
-        )  # fmt: skip
-    text = model.codecs["text"]
-    results = evaluate(
-        model.network, model.parameters, data, model.settings.evaluation, model.settings.data.row_length,
-        model.settings.data.streams, bytes_of=lambda codes: len(text.decode([codes])[0].encode()),
-    )  # fmt: skip
+    results = model.score(data)
     stream_of = {task: name for name, stream in model.settings.data.streams.items() for task in stream.tasks}
     tasks, sampler = tuple(stream_of), DEFAULTS.__getitem__
 

@@ -13,7 +13,11 @@ import numpy as np
 from mdm import config
 from mdm.codecs import registry
 from mdm.codecs.codec import Codec, Media
+from mdm.data.manifest import Manifest
 from mdm.data.spans import SpanLength
+from mdm.evaluation.result import Result
+from mdm.evaluation.settings import EvaluationSettings
+from mdm.evaluation.task import evaluate
 from mdm.model.network import Network, Parameters
 from mdm.problems import Problem, Refusal
 from mdm.runs.checkpoint import CheckpointReader
@@ -88,6 +92,22 @@ class TrainedModel:
         layout = layout_of(canvas, self.network.vocabulary)
         written = self._sample(sampler, layout)(self.parameters, canvas, np.asarray(seeds, np.uint32))
         return read_canvas(jax.device_get(written), requests, self.network.vocabulary)
+
+    def score(self, data: Manifest, settings: EvaluationSettings | None = None) -> list[Result]:
+        """The likelihood of every task of the run on a data set. settings: instead of the run's own.
+
+        Raises Refusal for data of another vocabulary, and as `mdm.evaluation.task.evaluate`.
+        """
+        if data.vocabulary != self.network.vocabulary:
+            raise Refusal(
+                Problem(str(data.directory), data.vocabulary.fingerprint, "was prepared with another vocabulary than the run's",
+                        "give the run's own data set with --data")
+            )  # fmt: skip
+        own, text = self.settings, self.codecs["text"] if "text" in self.codecs else None
+        return evaluate(
+            self.network, self.parameters, data, settings or own.evaluation, own.data.row_length, own.data.streams,
+            bytes_of=text and (lambda codes: len(text.decode([codes])[0].encode())),
+        )  # fmt: skip
 
     def decode(self, document: Document) -> dict[str, Media]:
         """Media of codes."""

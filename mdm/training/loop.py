@@ -40,6 +40,10 @@ from mdm.training.profile import Profile, ProfileSettings
 from mdm.training.step import State, Step
 
 
+class Diverged(Refusal):
+    """Raised when too many updates in a row were not finite; names the rows."""
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
     """batch_size: rows a step; tokens: budget in unique positions (rows x row length, a complementary pair counted once);
@@ -142,7 +146,7 @@ class Start:
 def train(job: Job, folder: RunFolder) -> None:
     """Trains to the end of the token budget, from the newest whole checkpoint of `folder` if there is one.
 
-    Raises Refusal for data that do not fit the checkpoint, and if too many updates in a row are not finite.
+    Raises Refusal for data that do not fit the checkpoint, and Diverged if too many updates in a row are not finite.
     """
     devices = jax.devices()
     refuse_if(job.problems(Devices.of(devices)))
@@ -271,7 +275,7 @@ def _check(training: TrainingSettings, row: int, report) -> None:
     first = row - skipped * training.batch_size
     logging.error("rows before %d: loss %s, the update was not finite and is skipped", row, float(report.loss))
     if skipped >= training.most_skipped:
-        raise Refusal(
+        raise Diverged(
             Problem(
                 f"rows {first} to {row - 1}",
                 float(report.loss),

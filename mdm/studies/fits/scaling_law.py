@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import expit, logit
 
 from mdm.problems import Problem, Refusal, refuse_if
 from mdm.studies.fits.interval import Interval, interval
@@ -23,10 +24,13 @@ DELTA = 1e-3  # of the Huber loss: residuals of log L beyond 0.1 % weigh linearl
 LEAST_RUNS = 7  # five coefficients, and two runs to disagree
 LEAST_SIZES = 3  # values of N, and of D: an exponent beside a constant needs three
 WIDEST = 3.0  # an interval wider than this factor does not determine a coefficient
+_LEAST_E = 12.0  # log E lies at most so far below the lowest log L: E is then nothing
 MOST = 3.0  # bound of the exponents; published ones lie between 0.05 and 0.8
 REPEATS = 200
 STARTS = 24
+_EDGE = 1e-2  # so near, an exponent lies at its bound
 _ROUGH = 40  # iterations after which valleys can be told apart
+_DRAW = 120  # iterations of a resampled fit: what is left is a hundredth of its spread
 FLOP_PER_TOKEN = 6.0  # C = 6 N D
 _NAMES = ("E", "A", "B", "alpha", "beta")
 
@@ -90,7 +94,7 @@ def scaling_law(
         # Two starts: where all data have their minimum, and elsewhere, so that a second valley shows in the intervals.
         both = (best, starts[generator.integers(len(starts))])
         found = min((_minimum(start, n[own], d[own], y[own], _ROUGH) for start in both), key=lambda result: result.fun)
-        drawn.append(_minimum(found.x, n[own], d[own], y[own]).x)
+        drawn.append(_minimum(found.x, n[own], d[own], y[own], _DRAW).x)
     values, draws = _coefficients(best[None], *centre)[0], _coefficients(np.stack(drawn), *centre)
     coefficients = {name: interval(float(values[i]), draws[:, i]) for i, name in enumerate(_NAMES)}
     exponent, factor = (
@@ -129,22 +133,33 @@ def _predicted(point: np.ndarray, n: np.ndarray, d: np.ndarray) -> tuple[np.ndar
 
 
 def _minimum(start: np.ndarray, n: np.ndarray, d: np.ndarray, y: np.ndarray, most: int = 500):
-    """The minimum of the Huber loss next to `start`, after at most `most` iterations."""
+    """The minimum of the Huber loss next to `start`, after at most `most` iterations.
 
-    def objective(point: np.ndarray) -> tuple[float, np.ndarray]:
+    BFGS without limits of memory: five coefficients need none, and SciPy's L-BFGS-B spends 20 times as long on waking the threads
+    of its linear algebra. The bounds are in the coordinates: E and the exponents are logistic in what is searched.
+    """
+    low = np.array([float(y.min()) - _LEAST_E, 0.0, 0.0])
+    wide = np.array([_LEAST_E, MOST, MOST])
+
+    def bounded(free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        share = expit(free[2:])
+        return np.concatenate([free[:2], low + wide * share]), wide * share * (1 - share)
+
+    def objective(free: np.ndarray) -> tuple[float, np.ndarray]:
+        point, slopes = bounded(free)
         total, shares = _predicted(point, n, d)
         off = total - y
         huber = np.where(np.abs(off) <= DELTA, off**2 / 2, DELTA * (np.abs(off) - DELTA / 2))
         slope = shares * np.clip(off, -DELTA, DELTA)
-        gradient = np.array([*slope.sum(axis=1), -slope[0] @ n, -slope[1] @ d])
-        # In units of DELTA: L-BFGS stops at absolute changes, and the Huber loss of a good fit is 1e-6.
-        return float(huber.sum()) / DELTA, gradient / DELTA
+        gradient = np.array([*slope.sum(axis=1), -(slope[0] * n).sum(), -(slope[1] * d).sum()])
+        gradient[2:] *= slopes
+        return float(huber.sum()) / DELTA, gradient / DELTA  # in units of DELTA: of a good fit it is 1e-6
 
-    low = float(y.min())
-    bounds = [(low - 20.0, low + 20.0), (low - 20.0, low + 20.0), (low - 12.0, low), (0.0, MOST), (0.0, MOST)]
-    start = np.clip(start, *np.transpose(bounds))
-    options = {"maxiter": most, "ftol": 1e-10, "gtol": 1e-7}
-    return minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    inside = np.clip((start[2:] - low) / wide, 1e-6, 1 - 1e-6)
+    found = minimize(objective, np.concatenate([start[:2], logit(inside)]), jac=True, method="BFGS",
+                     options={"maxiter": most, "gtol": 1e-7})  # fmt: skip
+    found.x = bounded(found.x)[0]
+    return found
 
 
 def _resample(n: np.ndarray, d: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -180,7 +195,7 @@ def _reservations(coefficients: Mapping[str, Interval], exponent: Interval) -> t
     found = []
     for name in ("alpha", "beta"):
         value = coefficients[name].value
-        if value <= 1e-3 or value >= MOST - 1e-3:
+        if not _EDGE < value < MOST - _EDGE:
             found.append(f"{name} = {value:.3g} lies at its bound: the data do not determine it")
     for name, figure in (*((name, coefficients[name]) for name in ("E", "alpha", "beta")), ("alpha / beta", exponent)):
         if figure.factor > WIDEST:

@@ -1,5 +1,7 @@
 """The scaling law is recovered from runs with noise, within its intervals; runs that do not determine it are told."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -21,13 +23,15 @@ def runs(sizes=6, budgets=6, noise=0.0, seed=0):
 
 
 def test_coefficients_are_recovered_within_their_intervals():
-    found = scaling_law(*runs(noise=0.003), repeats=40)
-    assert found.determined, found.reservations
-    for name, value in TRUTH.items():
-        assert found.coefficients[name].holds(value), (name, found.coefficients[name])
-    assert found.exponent.holds(TRUTH["alpha"] / TRUTH["beta"])
-    assert found.coefficients["E"].value == pytest.approx(1.7, rel=0.03)
-    assert np.abs(found.residuals).max() < 0.02
+    held = []
+    for seed in range(6):
+        found = scaling_law(*runs(noise=0.003, seed=seed), repeats=60, seed=seed)
+        assert found.determined, found.reservations
+        assert found.coefficients["E"].value == pytest.approx(1.7, rel=0.03)
+        assert np.sqrt(np.square(found.residuals).mean()) == pytest.approx(0.003, rel=0.35)
+        held += [found.coefficients[name].holds(value) for name, value in TRUTH.items()]
+        held.append(found.exponent.holds(TRUTH["alpha"] / TRUTH["beta"]))
+    assert np.mean(held) >= 0.9
 
 
 def test_without_noise_the_law_is_exact():
@@ -48,14 +52,16 @@ def test_the_frontier_is_the_lowest_loss_for_its_compute():
 
 def test_the_gradient_is_that_of_the_objective():
     n, d, y = (np.log(part) for part in runs(noise=0.01))
+    n, d = n - n.mean(), d - d.mean()
     caught = {}
 
     def catch(objective, start, **_):
         caught["objective"], caught["start"] = objective, start
+        return SimpleNamespace(x=start)
 
     original, module.minimize = module.minimize, catch
     try:
-        module._minimum(np.array([5.0, 6.0, 0.4, 0.3, 0.35]), n, d, y)
+        module._minimum(np.array([-0.1, -1.9, 0.5, 0.3, 0.35]), n, d, y)
     finally:
         module.minimize = original
     value, gradient = caught["objective"](caught["start"])

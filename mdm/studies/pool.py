@@ -1,0 +1,103 @@
+"""A bounded pool of local processes, one a trial: memory and compiled programs go with the process."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import IO
+
+from absl import logging
+
+from mdm.problems import Problem, Refusal
+from mdm.studies.folder import StudyFolder
+from mdm.studies.plan import Trial
+
+_TAIL = 20  # lines of a log that are shown of a trial that failed
+_POLL = 0.1  # seconds
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A trial that ended without a result. code: of the process; tail: the last lines that it printed."""
+
+    trial: Trial
+    code: int
+    tail: str
+
+
+@dataclasses.dataclass
+class _Worker:
+    trial: Trial
+    process: subprocess.Popen
+    log: IO
+
+
+def run(
+    trials: Sequence[Trial],
+    folder: StudyFolder,
+    command: Callable[[Trial], Sequence[str]],
+    jobs: int,
+    finished: Callable[[], None] = lambda: None,
+) -> tuple[Failure, ...]:
+    """Runs those of `trials` that have no result, `jobs` at a time; returns those that failed.
+
+    command:  of the process of a trial. Its standard input ends when this process does, however that happens: see `follow_parent`
+    finished: called after each trial
+    Raises Refusal for a folder that is not local.
+    """
+    if not folder.local:
+        remedy = "run the tasks of --emit there, or give a local --workdir"
+        raise Refusal(Problem("--workdir", str(folder.path), "the local pool writes logs to a local folder", remedy))
+    waiting = deque(trial for trial in trials if folder.read_result(trial.id) is None)
+    total, workers, failures = len(waiting), [], []
+    try:
+        while waiting or workers:
+            while waiting and len(workers) < jobs:
+                trial = waiting.popleft()
+                logging.info("starts %s: %d of %d", trial, total - len(waiting), total)
+                workers.append(_start(trial, folder, command(trial)))
+            time.sleep(_POLL)
+            for worker in [worker for worker in workers if worker.process.poll() is not None]:
+                workers.remove(worker)
+                worker.log.close()
+                if folder.read_result(worker.trial.id) is None:
+                    failures.append(_failure(worker, folder))
+                finished()
+    finally:
+        for worker in workers:  # an exception or Ctrl-C: no trial outlives the pool
+            worker.process.kill()
+            worker.process.wait()
+            worker.log.close()
+    return tuple(failures)
+
+
+def follow_parent(input: IO) -> None:
+    """Ends this process when `input`, its end of the pool's pipe, is closed: the pool is gone, also if it was killed.
+
+    Otherwise the next start of the study would meet a trial that still writes.
+    """
+
+    def wait() -> None:
+        input.read()
+        os._exit(1)  # from a thread, and without the writes of a regular end: a trial may be stopped at any instant
+
+    threading.Thread(target=wait, name="follow-parent", daemon=True).start()
+
+
+def _start(trial: Trial, folder: StudyFolder, command: Sequence[str]) -> _Worker:
+    folder.write_trial(trial)
+    log = open(os.fspath(folder.log(trial.id)), "ab")
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
+    return _Worker(trial, process, log)
+
+
+def _failure(worker: _Worker, folder: StudyFolder) -> Failure:
+    text = folder.log(worker.trial.id).read_text(errors="replace")
+    tail = "\n".join(text.splitlines()[-_TAIL:])
+    logging.error("%s ended with code %d and no result:\n%s", worker.trial, worker.process.returncode, tail)
+    return Failure(worker.trial, worker.process.returncode, tail)
