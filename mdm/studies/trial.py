@@ -22,7 +22,6 @@ from mdm.studies.plan import Trial
 from mdm.tokens.vocabulary import Vocabulary
 from mdm.training.loop import Diverged, Job
 
-
 _OUTER = ("embedding", "unembedding")
 
 

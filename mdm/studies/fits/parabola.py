@@ -52,7 +52,9 @@ def optimum(
     """
     settings, losses = np.asarray(x, float), np.asarray([math.nan if v is None else v for v in y], float)
     if not (settings > 0).all():
-        raise Refusal(Problem(where, float(settings.min()), "is not positive", "a parabola in log2 needs positive ones"))
+        raise Refusal(
+            Problem(where, float(settings.min()), "is not positive", "a parabola in log2 needs positive ones")
+        )
     found = np.isfinite(losses)
     if found.any():
         tried = np.unique(settings[found])
@@ -69,7 +71,9 @@ def optimum(
     reservations = []
     if a <= 0:
         reservations.append("the loss has no lowest point: it bends down, not up")
-        best = Interval(float(tried[int(np.argmin([losses[found & (settings == v)].mean() for v in tried]))]), None, None)
+        best = Interval(
+            float(tried[int(np.argmin([losses[found & (settings == v)].mean() for v in tried]))]), None, None
+        )
     else:
         best = _best(-b / (2 * a) + centre, draws, centre)
         if not tried[0] <= best.value <= tried[-1]:
@@ -83,7 +87,9 @@ def optimum(
     coefficients = (a, b - 2 * a * centre, a * centre**2 - b * centre + c)
     lowest = float(np.polyval(coefficients, math.log2(best.value)))
     points = int(found.sum())
-    return Optimum(best, lowest, float(a), points, len(losses) - points, tuple(reservations), tuple(map(float, coefficients)))
+    return Optimum(
+        best, lowest, float(a), points, len(losses) - points, tuple(reservations), tuple(map(float, coefficients))
+    )
 
 
 def _best(octave: float, draws: np.ndarray | None, centre: float) -> Interval:

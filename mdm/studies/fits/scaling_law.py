@@ -17,7 +17,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from mdm.problems import Problem, Refusal, refuse_if
+from mdm.problems import Problem, refuse_if
 from mdm.studies.fits.interval import Interval, interval
 
 DELTA = 1e-3  # of the Huber loss: residuals of log L beyond 0.1 % weigh linearly
@@ -76,9 +76,7 @@ def scaling_law(
 
     Raises Refusal for too few runs, or for runs of too few sizes.
     """
-    runs = [
-        run for run in zip(parameters, tokens, losses, strict=True) if run[2] is not None and math.isfinite(run[2])
-    ]
+    runs = [run for run in zip(parameters, tokens, losses, strict=True) if run[2] is not None and math.isfinite(run[2])]
     refuse_if(problems(where, [(n, d) for n, d, _ in runs], "runs that can be fitted"))
     n, d, y = np.log(np.asarray(runs, float)).T
     # Around their means: otherwise log A moves with alpha times log N, about 17, and L-BFGS creeps along a ridge.

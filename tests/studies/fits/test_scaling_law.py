@@ -64,7 +64,7 @@ def test_the_gradient_is_that_of_the_objective():
         module._minimum(np.array([-0.1, -1.9, 0.5, 0.3, 0.35]), n, d, y)
     finally:
         module.minimize = original
-    value, gradient = caught["objective"](caught["start"])
+    _, gradient = caught["objective"](caught["start"])
     for i in range(5):
         step = 1e-6 * np.eye(5)[i]
         up, down = (caught["objective"](caught["start"] + sign * step)[0] for sign in (1, -1))

@@ -1,0 +1,114 @@
+"""A study is refused as a whole, with everything that is wrong; a trial is named by what decides its figures."""
+
+import pytest
+
+from mdm.problems import Refusal
+from mdm.studies.analyses import BestSetting, Curve, PowerFit, ScalingFit
+from mdm.studies.plan import plan
+from mdm.studies.study import Axis, Search
+from tests.studies.conftest import tiny_config, tiny_study
+
+
+def refused(study, house, base=None):
+    with pytest.raises(Refusal) as refusal:
+        plan(study, base or tiny_config(), house)
+    return [str(problem) for problem in refusal.value.problems]
+
+
+def test_trials_are_the_product_of_axes_and_seeds(house):
+    trials = plan(tiny_study(), tiny_config(), house)
+    assert len(trials) == 12 and len({trial.id for trial in trials}) == 12
+    assert trials[0].levels == {"width": "16", "rate": "0.001", "seed": "0"}
+    assert trials[1].levels == {"width": "16", "rate": "0.001", "seed": "1"}
+    last = trials[-1].config
+    assert (last["model"]["width"], last["optimizer"]["learning_rate"], last["training"]["seed"]) == (32, 0.1, 1)
+
+
+def test_a_level_may_change_several_settings_and_common_ones_stand(house):
+    axis = Axis(
+        "size", {"small": {"model.width": 32, "model.depth": 2}, "large": {"model.width": 64, "model.depth": 3}}
+    )
+    study = tiny_study(
+        axes=(axis,), overrides={"optimizer.beta1": 0.8}, seeds=(3,), seeded=("training.seed", "data.seed")
+    )
+    config = plan(study, tiny_config(), house)[1].config
+    assert (config["model"]["width"], config["model"]["depth"], config["optimizer"]["beta1"]) == (64, 3, 0.8)
+    assert config["training"]["seed"] == config["data"]["seed"] == 3
+
+
+def test_new_levels_leave_the_names_of_the_old_trials(house):
+    before = {trial.id for trial in plan(tiny_study(), tiny_config(), house)}
+    axes = (tiny_study().axes[0], Axis.of("rate", "optimizer.learning_rate", (1.0, 1e-3, 1e-2, 1e-1)))
+    after = {trial.id for trial in plan(tiny_study(axes=axes, seeds=(0, 1, 2)), tiny_config(), house)}
+    assert before < after and len(after) == 24
+
+
+def test_a_name_knows_every_setting_but_where_things_lie(house):
+    one = lambda base, **changes: plan(tiny_study(**changes), base, house)[0].id  # noqa: E731
+    name = one(tiny_config())
+    assert one(tiny_config("/elsewhere")) == name
+    assert one(tiny_config(), overrides={"optimizer.beta1": 0.5}) != name
+    assert one(tiny_config(), overrides={"data.seed": 1}) != name
+
+
+def test_data_sets_may_be_an_axis(house):
+    axis = Axis("codec", {"a": {"data.directory": "/a"}, "b": {"data.directory": "/b"}})
+    assert len(plan(tiny_study(axes=(axis,)), tiny_config(), house)) == 4
+
+
+@pytest.mark.parametrize("keep", [lambda levels: levels["width"] == "16", [{"width": "16"}]])
+def test_a_part_of_the_product_may_be_kept(house, keep):
+    assert [trial.levels["width"] for trial in plan(tiny_study(keep=keep), tiny_config(), house)] == ["16"] * 6
+
+
+def test_everything_that_is_wrong_is_told_at_once(house):
+    told = "\n".join(refused(tiny_study(
+        question=" ", seeds=(1, 1), overrides={"model.widht": 3}, metrics=(),
+        axes=(Axis("empty", {}), Axis("seed", {"a": {}}), Axis("depth", {"1": {"training.seed": 1}})), keep=[{"colour": "red"}],
+    ), house))  # fmt: skip
+    for text in ("question", "seeds = (1, 1)", "did you mean model.width", "metrics: there is none", "axes.empty: has no levels",
+                 "axes.seed: the name is taken", "also set by the axis 'seed'", "'colour': is not an axis"):  # fmt: skip
+        assert text in told, text
+
+
+def test_trials_metrics_and_analyses_are_told_at_once(house):
+    told = "\n".join(refused(tiny_study(
+        axes=(
+            Axis.of("rate", "optimizer.learning_rte", (1.0, 2.0)),
+            Axis("width", {"16": {"model.width": 16}, "bad": {"model.width": -1}}),
+        ),
+    ), house))  # fmt: skip
+    assert "did you mean optimizer.learning_rate" in told
+    told = "\n".join(refused(tiny_study(
+        axes=(Axis("width", {"16": {"model.width": 16}, "same": {"model.width": 16}}),
+              Axis.of("rate", "optimizer.learning_rate", (1.0, 2.0))),
+        metrics=("heldout_bts",),
+        analyses=(
+            BestSetting("a", x="rate", y="heldout_bits", by="width"), Curve("b", x="rat", y="heldout_bits"),
+            Curve("c", x="rate", y="heldout_bits/smell", by=("colour",)), PowerFit("d", x="width", y="heldout_bits"),
+            ScalingFit("e", y="heldout_bits"), PowerFit("f", x="rate", y="heldout_bits"),
+        ),
+    ), house))  # fmt: skip
+    for text in (
+        "has the same settings as", "did you mean heldout_bits?", "analyses[0] = ['1', '2']: 2 levels of rate",
+        "did you mean rate?", "heldout_bits/smell", "'colour': is not an axis", "'width same': is not a number",
+        "analyses[4]: 4 trials beside seeds", "analyses[5]: 2 values of rate",
+    ):  # fmt: skip
+        assert text in told, (text, told)
+
+
+def test_a_problem_of_the_base_is_told_once(house):
+    base = tiny_config()
+    base["model"]["depth"] = -1
+    assert sum("model.depth" in text for text in refused(tiny_study(), house, base)) == 1
+
+
+def test_nothing_kept_is_refused(house):
+    assert "no trial is left" in refused(tiny_study(keep=lambda levels: False), house)[0]
+
+
+def test_a_search_is_checked(house):
+    search = Search("search", {"optimizer.beta3": (1.0, 2.0), "optimizer.epsilon": (0.0, 1.0)}, 0, "los")
+    told = "\n".join(refused(tiny_study(search=search), house))
+    for text in ("search.trials", "no range of positive", "optimizer.beta3", "search.metric"):
+        assert text in told
