@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -33,7 +34,12 @@ def _call(place: str, where: str, name: str) -> Any:
     found = getattr(module, name, None)
     if not isinstance(found, Callable):
         raise Refusal(Problem(where, place, f"has no function {name}", f"define {name}()"))
-    return found(argument) if argument else found()
+    try:
+        return found(argument) if argument else found()
+    except Refusal:
+        raise
+    except Exception as error:
+        raise _broken(where, place, error) from error
 
 
 def _import(path: Path, where: str, name: str) -> ModuleType:
@@ -44,6 +50,12 @@ def _import(path: Path, where: str, name: str) -> ModuleType:
     sys.modules[spec.name] = module  # dataclasses of the file look themselves up there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise Refusal(Problem(where, str(path), f"cannot be run ({error!r})", "mend the file")) from error
+    except (Exception, SystemExit) as error:
+        raise _broken(where, str(path), error) from error
     return module
+
+
+def _broken(where: str, place: str, error: BaseException) -> Refusal:
+    line = traceback.extract_tb(error.__traceback__)[-1]
+    reason = f"cannot be run ({error!r} at {line.filename}:{line.lineno})"
+    return Refusal(Problem(where, place, reason, "mend the file, or give an argument that it knows"))

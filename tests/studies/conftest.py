@@ -1,10 +1,14 @@
 """A study that is planned in milliseconds, on a config that trains in seconds."""
 
+from pathlib import Path
+
 import pytest
 
 from mdm import config
+from mdm.codecs.text_bytes import Bytes
 from mdm.studies.plan import House
 from mdm.studies.study import Axis, Study
+from tests.data import synthetic
 
 HOUSE = House(config.resolve, config.to_dict)
 
@@ -26,6 +30,12 @@ def tiny_config(directory: str = "") -> dict:
     c.checkpoints.every = 3
     c.evaluation.update({"documents": 4, "samples": 1, "batch_rows": 4})
     return c.to_dict()
+
+
+def write_data(directory: Path) -> None:
+    """The synthetic data set, with a codec that can count bytes."""
+    synthetic.write(directory)
+    Bytes().save(directory / "codecs" / "text")
 
 
 def tiny_study(**changes) -> Study:

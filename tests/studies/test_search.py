@@ -1,0 +1,107 @@
+"""A search finds a low point, goes on where it was stopped, and names what is missing."""
+
+import math
+
+import pytest
+
+from mdm.problems import Refusal
+from mdm.studies import search as module
+from mdm.studies.folder import StudyFolder
+from mdm.studies.plan import plan
+from mdm.studies.search import Searcher
+from mdm.studies.study import Axis, Search
+from tests.studies.conftest import HOUSE, tiny_config, tiny_study
+
+SEARCH = Search("search", {"optimizer.learning_rate": (1e-4, 1e0)}, 8, "heldout_bits")
+
+
+class Killed(Exception):
+    pass
+
+
+class Work:
+    """Performs trials whose loss is lowest at a learning rate of 0.01."""
+
+    def __init__(self, folder, kill_at=None, fail_at=None):
+        self.folder, self.kill_at, self.fail_at, self.done = folder, kill_at, fail_at, []
+
+    def __call__(self, trials):
+        for trial in trials:
+            if len(self.done) == self.kill_at:
+                raise Killed
+            self.done.append(trial.id)
+            if len(self.done) - 1 == self.fail_at:
+                continue
+            rate = trial.config["optimizer"]["learning_rate"]
+            value = None if rate > 0.5 else math.log10(rate / 1e-2) ** 2
+            self.folder.write_trial(trial)
+            self.folder.write_result(trial.id, {"metrics": {"heldout_bits": value}, "diverged": value is None})
+
+
+def searcher(path, study):
+    folder = StudyFolder(path)
+    folder.create()
+    return Searcher(study.search, plan(study, tiny_config(), HOUSE), folder, HOUSE), folder
+
+
+@pytest.fixture
+def study():
+    pytest.importorskip("optuna")
+    return tiny_study(
+        axes=(Axis("width", {"16": {"model.width": 16}, "32": {"model.width": 32}}),), seeds=(0,), search=SEARCH
+    )
+
+
+def rows(own, folder):
+    return [(row.id, dict(row.levels), dict(row.metrics)) for row in folder.finished(own.trials())]
+
+
+def test_each_start_has_its_search(study, tmp_path):
+    own, folder = searcher(tmp_path, study)
+    own.run(Work(folder))
+    found = rows(own, folder)
+    assert len(found) == 16 and [levels["search"] for _, levels, _ in found[:8]] == [str(n) for n in range(8)]
+    rates = [trial.config["optimizer"]["learning_rate"] for trial in own.trials()]
+    assert all(1e-4 <= rate <= 1 for rate in rates) and len(set(rates)) >= 8
+
+
+@pytest.mark.parametrize("at", [0, 3, 7, 12])
+def test_a_search_that_was_killed_ends_as_if_it_had_not_been(study, tmp_path, at):
+    whole, folder = searcher(tmp_path / "whole", study)
+    whole.run(Work(folder))
+    expected = rows(whole, folder)
+    part, folder = searcher(tmp_path / "part", study)
+    first = Work(folder, kill_at=at)
+    with pytest.raises(Killed):
+        part.run(first)
+    again, folder = searcher(tmp_path / "part", study)
+    second = Work(folder)
+    again.run(second)
+    assert rows(again, folder) == expected
+    assert {trial.id for trial in again.trials()} == {name for name, *_ in expected}
+
+
+def test_a_trial_that_failed_stops_its_search_and_is_tried_again(study, tmp_path):
+    own, folder = searcher(tmp_path, study)
+    own.run(Work(folder, fail_at=2))  # the second of the first search
+    assert len(rows(own, folder)) == 1 + 8
+    again, folder = searcher(tmp_path, study)
+    again.run(Work(folder))
+    assert len(rows(again, folder)) == 16
+
+
+def test_suggestions_gather_at_the_low_point(study, tmp_path):
+    import dataclasses
+
+    long = dataclasses.replace(study, search=dataclasses.replace(SEARCH, trials=30), keep=[{"width": "16"}])
+    own, folder = searcher(tmp_path, long)
+    own.run(Work(folder))
+    values = [metrics["heldout_bits"] for *_, metrics in rows(own, folder)]
+    far = lambda some: sorted(4.0 if value is None else value for value in some)[len(some) // 2]  # noqa: E731
+    assert far(values[15:]) < far(values[:7])
+
+
+def test_the_extra_is_named(monkeypatch):
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(Refusal, match=r"mdm\[studies\]"):
+        module.require()
