@@ -101,7 +101,7 @@ class BestSetting:
             cells.append((label, str(found.best), f"{found.lowest:.5g}", f"{found.curvature:.3g}",
                           f"{found.points} ({found.left_out} left out)"))  # fmt: skip
             statements += [f"{label}: {reservation}." for reservation in found.reservations]
-            grid = np.geomspace(min(x), max(x), 60)
+            grid = np.geomspace(*found.fitted, 60)
             curves.append(Series(label, tuple(grid), tuple(map(float, found.at(grid))), line=True, fit=True))
             if found.determined:
                 best[label] = found.best

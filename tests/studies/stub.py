@@ -1,6 +1,7 @@
 """A pool of trials that train nothing, as a process that a test can kill.
 
-stub.py DIR: runs the pool. stub.py DIR ID: is a trial; it fails while DIR/fail-ID exists.
+stub.py DIR: runs the pool. stub.py DIR ID: is a trial; it fails while DIR/fail-ID exists, and takes a minute from the number
+in DIR/slow on.
 """
 
 import os
@@ -21,7 +22,8 @@ def trial(directory: str, name: str) -> None:
     own = folder.run_folder(name).path
     (own / f"pid-{os.getpid()}").touch()
     print("line of the log", flush=True)
-    time.sleep(0.4)
+    slow = Path(directory) / "slow"
+    time.sleep(60 if slow.exists() and int(name, 16) >= int(slow.read_text()) else 0.4)
     if (Path(directory) / f"fail-{name}").exists():
         raise SystemExit("out of luck")
     with (own / "runs").open("a") as file:

@@ -58,14 +58,16 @@ def test_a_finished_study_runs_nothing(whole):
 
 
 def test_a_killed_pool_takes_its_trials_along_and_is_continued(whole, tmp_path):
+    (tmp_path / "slow").write_text("2")
     process = subprocess.Popen([sys.executable, str(ROOT / "tests/studies/stub.py"), str(tmp_path)])
     results = lambda: list(tmp_path.glob("trials/*/result.json"))  # noqa: E731
     pids = lambda: {int(path.name[4:]) for path in tmp_path.glob("trials/*/pid-*")}  # noqa: E731
-    wait(lambda: len(results()) >= 2 and len(pids()) > len(results()))
+    wait(lambda: len(results()) == 2 and len(pids()) == 4)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    wait(lambda: not any(map(alive, pids())), seconds=5)
-    assert len(results()) < 6
+    wait(lambda: not any(map(alive, pids())), seconds=20)
+    assert len(results()) == 2
+    (tmp_path / "slow").unlink()
     assert not stub.study(str(tmp_path))
     assert table(tmp_path) == table(whole) and runs(tmp_path) == ["x"] * 6
 
@@ -85,12 +87,14 @@ def test_a_trial_that_fails_is_told_and_tried_again(whole, tmp_path):
 def test_an_exception_ends_the_trials(tmp_path):
     folder = StudyFolder(tmp_path)
     command = lambda trial: [sys.executable, stub.__file__, str(tmp_path), trial.id]  # noqa: E731
+    (tmp_path / "slow").write_text("1")
 
     def stop():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         pool.run(stub.TRIALS, folder, command, 2, stop)
+    assert len(list(tmp_path.glob("trials/*/result.json"))) == 1
     assert not any(alive(int(path.name[4:])) for path in tmp_path.glob("trials/*/pid-*"))
 
 
@@ -128,6 +132,8 @@ def test_a_bucket_is_refused():
 
 
 def test_only_a_trial_of_the_folder_is_read(tmp_path):
+    (tmp_path / "trials").mkdir()
+    (tmp_path / "trial.json").write_text('{"levels": {}, "config": {}}')
     for name in ("..", "0" * 16, "a/b"):
         with pytest.raises(Refusal, match="is not in"):
             StudyFolder(tmp_path).read_trial(name)

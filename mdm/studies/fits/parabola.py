@@ -20,6 +20,7 @@ class Optimum:
     """best:         setting with the lowest loss
     lowest:       loss there
     curvature:    rise of the loss at a factor of two from the best
+    fitted:       lowest and highest setting that were fitted
     points:       that were fitted; left_out: not finite, or too far from the lowest
     reservations: why the figure should not be taken at its word; empty if the data determine it
     """
@@ -27,6 +28,7 @@ class Optimum:
     best: Interval
     lowest: float
     curvature: float
+    fitted: tuple[float, float]
     points: int
     left_out: int
     reservations: tuple[str, ...]
@@ -88,7 +90,14 @@ def optimum(
     lowest = float(np.polyval(coefficients, math.log2(best.value)))
     points = int(found.sum())
     return Optimum(
-        best, lowest, float(a), points, len(losses) - points, tuple(reservations), tuple(map(float, coefficients))
+        best=best,
+        lowest=lowest,
+        curvature=float(a),
+        fitted=(float(tried[0]), float(tried[-1])),
+        points=points,
+        left_out=len(losses) - points,
+        reservations=tuple(reservations),
+        coefficients=tuple(map(float, coefficients)),
     )
 
 

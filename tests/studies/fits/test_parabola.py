@@ -55,6 +55,12 @@ def test_a_lowest_point_beyond_what_was_tried_is_told():
     assert not found.determined and "outside" in found.reservations[0]
 
 
+def test_an_interval_beyond_what_was_tried_is_told():
+    found = optimum(RATES, losses(-6.6, noise=0.08, seed=3), seed=3)
+    assert RATES[0] <= found.best.value <= RATES[-1] < found.best.high
+    assert found.reservations == ("the interval reaches beyond what was tried",)
+
+
 def test_a_hill_has_no_lowest_point():
     found = optimum(RATES, [-y for y in losses(-9.0)])
     assert not found.determined and found.best.low is None
