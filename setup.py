@@ -16,6 +16,7 @@ EXTRAS = {
         "hypothesis>=6.150",
         "import-linter>=2.5",
         "jiwer>=4,<5",
+        "optuna>=4,<5",
         "pytest>=9",
         "pytest-xdist>=3.8",
         "ruff>=0.15",
