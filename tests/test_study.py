@@ -47,6 +47,7 @@ def flags(root, size="", workdir="out"):
     return f"--study={root}/rates.py{size}", f"--workdir={root}/{workdir}"
 
 
+@pytest.mark.slow
 def test_a_study_from_its_file_to_its_page(root):
     failed = run(*flags(root, ":two"))  # without data
     assert failed.returncode == 1 and failed.stderr.count("no prepared data set") >= 2

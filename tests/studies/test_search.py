@@ -65,7 +65,7 @@ def test_each_start_has_its_search(study, tmp_path):
     assert all(1e-4 <= rate <= 1 for rate in rates) and len(set(rates)) >= 8
 
 
-@pytest.mark.parametrize("at", [0, 3, 7, 12])
+@pytest.mark.parametrize("at", [3, *(pytest.param(at, marks=pytest.mark.slow) for at in (0, 7, 12))])
 def test_a_search_that_was_killed_ends_as_if_it_had_not_been(study, tmp_path, at):
     whole, folder = searcher(tmp_path / "whole", study)
     whole.run(Work(folder))

@@ -47,6 +47,7 @@ def test_a_trial_has_every_figure_it_promised(data, tmp_path):
     perform(trial, folder, dataclasses.replace(BENCH, train=None), "never called")
 
 
+@pytest.mark.slow
 def test_a_run_that_diverged_has_a_result(data, tmp_path):
     folder, (trial,) = StudyFolder(tmp_path), trials(data, "model.embedding_std", 1e38)  # its gradients are not finite
     perform(trial, folder, BENCH, "abc")
@@ -66,6 +67,7 @@ def test_a_refusal_is_no_result(data, tmp_path):
     assert folder.read_result(trial.id) is None
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_killed_between_training_and_scoring_is_continued(data, tmp_path):
     (trial,) = trials(data, "optimizer.learning_rate", 1e-2)
     whole, part = StudyFolder(tmp_path / "whole"), StudyFolder(tmp_path / "part")
