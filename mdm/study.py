@@ -9,26 +9,29 @@ import os
 import platform
 import shlex
 import sys
+from collections.abc import Sequence
 
 import jax
 from absl import flags, logging
 
 from mdm import command, config
-from mdm.data import manifest
+from mdm.data import manifest, pipeline
 from mdm.data.manifest import SPLITS
+from mdm.data.pipeline import Rows
 from mdm.evaluation import report
 from mdm.evaluation.result import Result
 from mdm.pretraining import pretrain
 from mdm.problems import Problem, Refusal
 from mdm.runs.folder import RunFolder
 from mdm.runs.lock import Lock
-from mdm.studies import array, file, page, pool
+from mdm.studies import array, file, metrics, page, pool
 from mdm.studies.folder import StudyFolder
 from mdm.studies.plan import House, Trial, plan
 from mdm.studies.search import Searcher
 from mdm.studies.study import Study
 from mdm.studies.trial import Bench, perform
 from mdm.trained import TrainedModel
+from mdm.training.noise import gradient_noise
 
 _STUDY = command.path_flag("study", "A study, e.g. experiments/studies/learning_rate_width.py, or FILE:pod.")
 _WORKDIR = command.path_flag("workdir", "Folder of the study: made if it is not there, continued if it is.")
@@ -43,6 +46,7 @@ _TRIAL = flags.DEFINE_string("trial", None, "Only run the trial of this id, in t
 _NUMBER = flags.DEFINE_integer("number", None, "Only run the trial of this number, in this process.", lower_bound=0)
 _ATTACHED = flags.DEFINE_bool("attached", False, "End when standard input does (the local pool holds it open).")
 
+_PAIRS = 64  # of gradients, for their noise: its standard error is then a few per cent
 HOUSE = House(config.resolve, config.to_dict)
 
 
@@ -54,7 +58,7 @@ def main() -> None:
         base["data"]["directory"] = _DATA.value
     trials, folder = plan(study, base, HOUSE), StudyFolder(_WORKDIR.value)
     if _TRIAL.value is not None or _NUMBER.value is not None:
-        _perform(_chosen(study, trials, folder), folder)
+        _perform(_chosen(study, trials, folder), folder, study.probes)
     elif _EMIT.value:
         print(_array(study, trials), end="")
     elif _LIST.value:
@@ -106,18 +110,31 @@ def _chosen(study: Study, trials: tuple[Trial, ...], folder: StudyFolder) -> Tri
     return trials[_NUMBER.value]
 
 
-def _perform(trial: Trial, folder: StudyFolder) -> None:
+def _perform(trial: Trial, folder: StudyFolder, probes: Sequence[str]) -> None:
     # Programs for a CPU are made for the very processor they were compiled on.
     host = platform.node() if jax.default_backend() == "cpu" else ""
     jax.config.update("jax_compilation_cache_dir", os.fspath(folder.compilations / host))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-    perform(trial, folder, Bench(config.resolve, pretrain, _score), page.commit())
+    bench = Bench(config.resolve, pretrain, _score, {"gradient-noise": _noise})
+    perform(trial, folder, bench, page.commit(), probes)
 
 
 def _score(run: RunFolder) -> list[Result]:
     model = TrainedModel.load(os.fspath(run.path))
     settings = dataclasses.replace(model.settings.evaluation, splits=SPLITS[1:])
     return model.score(manifest.load(model.settings.data.directory), settings)
+
+
+def _noise(run: RunFolder) -> dict[str, float]:
+    model = TrainedModel.load(os.fspath(run.path))
+    job = model.settings.job
+    rows = Rows(job.data)
+    batches = pipeline.batches(rows, job.rows, job.training.batch_size)  # rows that it was not trained on yet
+    try:
+        found = gradient_noise(model.network, model.parameters, job.corruption, job.objective, batches, _PAIRS)
+    finally:
+        batches.close()
+    return metrics.of_noise(found)
 
 
 def _array(study: Study, trials: tuple[Trial, ...]) -> str:

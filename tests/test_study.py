@@ -12,7 +12,7 @@ from tests.studies.conftest import tiny_config, write_data
 
 ROOT = Path(__file__).parents[1]
 FILE = """
-from mdm.studies.analyses import BestSetting
+from mdm.studies.analyses.best_setting import BestSetting
 from mdm.studies.study import Axis, Study
 
 BASE = {base!r}

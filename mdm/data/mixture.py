@@ -92,6 +92,21 @@ class Mixture:
                 base = base + (starts[number + 1] - stage.from_row) // stage.block * counts
         return stream, ordinal
 
+    def drawn(self, rows: int) -> np.ndarray:
+        """int64 [streams]: how many of the first `rows` data rows are of each stream."""
+        total = np.zeros(len(self.streams), np.int64)
+        ends = [*(stage.from_row for stage in self.stages[1:]), rows]
+        for stage, end in zip(self.stages, ends, strict=True):
+            stop = min(int(end), rows)
+            own = stop - stage.from_row
+            if own <= 0:
+                break
+            counts = np.array([stage.rows[name] if name in stage.rows else 0 for name in self.streams])
+            total += own // stage.block * counts
+            begun = np.arange(stop - own % stage.block, stop)
+            total += np.bincount(self.locate(begun)[0], minlength=len(self.streams))
+        return total
+
     def _in_stage(self, offset: np.ndarray, stage: int, counts: np.ndarray, base: np.ndarray):
         size = int(counts.sum())
         block, slot = offset // size, offset % size

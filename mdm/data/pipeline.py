@@ -92,6 +92,11 @@ class Rows:
         """Run rows int64 [n] -> (stream index [n], ordinal within the stream [n]). Views of one data row share both."""
         return self._mixture.locate(np.asarray(numbers, np.int64) // self._views)
 
+    def passes(self, number: int) -> dict[str, float]:
+        """Stream -> how often it was gone through in the first `number` run rows: above 1, data were repeated."""
+        drawn = self._mixture.drawn(number // self._views)
+        return {stream.name: float(count) / stream.rows for stream, count in zip(self.streams, drawn, strict=True)}
+
     def __getitem__(self, number: int) -> Batch:
         """Run row `number`, as a batch without its leading B."""
         (stream,), (ordinal,) = self.locate(np.array([number]))

@@ -39,7 +39,8 @@ def learning_curve(modality: str, lines: Sequence[Mapping], unigram: float | Non
             panel.annotate("unigram", (1, unigram), xycoords=("axes fraction", "data"), ha="right", va="bottom",
                            color="grey", fontsize=9)  # fmt: skip
         panel.set(title=modality, xlabel="million tokens", ylabel="bits a token")
-        panel.set_ylim(top=1.02 * max(bits for _, bits in points[len(points) // 20 :]))
+        # Neither the first steps, which are far above it, nor a model far below it may push the dashed line out of sight.
+        panel.set_ylim(top=max(1.02 * max(bits for _, bits in points[len(points) // 20 :]), 1.05 * (unigram or 0)))
         return svg(figure)
 
 

@@ -12,13 +12,18 @@ m_N = width / base width, m_L = depth / base depth and alpha in [1/2, 1]:
     unembedding   1/m_N^2         1/m_N                  1                     m_N
 
 and the residual branches are multiplied by m_L^-alpha. At the base shape every factor is 1.
+
+Multipliers by module and by depth come on top, see `multipliers`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Sequence
 
+import numpy as np
+
+from mdm.model.multipliers import Multipliers
 from mdm.problems import Problem
 
 ROLES = ("embedding", "hidden", "norm", "qk_norm", "final_norm", "unembedding")
@@ -26,47 +31,59 @@ ROLES = ("embedding", "hidden", "norm", "qk_norm", "final_norm", "unembedding")
 
 @dataclasses.dataclass(frozen=True)
 class Scales:
-    """Factors on the base hyperparameters of one tensor. init is a factor on the standard deviation."""
+    """Factors on the base hyperparameters of one tensor, each a float or an array to be broadcast with the tensor. init is a
+    factor on the standard deviation."""
 
-    init: float
-    learning_rate: float
-    epsilon: float
-    weight_decay: float
+    init: float | np.ndarray
+    learning_rate: float | np.ndarray
+    epsilon: float | np.ndarray
+    weight_decay: float | np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
 class ParameterizationSettings:
-    """The shape at which hyperparameters were tuned, and per-role multipliers on the learning rate."""
+    """The shape at which hyperparameters were tuned; 0 stands for the network's own, so that nothing is transferred.
+
+    inits, learning_rates, epsilons, weight_decays: multipliers on what the table gives
+    """
 
     base_width: int = 128
     base_depth: int = 4
     alpha: float = 1.0
-    learning_rates: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    inits: Multipliers = Multipliers()
+    learning_rates: Multipliers = Multipliers()
+    epsilons: Multipliers = Multipliers()
+    weight_decays: Multipliers = Multipliers()
 
     def problems(self, at: str) -> list[Problem]:
         found = []
         for key in ("base_width", "base_depth"):
-            if getattr(self, key) < 1:
-                found.append(Problem(f"{at}.{key}", getattr(self, key), "must be positive", "give the tuned shape"))
+            if getattr(self, key) < 0:
+                remedy = "give the tuned shape, or 0 to transfer nothing"
+                found.append(Problem(f"{at}.{key}", getattr(self, key), "is negative", remedy))
         if not 0.5 <= self.alpha <= 1:
             found.append(Problem(f"{at}.alpha", self.alpha, "outside [1/2, 1]", "1 is CompleteP"))
-        for role, factor in self.learning_rates.items():
-            if role not in ROLES:
-                found.append(Problem(f"{at}.learning_rates", role, "is not a role", f"use one of {ROLES}"))
-            if not factor >= 0:
-                found.append(Problem(f"{at}.learning_rates.{role}", factor, "must not be negative", "1 is neutral"))
+        for key in ("inits", "learning_rates", "epsilons", "weight_decays"):
+            found += getattr(self, key).problems(f"{at}.{key}", zero=key != "epsilons")
         return found
+
+    def wider(self, width: int) -> float:
+        """m_N of a network of this width."""
+        return width / (self.base_width or width)
+
+    def deeper(self, depth: int) -> float:
+        """m_L of a network of this depth."""
+        return depth / (self.base_depth or depth)
 
 
 def residual_multiplier(settings: ParameterizationSettings, depth: int) -> float:
     """Factor on every residual branch: m_L^-alpha."""
-    return (depth / settings.base_depth) ** -settings.alpha
+    return settings.deeper(depth) ** -settings.alpha
 
 
 def scales(settings: ParameterizationSettings, role: str, width: int, depth: int) -> Scales:
-    """The factors of a tensor of `role` in a network of this width and depth."""
-    wide = width / settings.base_width
-    deep = depth / settings.base_depth
+    """The factors of a tensor of `role` in a network of this width and depth, by the table alone."""
+    wide, deep = settings.wider(width), settings.deeper(depth)
     in_depth = deep ** (settings.alpha - 1)
     eps_in_depth = deep**-settings.alpha
     table = {
@@ -77,5 +94,27 @@ def scales(settings: ParameterizationSettings, role: str, width: int, depth: int
         "final_norm": Scales(1, 1, 1, 1),
         "unembedding": Scales(1 / wide, 1 / wide, 1, wide),
     }
-    factor = settings.learning_rates[role] if role in settings.learning_rates else 1.0
-    return dataclasses.replace(table[role], learning_rate=table[role].learning_rate * factor)
+    return table[role]
+
+
+def tensor_scales(
+    settings: ParameterizationSettings,
+    role: str,
+    modules: Sequence[str],
+    axes: Sequence[str | None],
+    width: int,
+    depth: int,
+) -> Scales:
+    """The factors of one tensor with its multipliers.
+
+    modules: names of what it holds: one, or as many as its dim 1 has
+    axes:    its logical axes; "layer" comes first if it is stacked
+    """
+    own = scales(settings, role, width, depth)
+    of = lambda multipliers: multipliers.of(modules, depth if axes[0] == "layer" else 0, len(axes))  # noqa: E731
+    return Scales(
+        own.init * of(settings.inits),
+        own.learning_rate * of(settings.learning_rates),
+        own.epsilon * of(settings.epsilons),
+        own.weight_decay * of(settings.weight_decays),
+    )

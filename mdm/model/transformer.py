@@ -21,7 +21,7 @@ from flax import nnx
 from jax import lax
 
 from mdm.model import attention, positions, products
-from mdm.model.parameterization import ParameterizationSettings, residual_multiplier, scales
+from mdm.model.parameterization import ParameterizationSettings, residual_multiplier, tensor_scales
 from mdm.model.placement import ONE_DEVICE, Placement
 from mdm.model.products import product
 from mdm.problems import Problem
@@ -109,14 +109,16 @@ class Block(nnx.Module):
 
     def __init__(self, settings: ModelSettings, tensor: Callable[..., nnx.Param]):
         n, d, h, k, f = settings.depth, settings.width, settings.heads, settings.head_size, settings.hidden_width
-        self.attention_norm = tensor("norm", (n, d), ("layer", "width"))
-        self.qkv = tensor("hidden", (n, 3, d, h, k), ("layer", None, "width", "heads", None), fan_in=d)
-        self.query_norm = tensor("qk_norm", (n, k), ("layer", None))
-        self.key_norm = tensor("qk_norm", (n, k), ("layer", None))
-        self.out = tensor("hidden", (n, h, k, d), ("layer", "heads", None, "width"), fan_in=d)
-        self.mlp_norm = tensor("norm", (n, d), ("layer", "width"))
-        self.gate_up = tensor("hidden", (n, 2, d, f), ("layer", None, "width", "hidden"), fan_in=d)
-        self.down = tensor("hidden", (n, f, d), ("layer", "hidden", "width"), fan_in=f)
+        self.attention_norm = tensor(("attention_norm",), "norm", (n, d), ("layer", "width"))
+        self.qkv = tensor(
+            ("query", "key", "value"), "hidden", (n, 3, d, h, k), ("layer", None, "width", "heads", None), fan_in=d
+        )
+        self.query_norm = tensor(("query_norm",), "qk_norm", (n, k), ("layer", None))
+        self.key_norm = tensor(("key_norm",), "qk_norm", (n, k), ("layer", None))
+        self.out = tensor(("out",), "hidden", (n, h, k, d), ("layer", "heads", None, "width"), fan_in=d)
+        self.mlp_norm = tensor(("mlp_norm",), "norm", (n, d), ("layer", "width"))
+        self.gate_up = tensor(("gate", "up"), "hidden", (n, 2, d, f), ("layer", None, "width", "hidden"), fan_in=d)
+        self.down = tensor(("down",), "hidden", (n, f, d), ("layer", "hidden", "width"), fan_in=f)
 
     def __call__(self, x, rotation, segments, *, attend: Callable[..., jax.Array], residual: float):
         """[B, L, D] -> [B, L, D]."""
@@ -140,12 +142,12 @@ class Transformer(nnx.Module):
         self.settings = settings
         tensor = functools.partial(_tensor, settings, rngs)
         d = settings.width
-        self.embedding = tensor("embedding", (vocabulary_size, d), (None, "features"))
+        self.embedding = tensor(("embedding",), "embedding", (vocabulary_size, d), (None, "features"))
         # Row `ranges` is for positions without a range: index NO_RANGE = -1 finds it.
-        self.range_embedding = tensor("embedding", (ranges + 1, d), (None, "features"))
+        self.range_embedding = tensor(("range_embedding",), "embedding", (ranges + 1, d), (None, "features"))
         self.blocks = Block(settings, tensor)
-        self.final_norm = tensor("final_norm", (d,), ("width",))
-        self.unembedding = tensor("unembedding", (output_size, d), (None, "features"))
+        self.final_norm = tensor(("final_norm",), "final_norm", (d,), ("width",))
+        self.unembedding = tensor(("unembedding",), "unembedding", (output_size, d), (None, "features"))
 
     def __call__(self, ids, segments, position, ranges, placement: Placement = ONE_DEVICE):
         """int32 [B, L], int32 [B, L], int32 [B, L, 3], int8 [B, L] -> [B, L, D] in the compute dtype."""
@@ -197,10 +199,13 @@ def rms_norm(x: jax.Array, gain: jax.Array) -> jax.Array:
     return (wide * scale * gain).astype(x.dtype)
 
 
-def _tensor(settings: ModelSettings, rngs: nnx.Rngs, role: str, shape, axes, fan_in: int = 1) -> nnx.Param:
-    """A parameter of `role`, with its initialisation from the table, annotated with its logical axes."""
-    own = scales(settings.parameterization, role, settings.width, settings.depth)
-    base_fan_in = fan_in * settings.parameterization.base_width / settings.width
+def _tensor(settings: ModelSettings, rngs: nnx.Rngs, modules, role: str, shape, axes, fan_in: int = 1) -> nnx.Param:
+    """A parameter of `role`, with its initialisation from the table, annotated with its logical axes.
+
+    modules: names of what it holds, for the multipliers: one, or as many as its dim 1 has
+    """
+    own = tensor_scales(settings.parameterization, role, modules, axes, settings.width, settings.depth)
+    base_fan_in = fan_in / settings.parameterization.wider(settings.width)
     std = {
         "embedding": settings.embedding_std,
         "hidden": base_fan_in**-0.5,
@@ -208,7 +213,7 @@ def _tensor(settings: ModelSettings, rngs: nnx.Rngs, role: str, shape, axes, fan
     }.get(role)  # the other roles are gains, which begin at 1
     key = rngs.params()
     value = jnp.ones(shape) if std is None else std * own.init * jax.random.normal(key, shape)
-    return nnx.Param(value.astype(jnp.float32), role=role, axes=axes)
+    return nnx.Param(value.astype(jnp.float32), role=role, axes=axes, modules=modules)
 
 
 def _remat(layer, settings: ModelSettings):

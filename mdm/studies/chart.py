@@ -21,8 +21,12 @@ class Series:
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
+    """names: of the places 0, 1, ... on an x axis that has no numbers; zero: a line across, where nothing differs"""
+
     x: str
     y: str
     series: tuple[Series, ...]
     log_x: bool = False
     log_y: bool = False
+    names: tuple[str, ...] = ()
+    zero: float | None = None

@@ -6,9 +6,13 @@ heldout_bits/TASK/MODALITY   of one task
 train_bits/MODALITY          of the training rows, mean over the last tenth of the log
 train_loss                   what was optimised, likewise
 updates_skipped              updates that were not finite
+passes                       over the stream that was repeated most: above 1, data were repeated
 tokens, parameters           D in unique positions, and N (all of the network, embeddings included)
 body_parameters              N without embeddings and output head
 compute                      6 N D in FLOPs, of all parameters
+gradient_noise/ESTIMATOR     with the probe "gradient-noise": trace of the gradient's covariance over its squared mean, for each
+                             estimator of `mdm.training.noise`; its standard error is gradient_noise_error/ESTIMATOR
+masking_noise/ESTIMATOR      likewise, of the same rows hidden in other ways
 tokens_per_second            median over the log
 train_seconds, eval_seconds  measured
 
@@ -25,33 +29,47 @@ import numpy as np
 from mdm.data.streams import StreamSettings
 from mdm.evaluation.result import Result
 from mdm.tokens.tasks import TASKS
+from mdm.training.noise import ESTIMATORS, Scatter
 
 TIMES = ("tokens_per_second", "train_seconds", "eval_seconds")
 """Figures of the machine: they differ from one run of a trial to the next."""
+
+NOISE = tuple(
+    f"{kind}/{name}"
+    for kind in ("gradient_noise", "gradient_noise_error", "masking_noise", "masking_noise_error")
+    for name in ESTIMATORS
+)
+PROBES = {"gradient-noise": NOISE}
+"""Probe -> its figures."""
 
 _COUNTS = ("tokens", "parameters", "body_parameters", "compute")
 Metrics = dict[str, float | None]
 
 
-def names(streams: Mapping[str, StreamSettings]) -> set[str]:
-    """Figures of a trial with these streams."""
+def names(streams: Mapping[str, StreamSettings], probes: Sequence[str] = ()) -> set[str]:
+    """Figures of a trial with these streams and probes."""
     tasks = {task for stream in streams.values() for task, share in stream.tasks.items() if share > 0}
     pairs = {(task, modality) for task in tasks if task in TASKS for modality in TASKS[task].targets}
     modalities = {modality for _, modality in pairs}
     return {
-        "heldout_bits", "train_loss", "updates_skipped", *_COUNTS, *TIMES,
+        "heldout_bits", "train_loss", "updates_skipped", "passes", *_COUNTS, *TIMES,
         *(f"heldout_bits/{task}/{modality}" for task, modality in pairs),
         *(f"heldout_bits/{modality}" for modality in modalities),
         *(f"train_bits/{modality}" for modality in modalities),
+        *(name for probe in probes for name in PROBES[probe]),
     }  # fmt: skip
 
 
 def figures(
-    known: set[str], results: Sequence[Result], lines: Sequence[Mapping], counts: Mapping[str, float]
+    known: set[str],
+    results: Sequence[Result],
+    lines: Sequence[Mapping],
+    counts: Mapping[str, float],
+    probed: Mapping[str, float] | None = None,
 ) -> Metrics:
     """All figures of `known`. results: of the held-out split, empty if the run diverged; lines: of its log; counts: `_COUNTS`
-    without `compute`."""
-    found: dict[str, float] = dict(counts)
+    without `compute`; probed: by the probes."""
+    found: dict[str, float] = {**counts, **(probed or {})}
     found["compute"] = 6.0 * counts["parameters"] * counts["tokens"]
     if results:
         found["heldout_bits"] = _bits(results)
@@ -64,9 +82,21 @@ def figures(
         found["train_seconds"] = sum(line["seconds"] for line in lines)
         found["updates_skipped"] = sum(line["updates_skipped"] for line in lines)
         found["train_loss"] = _end(lines, "loss")
+        found["passes"] = max((v for key, v in lines[-1].items() if key.startswith("passes/")), default=math.nan)
         for key in {key for line in lines for key in line if key.startswith("elbo_bits/") and key.count("/") == 1}:
             found[f"train_bits/{key.removeprefix('elbo_bits/')}"] = _end(lines, key)
     return {name: _finite(found[name]) if name in found else None for name in sorted(known)}
+
+
+def of_noise(found: Mapping[str, Scatter]) -> dict[str, float]:
+    """Figures of `NOISE`, in units of the squared norm of the mean gradient, which all estimators share."""
+    signal = float(np.mean([own.signal for own in found.values()]))
+    figures = {}
+    for name, own in found.items():
+        for kind, values in (("gradient_noise", own.total), ("masking_noise", own.masking)):
+            figures[f"{kind}/{name}"] = float(values.mean()) / signal
+            figures[f"{kind}_error/{name}"] = float(values.std(ddof=1)) / math.sqrt(len(values)) / signal
+    return figures
 
 
 def _bits(results: Sequence[Result]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from mdm.fingerprint import fingerprint
@@ -57,12 +57,12 @@ def plan(study: Study, base: dict, house: House) -> tuple[Trial, ...]:
         for (_, settings), label in zip(axes, labels, strict=True):
             overrides |= settings[label]
         try:
-            trial, settings = make_trial(common, levels, overrides, house)
+            trial, settings = make_trial(common, levels, overrides, house, study.probes)
         except Refusal as refusal:
             found += refusal.problems
             continue
         trials.append(trial)
-        own = metrics.names(settings.data.streams)
+        own = metrics.names(settings.data.streams, study.probes)
         names = own if names is None else names & own
     found += _twins(trials)
     if trials:
@@ -77,7 +77,9 @@ def plan(study: Study, base: dict, house: House) -> tuple[Trial, ...]:
     return tuple(trials)
 
 
-def make_trial(config: dict, levels: Levels, overrides: Mapping[str, Any], house: House) -> tuple[Trial, Any]:
+def make_trial(
+    config: dict, levels: Levels, overrides: Mapping[str, Any], house: House, probes: Sequence[str] = ()
+) -> tuple[Trial, Any]:
     """A trial and its settings. Raises Refusal for a setting that does not exist or cannot be used."""
     problems: list[Problem] = []
     changed = dotted.apply(config, overrides, problems)
@@ -87,6 +89,8 @@ def make_trial(config: dict, levels: Levels, overrides: Mapping[str, Any], house
     own = {room: part for room, part in value.items() if room != "prepare"}
     if _ELSEWHERE not in overrides:
         own["data"] = {key: part for key, part in own["data"].items() if key != "directory"}
+    if probes:  # a result without their figures is not one of this trial
+        own["probes"] = list(probes)
     return Trial(fingerprint(own), dict(levels), value), settings
 
 
@@ -111,6 +115,11 @@ def _misuses(study: Study) -> Iterable[Problem]:
             yield Problem(field, None, "is empty", "say it in a sentence")
     if not study.metrics:
         yield Problem("metrics", None, "there is none", "name the figures that the study is about")
+    for name in study.probes:
+        if name not in metrics.PROBES:
+            yield Problem("probes", name, "is not a probe", f"use some of {tuple(metrics.PROBES)}")
+    if study.probes and study.search:
+        yield Problem("probes", study.probes, "a search takes none", "leave one of them out")
     if not study.seeds:
         yield Problem("seeds", None, "there is none", "give at least one")
     if len(set(study.seeds)) < len(study.seeds):

@@ -20,6 +20,10 @@ def draw(chart: Chart) -> str:
             panel.set_xscale("log")
         if chart.log_y:
             panel.set_yscale("log")
+        if chart.zero is not None:
+            panel.axhline(chart.zero, color="#999999", linewidth=0.8)
+        if chart.names:
+            panel.set_xticks(range(len(chart.names)), chart.names, rotation=25, ha="right")
         for series in chart.series:
             colour = _COLOURS[labels.index(series.label) % len(_COLOURS)]
             if series.fit:

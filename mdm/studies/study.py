@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mdm.studies.analyses import Analysis
+from mdm.studies.analyses.analysis import Analysis
 from mdm.studies.rows import SEED
 
 Levels = Mapping[str, str]
@@ -43,6 +43,7 @@ class Search:
 @dataclasses.dataclass(frozen=True)
 class Study:
     """title, question, expectation: for people; the last is what there is reason to expect, and from where
+    conclusion: what came out and whether it agrees with that, written by whoever read the figures; empty before
     base:      config file, or a function that makes the config
     axes:      crossed with each other and with `seeds`
     metrics:   figures of the table, names of `mdm.studies.metrics`
@@ -51,6 +52,7 @@ class Study:
     keep:      which trials of the product are run: a predicate of their levels, or a list of levels of which one must match
     analyses:  what is fitted and plotted, see `mdm.studies.analyses`
     search:    see `Search`
+    probes:    measures that cost and are taken at the end of each trial, names of `mdm.studies.metrics.PROBES`
     """
 
     title: str
@@ -65,6 +67,8 @@ class Study:
     keep: Callable[[Levels], bool] | Sequence[Levels] | None = None
     analyses: tuple[Analysis, ...] = ()
     search: Search | None = None
+    probes: tuple[str, ...] = ()
+    conclusion: str = ""
 
     @property
     def axis_names(self) -> tuple[str, ...]:

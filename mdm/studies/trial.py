@@ -32,17 +32,19 @@ class Bench:
     resolve: the settings of a config; only `data.streams` and `job` are read here
     train:   (settings, run folder) to the end of the budget, also from a checkpoint; raises Diverged
     score:   run folder -> results of the held-out split
+    probes:  name -> (run folder -> figures), for those that the study names
     """
 
     resolve: Callable[[Mapping], Any]
     train: Callable[[Any, RunFolder], None]
     score: Callable[[RunFolder], Sequence[Result]]
+    probes: Mapping[str, Callable[[RunFolder], Mapping[str, float]]] = dataclasses.field(default_factory=dict)
 
 
-def perform(trial: Trial, folder: StudyFolder, bench: Bench, commit: str) -> None:
+def perform(trial: Trial, folder: StudyFolder, bench: Bench, commit: str, probes: Sequence[str] = ()) -> None:
     """Runs a trial that is not finished, from where an earlier start of it was stopped.
 
-    Raises what training raises, except for divergence. commit: of the code, for the result.
+    Raises what training raises, except for divergence. commit: of the code, for the result; probes: of the study.
     """
     if folder.read_result(trial.id) is not None:
         logging.info("%s is finished", trial)
@@ -50,18 +52,21 @@ def perform(trial: Trial, folder: StudyFolder, bench: Bench, commit: str) -> Non
     folder.write_trial(trial)
     run, settings = folder.run_folder(trial.id), bench.resolve(trial.config)
     results: Sequence[Result] = ()
+    probed: dict[str, float] = {}
     try:
         bench.train(settings, run)
         results = bench.score(run)
         reason = "" if results else "nothing was scored"
+        for name in probes:
+            probed |= bench.probes[name](run)
     except Diverged as error:
         reason = str(error.problems[0])
         logging.warning("%s diverged: %s", trial, reason)
     job: Job = settings.job
     vocabulary = Vocabulary.from_json(run.read_json(run.vocabulary), str(run.vocabulary))
     counts = {**sizes(Network(job.model, vocabulary)), "tokens": job.rows * job.tokens_per_row}
-    known = metrics.names(settings.data.streams)
-    found = metrics.figures(known, results, log.read(run), counts)
+    known = metrics.names(settings.data.streams, probes)
+    found = metrics.figures(known, results, log.read(run), counts, probed)
     folder.write_result(trial.id, {
         "metrics": found, "diverged": bool(reason) or found["heldout_bits"] is None, "reason": reason,
         "data": sorted({result.data for result in results}), "versions": versions(), "device": device(), "commit": commit,

@@ -246,7 +246,7 @@ class _Lines:
     """Turns the sums of a window into a line of the log."""
 
     def __init__(self, job: Job, rows: Rows, mesh: Mesh, log: MetricsLog, clock: Clock):
-        self._job, self._log, self._clock = job, log, clock
+        self._job, self._rows, self._log, self._clock = job, rows, log, clock
         self._streams = tuple(stream.name for stream in rows.streams)
         self._vocabulary = rows.manifest.vocabulary
         chip = chip_of(mesh.devices.flat[0].device_kind)
@@ -260,6 +260,7 @@ class _Lines:
             found |= {"tokens": row * job.tokens_per_row, "tokens_processed": row * job.data.row_length}
             flops = metrics.model_flops(window, job.model, job.data.row_length, self._vocabulary)
             found |= self._clock.figures(found.pop("tokens_in_window"), flops, self._peak)
+            found |= {f"passes/{stream}": passes for stream, passes in self._rows.passes(row).items()}
             self._log.write(done, found)
         bits = ", ".join(f"{m} {found[f'elbo_bits/{m}']:.3f}" for m in MODALITIES if f"elbo_bits/{m}" in found)
         speed = f"{found['tokens_per_second']:,.0f} tokens/s, {found['model_flops_per_second'] / 1e12:.3g} TFLOP/s"

@@ -8,10 +8,11 @@ from __future__ import annotations
 import dataclasses
 
 import jax
+import numpy as np
 import optax
 
 from mdm.model.network import Network, Parameters
-from mdm.model.parameterization import Scales, scales
+from mdm.model.parameterization import tensor_scales
 from mdm.problems import Problem
 from mdm.training.batch_scaling import BatchScale, BatchScalingSettings
 
@@ -89,16 +90,15 @@ def learning_rate(settings: OptimizerSettings, horizon: int, scale: BatchScale) 
 def optimizer(settings: OptimizerSettings, network: Network, scale: BatchScale) -> optax.GradientTransformation:
     """Clipping, Adam and decoupled decay for `network`'s parameters: updates for a learning rate of 1, to be subtracted."""
     weight_decay = settings.weight_decay * scale.learning_rate
-    model = network.settings
-    roles = network.annotations("role")
-    own = jax.tree.map(lambda role: scales(model.parameterization, role, model.width, model.depth), roles)
-    decay = jax.tree.map(
-        lambda role, own: 0.0 if role in GAINS else weight_decay * own.weight_decay,
+    model, roles = network.settings, network.annotations("role")
+    own = jax.tree.map(
+        lambda role, *rest: tensor_scales(model.parameterization, role, *rest, model.width, model.depth),
         roles,
-        own,
-        is_leaf=_leaf,
+        network.annotations("modules"),
+        network.annotations("axes"),
     )
-    factor = lambda field: jax.tree.map(lambda scale: getattr(scale, field), own, is_leaf=_leaf)  # noqa: E731
+    decay = jax.tree.map(lambda role, own: 0.0 if role in GAINS else weight_decay * own.weight_decay, roles, own)
+    factor = lambda field: jax.tree.map(lambda scale: getattr(scale, field), own)  # noqa: E731
     return optax.chain(
         optax.clip_by_global_norm(settings.clip) if settings.clip else optax.identity(),
         # Adam with epsilon * s on g equals Adam with epsilon on g / s: one scalar epsilon serves every tensor.
@@ -111,17 +111,13 @@ def optimizer(settings: OptimizerSettings, network: Network, scale: BatchScale) 
     )
 
 
-def _leaf(value) -> bool:
-    return isinstance(value, str | Scales)
-
-
 def _scale(factors: Parameters) -> optax.GradientTransformation:
     return optax.stateless(lambda updates, _: jax.tree.map(lambda u, factor: u * factor, updates, factors))
 
 
 def _decay(factors: Parameters) -> optax.GradientTransformation:
     def add(updates, parameters):
-        return jax.tree.map(lambda u, p, factor: u + factor * p if factor else u, updates, parameters, factors)
+        return jax.tree.map(lambda u, p, factor: u + factor * p if np.any(factor) else u, updates, parameters, factors)
 
     return optax.stateless(add)
 

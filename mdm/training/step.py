@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jax import lax
 
 from mdm.diffusion import adaptive, objective
 from mdm.diffusion.adaptive import Learned
-from mdm.diffusion.corruption import Corrupted, CorruptionSettings, corrupt
+from mdm.diffusion.corruption import CorruptionSettings, corrupt
 from mdm.diffusion.objective import ObjectiveSettings, Sums
 from mdm.model.network import Network, Parameters
-from mdm.tokens.rows import Batch, Row
+from mdm.tokens.rows import Batch
 from mdm.tokens.tasks import TASK_NAMES
+from mdm.training.gradient import loss_and_gradient
 
 
 class Window(NamedTuple):
@@ -97,7 +97,9 @@ class Step:
 
     def __call__(self, state: State, batch: Batch) -> tuple[State, Report]:
         corrupted = corrupt(batch, self.corruption, self.seed, self.network.vocabulary.mask, state.learned)
-        (loss, sums), gradient = self._gradient(state.parameters, batch.rows, corrupted)
+        (loss, sums), gradient = loss_and_gradient(
+            self.network, self.objective, state.parameters, batch.rows, corrupted, self.micro_batches
+        )
         norms = _norms(gradient)
         updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.parameters)
         rows = state.rows + jnp.uint32(batch.number.shape[0])
@@ -120,31 +122,6 @@ class Step:
     def _learn(self, learned: Learned, sums: Sums, rows: int) -> Learned:
         keep = 0.5 ** (rows * self.tokens_per_row / self.corruption.adaptive_half_life)
         return adaptive.learn(learned, sums.bin_nats.sum(axis=1), sums.bin_masked.sum(axis=1), keep)
-
-    def _gradient(self, parameters: Parameters, rows: Row, corrupted: Corrupted):
-        """((loss, sums), gradient) of the logical batch."""
-        vocabulary = self.network.vocabulary
-        # Of the whole batch, before it is cut: a part divided by its own count would weigh its tokens by the part it is in.
-        maskable, masked = objective.maskable_count(rows), objective.masked_count(corrupted)
-
-        def loss_of(parameters, rows, corrupted):
-            denoiser = self.network.bind(parameters)
-            return objective.loss(denoiser, rows, corrupted, vocabulary, self.objective, maskable, masked)
-
-        of_part = jax.value_and_grad(loss_of, has_aux=True)
-        if self.micro_batches == 1:
-            return of_part(parameters, rows, corrupted)
-        # Every part takes each A-th row, so on a mesh it is made of rows that lie where they are needed.
-        parts = jax.tree.map(
-            lambda x: x.reshape(-1, self.micro_batches, *x.shape[1:]).swapaxes(0, 1), (rows, corrupted)
-        )
-        first = jax.tree.map(lambda x: x[0], parts)
-        nothing = jax.tree.map(
-            lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(lambda: of_part(parameters, *first))
-        )
-        return lax.scan(
-            lambda sum_, part: (jax.tree.map(jnp.add, sum_, of_part(parameters, *part)), None), nothing, parts
-        )[0]
 
     def take_window(self, state: State) -> tuple[State, Window]:
         """The state with an empty window, and what the window held."""

@@ -46,6 +46,14 @@ def test_a_row_does_not_depend_on_which_others_are_asked_for(stages, rows):
         assert (alone[0][0], alone[1][0]) == (together[0][i], together[1][i])
 
 
+@given(staged(), st.integers(0, 200))
+@settings(max_examples=100, deadline=None)
+def test_rows_drawn_are_those_that_were_located(stages, rows):
+    mixture = Mixture(stages, NAMES, 3)
+    stream, _ = mixture.locate(np.arange(rows))
+    assert mixture.drawn(rows).tolist() == np.bincount(stream, minlength=len(NAMES)).tolist()
+
+
 def test_no_host_sees_a_biased_slice():
     mixture = Mixture((Stage(0, {"a": 2, "b": 1, "c": 1}),), NAMES, 0)
     stream, _ = mixture.locate(np.arange(4 * 2000))

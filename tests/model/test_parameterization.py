@@ -1,6 +1,9 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
+from mdm.model.multipliers import Multipliers
 from mdm.model.network import Network
 from mdm.model.parameterization import ROLES, ParameterizationSettings, Scales, residual_multiplier, scales
 from mdm.model.transformer import ModelSettings
@@ -33,13 +36,10 @@ def test_table_at_four_times_the_width_and_nine_times_the_depth():
         assert residual_multiplier(settings, 18) == pytest.approx(9**-alpha)
 
 
-def test_multipliers_act_on_the_learning_rate_of_their_role_alone():
-    settings = ParameterizationSettings(learning_rates={"embedding": 3.0, "qk_norm": 0.0})
-    plain = ParameterizationSettings()
-    for role in ROLES:
-        ours, theirs = scales(settings, role, 256, 8), scales(plain, role, 256, 8)
-        factor = {"embedding": 3.0, "qk_norm": 0.0}.get(role, 1.0)
-        assert ours == Scales(theirs.init, theirs.learning_rate * factor, theirs.epsilon, theirs.weight_decay)
+def test_without_a_base_nothing_is_transferred():
+    settings = ParameterizationSettings(base_width=0, base_depth=0, alpha=0.5)
+    assert {scales(settings, role, 640, 24) for role in ROLES} == {Scales(1, 1, 1, 1)}
+    assert residual_multiplier(settings, 24) == 1
 
 
 def test_initial_deviations_are_those_of_the_table():
@@ -64,9 +64,31 @@ def test_initial_deviations_are_those_of_the_table():
         assert (np.asarray(gains) == 1).all()
 
 
+def test_initial_deviations_take_their_multipliers():
+    own = Multipliers(embedding=0.5, key=2.0, up=0.0, layers=(1.0, 4.0))
+    shape = ModelSettings(width=128, depth=3, head_size=32, unembedding_std=1.0)
+    changed = dataclasses.replace(shape, parameterization=ParameterizationSettings(inits=own))
+    ours, plain = (Network(s, Vocabulary.of({"text": (90,)})).initial_parameters(0) for s in (changed, shape))
+    blocks, before = ours["blocks"], plain["blocks"]
+    np.testing.assert_allclose(ours["embedding"], 0.5 * plain["embedding"], rtol=1e-6)
+    np.testing.assert_array_equal(ours["range_embedding"], plain["range_embedding"])
+    for layer, factor in enumerate((1, 2, 4)):
+        for part, of_part in enumerate((1, 2, 1)):
+            np.testing.assert_allclose(
+                blocks["qkv"][layer, part], factor * of_part * before["qkv"][layer, part], rtol=1e-5, atol=1e-8
+            )
+        np.testing.assert_allclose(
+            blocks["gate_up"][layer, 0], factor * before["gate_up"][layer, 0], rtol=1e-5, atol=1e-8
+        )
+        assert not np.any(blocks["gate_up"][layer, 1])
+        assert (np.asarray(blocks["mlp_norm"][layer]) == 1).all()  # gains begin at 1
+
+
 def test_settings_list_every_problem():
-    bad = ParameterizationSettings(0, 0, 0.2, {"attention": 1.0, "norm": -1.0, "hidden": float("nan")})
+    rates, epsilons = Multipliers(out=-1.0, down=float("nan"), up=0.0, layers=(1.0, 0.0)), Multipliers(gate=0.0)
+    bad = ParameterizationSettings(-1, -1, 0.2, learning_rates=rates, epsilons=epsilons)
     assert sorted(p.where for p in bad.problems("p")) == [
-        "p.alpha", "p.base_depth", "p.base_width", "p.learning_rates", "p.learning_rates.hidden", "p.learning_rates.norm",
+        "p.alpha", "p.base_depth", "p.base_width", "p.epsilons.gate",
+        "p.learning_rates.down", "p.learning_rates.layers[1]", "p.learning_rates.out",
     ]  # fmt: skip
     assert ParameterizationSettings().problems("p") == []

@@ -7,7 +7,10 @@ import pytest
 
 from mdm.problems import Refusal
 from mdm.studies import page, rows
-from mdm.studies.analyses import BestSetting, Curve, PowerFit, ScalingFit
+from mdm.studies.analyses.best_setting import BestSetting
+from mdm.studies.analyses.curve import Curve
+from mdm.studies.analyses.power_fit import PowerFit
+from mdm.studies.analyses.scaling_fit import ScalingFit
 from mdm.studies.folder import StudyFolder
 from mdm.studies.plan import Trial
 from mdm.studies.rows import Row

@@ -1,9 +1,14 @@
 """A study is refused as a whole, with everything that is wrong; a trial is named by what decides its figures."""
 
+import dataclasses
+
 import pytest
 
 from mdm.problems import Refusal
-from mdm.studies.analyses import BestSetting, Curve, PowerFit, ScalingFit
+from mdm.studies.analyses.best_setting import BestSetting
+from mdm.studies.analyses.curve import Curve
+from mdm.studies.analyses.power_fit import PowerFit
+from mdm.studies.analyses.scaling_fit import ScalingFit
 from mdm.studies.plan import plan
 from mdm.studies.study import Axis, Search
 from tests.studies.conftest import tiny_config, tiny_study
@@ -112,3 +117,14 @@ def test_a_search_is_checked(house):
     told = "\n".join(refused(tiny_study(search=search), house))
     for text in ("search.trials", "no range of positive", "optimizer.beta3", "search.metric"):
         assert text in told
+
+
+def test_a_probe_is_part_of_a_trial(house):
+    without, with_probe = (
+        plan(tiny_study(probes=probes), tiny_config(), house) for probes in ((), ("gradient-noise",))
+    )
+    assert not {trial.id for trial in without} & {trial.id for trial in with_probe}
+    assert "'noise': is not a probe" in refused(tiny_study(probes=("noise",)), house)[0]
+    study = tiny_study(metrics=("gradient_noise/plain",))
+    assert "is not a figure" in refused(study, house)[0]
+    plan(dataclasses.replace(study, probes=("gradient-noise",)), tiny_config(), house)

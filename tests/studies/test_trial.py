@@ -11,6 +11,7 @@ from mdm.model.network import Network
 from mdm.pretraining import pretrain
 from mdm.problems import Refusal
 from mdm.runs.folder import RunFolder
+from mdm.studies import metrics
 from mdm.studies import trial as module
 from mdm.studies.folder import StudyFolder
 from mdm.studies.plan import plan
@@ -93,3 +94,13 @@ def test_sizes_are_those_of_the_parameters(vocabulary):
     outer = settings.width * (vocabulary.size + vocabulary.output_size)
     assert 0 <= found["parameters"] - outer - found["body_parameters"] <= 8 * settings.width
     assert RunFolder  # the folder of a trial is a run folder
+
+
+@pytest.mark.slow
+def test_a_probe_adds_its_figures(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "_PAIRS", 3)
+    folder, (trial,) = StudyFolder(tmp_path), trials(data, "optimizer.learning_rate", 1e-2)
+    bench = dataclasses.replace(BENCH, probes={"gradient-noise": study._noise})
+    perform(trial, folder, bench, "abc", ("gradient-noise",))
+    figures = folder.read_result(trial.id)["metrics"]
+    assert all(figures[name] > 0 for name in metrics.NOISE), figures

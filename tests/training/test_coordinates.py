@@ -87,9 +87,8 @@ def measured(make_job, shapes, *, on: bool) -> dict[str, float]:
 
 
 def test_two_sizes_have_the_same_coordinates(make_job):
-    for shapes in (((64, 2), (256, 2)), ((64, 2), (64, 8))):
-        spread = measured(make_job, shapes, on=True)
-        assert max(spread.values()) < BAND, spread
+    spread = measured(make_job, ((64, 2), (192, 6)), on=True)
+    assert max(spread.values()) < BAND, spread
 
 
 @pytest.mark.slow

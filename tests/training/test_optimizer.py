@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 
+from mdm.model.multipliers import Multipliers
 from mdm.model.network import Network
 from mdm.model.parameterization import ParameterizationSettings, scales
 from mdm.model.transformer import ModelSettings
@@ -41,7 +42,7 @@ def test_at_the_base_shape_it_is_adamw(vocabulary):
 
 
 def test_each_tensor_has_its_own_epsilon_rate_and_decay(vocabulary):
-    table = ParameterizationSettings(8, 2, learning_rates={"embedding": 3.0})
+    table = ParameterizationSettings(8, 2)
     net = network(vocabulary, parameterization=table)
     parameters, gradient = trees(net)
     gradient = jax.tree.map(lambda g: g * 1e-7, gradient)  # where epsilon counts
@@ -57,6 +58,36 @@ def test_each_tensor_has_its_own_epsilon_rate_and_decay(vocabulary):
         np.testing.assert_allclose(update, wanted, rtol=2e-4, atol=1e-7)
 
     jax.tree.map(check, net.annotations("role"), parameters, gradient, updates)
+
+
+def test_multipliers_act_on_their_module_and_layer(vocabulary):
+    rates, decays = Multipliers(query=3.0, final_norm=0.0, layers=(1.0, 8.0)), Multipliers(embedding=0.0, down=2.0)
+    epsilons = Multipliers(up=100.0)
+    table = ParameterizationSettings(8, 2, learning_rates=rates, weight_decays=decays, epsilons=epsilons)
+    settings = OptimizerSettings(clip=0.0, epsilon=1e-4, weight_decay=0.1)
+    updates = {}
+    for name, own in (("with", table), ("without", ParameterizationSettings(8, 2))):
+        net = network(vocabulary, parameterization=own)
+        parameters, gradient = trees(net)
+        tool = optimizer(settings, net, TUNED)
+        updates[name] = tool.update(gradient, tool.init(parameters), parameters)[0]
+    ours, plain = updates["with"], updates["without"]
+    assert not np.any(ours["final_norm"])
+    for layer, by_layer in enumerate((1, 2, 4, 8)):
+        for part, factor in enumerate((3, 1, 1)):
+            np.testing.assert_allclose(
+                ours["blocks"]["qkv"][layer, part], by_layer * factor * plain["blocks"]["qkv"][layer, part], rtol=1e-5
+            )
+    own = scales(table, "hidden", 32, 4)
+    g, p = (tree["blocks"]["gate_up"][0, 1] for tree in (gradient, parameters))
+    wanted = own.learning_rate * (g / (jnp.abs(g) + 1e-2 * own.epsilon) + 0.1 * own.weight_decay * p)
+    np.testing.assert_allclose(ours["blocks"]["gate_up"][0, 1], wanted, rtol=2e-4, atol=1e-7)
+    added = lambda name, tree: tree["blocks"][name] if name in tree["blocks"] else tree[name]  # noqa: E731
+    for name, role, factor in (("embedding", "embedding", -1.0), ("down", "hidden", 1.0)):  # 0 and 2 times the decay
+        own = scales(table, role, 32, 4)
+        more = factor * 0.1 * own.weight_decay * own.learning_rate * added(name, parameters)
+        by_layer = np.array([1, 2, 4, 8]).reshape(4, 1, 1) if role == "hidden" else 1
+        np.testing.assert_allclose(added(name, ours), by_layer * (added(name, plain) + more), rtol=1e-4, atol=1e-6)
 
 
 def test_the_whole_gradient_is_clipped(vocabulary):

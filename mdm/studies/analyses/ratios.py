@@ -1,0 +1,43 @@
+"""Figures of the same trials against one of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+from mdm.problems import Problem
+from mdm.studies.analyses.analysis import Finding
+from mdm.studies.analyses.lines import beside, chosen, unknown, unknown_levels
+from mdm.studies.chart import Chart
+from mdm.studies.fits.paired import apart, told
+from mdm.studies.rows import Row
+
+
+@dataclasses.dataclass(frozen=True)
+class Ratios:
+    """Geometric mean, over trials, of each of `figures` over `reference`. where: only trials of these levels"""
+
+    title: str
+    figures: tuple[str, ...]
+    reference: str
+    where: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def problems(self, at, axes, names, levels) -> Iterable[Problem]:
+        fields = {"reference": self.reference, **{f"figures[{n}]": name for n, name in enumerate(self.figures)}}
+        yield from unknown(at, fields, (), axes, names)
+        yield from unknown_levels(at, self.where, levels)
+
+    def find(self, rows: Sequence[Row]) -> Finding:
+        others = [name for name in self.figures if name != self.reference]
+        pairs = {
+            name: [(row.value(name), row.value(self.reference)) for row in chosen(rows, self.where)] for name in others
+        }
+        found = {name: apart(own, relative=True) for name, own in pairs.items()}
+        if not any(count for _, count in found.values()):
+            return Finding(self.title, ("No trial is finished.",), (), (), None)
+        what = f"ratio to {self.reference}"
+        series = beside((what,), [[found[name][0] for name in others]])
+        cells = tuple((name, told(*found[name], 1.0)) for name in others)
+        said = "Geometric mean over trials (95% interval) [trials]; ≠: the interval does not hold 1."
+        chart = Chart("", what, series, names=tuple(others), zero=1.0)
+        return Finding(self.title, (said,), ("figure", what), cells, chart)
