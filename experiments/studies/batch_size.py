@@ -15,6 +15,11 @@ def get_study(size: str = "laptop") -> Study:
     batches = {"laptop": (1, 2, 4, 8, 16, 32, 64), "pod": (16, 32, 64, 128, 256, 512, 1024)}[size]
     base = {"laptop": 8, "pod": 128}[size]
     row, tokens = {"laptop": (320, 3200 * 320), "pod": (3072, 2_000_000_000)}[size]
+
+    def lines(rows: int) -> int:
+        """Steps a line of the log, so that each run has about 16."""
+        return max(1, tokens // (16 * rows * row))
+
     return Study(
         title="Batch size",
         question="At equal unique tokens, over which range of batches does the loss stay the same, with and without the rule?",
@@ -26,11 +31,10 @@ def get_study(size: str = "laptop") -> Study:
         # Clipping is off in the base: it is outside of the rule.
         overrides={
             "training.tokens": tokens, "optimizer.warmup_tokens": tokens // 10, "optimizer.ema_half_life": tokens // 50,
-            "training.log_every": 1,
         },
         axes=(
             Axis("rule", {WITH: {f"{RULE}.base_batch": base * row, f"{RULE}.base_horizon": tokens}, WITHOUT: {}}),
-            Axis("batch", {str(rows): {"training.batch_size": rows} for rows in batches}),
+            Axis("batch", {str(rows): {"training.batch_size": rows, "training.log_every": lines(rows)} for rows in batches}),
         ),
         seeds=(0, 1, 2),
         metrics=("heldout_bits", "heldout_bits/text", "heldout_bits/image", "heldout_bits/audio", "train_loss"),
