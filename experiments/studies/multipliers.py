@@ -14,7 +14,7 @@ def get_study(size: str = "laptop") -> Study:
         title="Learning rates by module",
         question="How much does a learning rate of its own for each module gain over one for all?",
         expectation=(
-            "Most of the gain of per-module hyperparameters comes from learning rates by type; all were worth 2.3 times the speed "
+            "Most of the gain of per-module hyperparameters comes from learning rates by type; all were worth 2.3x the speed "
             "at 50 M parameters and less when carried to 7 B (arXiv 2512.22382)."
         ),
         base=f"experiments/study_base.py:{size}",
