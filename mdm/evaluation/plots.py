@@ -55,7 +55,7 @@ def against_unigram(results: Sequence[Result]) -> str:
         panel.set_yticks(range(len(results)), [f"{r.task}: {r.modality}" for r in results])
         panel.invert_yaxis()
         panel.axvline(0, color="black", linewidth=0.8)
-        panel.set_xlabel("% below the unigram entropy (bar: two standard errors)")
+        panel.set_xlabel("% below the unigram entropy (bar: two standard errors)", loc="right")
         return svg(figure)
 
 
