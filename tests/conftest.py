@@ -5,10 +5,6 @@ import shutil
 import tempfile
 
 os.environ["JAX_PLATFORMS"] = "cpu"  # before anything imports jax
-# Most of a test is compilation; LLVM's optimizations are a fifth of the whole run and change no meaning.
-os.environ["XLA_FLAGS"] = (
-    f"{os.environ['XLA_FLAGS'] if 'XLA_FLAGS' in os.environ else ''} --xla_backend_optimization_level=0"
-)
 
 import pytest
 from hypothesis import settings
