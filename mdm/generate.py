@@ -19,7 +19,7 @@ from mdm import command
 from mdm.data.media import read_image, read_sound
 from mdm.problems import Problem, Refusal, refuse_if
 from mdm.sampling.defaults import DEFAULTS
-from mdm.sampling.sampler import SamplerSettings
+from mdm.sampling.settings import SamplerSettings
 from mdm.tokens.tasks import TASK_NAMES, TASKS
 from mdm.trained import TrainedModel
 
@@ -36,8 +36,14 @@ _COUNT = flags.DEFINE_integer("count", 1, "Results for each prompt.", lower_boun
 _SEED = flags.DEFINE_integer("seed", 0, "Of the first result; the others count on.", lower_bound=0)
 _STEP = flags.DEFINE_integer("step", None, "Checkpoint; by default the newest whole one.")
 _OUTPUT = flags.DEFINE_string("output", "samples", "Folder that the results go to.")
+_FLAG = {
+    "str": flags.DEFINE_string,
+    "int": flags.DEFINE_integer,
+    "float": flags.DEFINE_float,
+    "bool": flags.DEFINE_bool,
+}
 _SAMPLER = {
-    field.name: {"str": flags.DEFINE_string, "int": flags.DEFINE_integer, "float": flags.DEFINE_float}[field.type](
+    field.name: _FLAG[field.type](
         field.name, None, "Sampler setting; by default the task's (see mdm/sampling/defaults.py)."
     )
     for field in dataclasses.fields(SamplerSettings)
@@ -56,7 +62,7 @@ def main() -> None:
     ]
     seeds = range(_SEED.value, _SEED.value + len(requests))
     begun = time.perf_counter()
-    documents = model.generate(requests, sampler, seeds)
+    documents, calls = model.generate_counted(requests, sampler, seeds)
     seconds = time.perf_counter() - begun
     output = Path(_OUTPUT.value)
     output.mkdir(parents=True, exist_ok=True)
@@ -69,6 +75,7 @@ def main() -> None:
                 "prompt": (_PROMPT.value or [None])[number // _COUNT.value % max(1, len(_PROMPT.value))],
                 "image": _IMAGE.value, "sound": _SOUND.value, "keep": _KEEP.value,
                 "sampler": dataclasses.asdict(sampler), "seconds_for_all": round(seconds, 3),
+                "network_calls": {"whole": int(calls.whole), "part": int(calls.part)},
             }  # fmt: skip
             log.write(json.dumps(line, ensure_ascii=False) + "\n")
     logging.info("%d results in %s, %.1f s", len(documents), output, seconds)

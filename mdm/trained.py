@@ -23,7 +23,10 @@ from mdm.problems import Problem, Refusal
 from mdm.runs.checkpoint import CheckpointReader
 from mdm.runs.folder import RunFolder
 from mdm.sampling.canvas import Request, build_canvas, expected_tail, layout_of, read_canvas, trim_canvas
-from mdm.sampling.sampler import SamplerSettings, sample
+from mdm.sampling.grids import TRAINED
+from mdm.sampling.sampler import sample
+from mdm.sampling.settings import SamplerSettings
+from mdm.sampling.steps import Calls
 from mdm.tokens.rows import Document
 from mdm.tokens.tasks import TASK_NAMES, TASKS
 from mdm.tokens.vocabulary import ENDING, Vocabulary
@@ -88,10 +91,18 @@ class TrainedModel:
 
     def generate(self, requests: Sequence[Request], sampler: SamplerSettings, seeds: Sequence[int]) -> list[Document]:
         """Codes of every target of every request. All requests are written in one batch; a seed a request."""
+        return self.generate_counted(requests, sampler, seeds)[0]
+
+    def generate_counted(
+        self, requests: Sequence[Request], sampler: SamplerSettings, seeds: Sequence[int]
+    ) -> tuple[list[Document], Calls]:
+        """As `generate`, with the network calls that it took."""
+        sampler = self._on_schedule(sampler, requests)
         canvas = trim_canvas(build_canvas(requests, self.network.vocabulary, self.settings.data.row_length))
         layout = layout_of(canvas, self.network.vocabulary)
-        written = self._sample(sampler, layout)(self.parameters, canvas, np.asarray(seeds, np.uint32))
-        return read_canvas(jax.device_get(written), requests, self.network.vocabulary)
+        run = self._sample(sampler, layout)
+        written = jax.device_get(run(self.parameters, canvas, np.asarray(seeds, np.uint32)))
+        return read_canvas(written.canvas, requests, self.network.vocabulary), written.calls
 
     def score(self, data: Manifest, settings: EvaluationSettings | None = None) -> list[Result]:
         """The likelihood of every task of the run on a data set. settings: instead of the run's own.
@@ -112,6 +123,13 @@ class TrainedModel:
     def decode(self, document: Document) -> dict[str, Media]:
         """Media of codes."""
         return {modality: self._codec(modality).decode([codes])[0] for modality, codes in document.items()}
+
+    def _on_schedule(self, sampler: SamplerSettings, requests: Sequence[Request]) -> SamplerSettings:
+        names = {self.settings.corruption.trained_on(r.task) for r in requests if r.task in TASKS}
+        if sampler.grid == TRAINED and len(names) > 1:
+            reason = f"these tasks were trained on several schedules, {sorted(names)}"
+            raise Refusal(Problem("sampler.grid", TRAINED, reason, "sample each task by itself, or name a grid"))
+        return sampler.on_schedule(*names) if names else sampler
 
     @functools.lru_cache(maxsize=16)  # noqa: B019 - a model lives as long as the process
     def _sample(self, sampler: SamplerSettings, layout: Any):

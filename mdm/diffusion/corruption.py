@@ -88,6 +88,11 @@ class CorruptionSettings:
         name = self._name_of(task)
         return schedules.parse("linear" if name == ADAPTIVE else name, self.smallest_ratio)
 
+    def trained_on(self, task: str) -> str:
+        """Name of the schedule whose mask ratios the task was shown; of an adaptive one, what it begins as."""
+        name = self._name_of(task)
+        return "linear" if name == ADAPTIVE or self.mode == COMPLEMENTARY else name
+
     def is_adaptive(self, task: str) -> bool:
         return self._name_of(task) == ADAPTIVE
 

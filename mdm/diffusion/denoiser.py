@@ -1,8 +1,8 @@
-"""How the mathematics meets the network: three functions, no framework."""
+"""How the mathematics meets the network: three functions, two more where keys and values are kept, no framework."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import jax
 
@@ -27,4 +27,23 @@ class Denoiser(Protocol):
 
     def logits(self, hidden: jax.Array, number: int) -> jax.Array:
         """Hidden states [..., D] -> float32 logits [..., V] over output range `number`."""
+        ...
+
+
+class CachingDenoiser(Denoiser, Protocol):
+    """A denoiser that can look again at a part of a row alone. S positions of the part; a cache is a tree of arrays that only
+    the denoiser reads."""
+
+    def hidden_and_cache(
+        self, ids: jax.Array, segments: jax.Array, positions: jax.Array, ranges: jax.Array
+    ) -> tuple[jax.Array, Any]:
+        """As `hidden`, with the keys and values that every layer made of the rows."""
+        ...
+
+    def hidden_of_part(
+        self, ids: jax.Array, segments: jax.Array, positions: jax.Array, ranges: jax.Array, place: jax.Array, cache: Any
+    ) -> jax.Array:
+        """int32 [B, S], int32 [B, S], int32 [B, S, 3], int8 [B, S], int32 [B, S] -> hidden states [B, S, D] of the positions at
+        `place`: they see each other as they are now, and the rest of their row as it was when the cache was made. A place
+        beyond the row is nothing, and is to have segment 0."""
         ...

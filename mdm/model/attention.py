@@ -89,6 +89,27 @@ BACKENDS: dict[str, Kernel] = {
 """Chosen by name in the config, never from the default backend: that one lies during ahead-of-time compilation."""
 
 
+def kept(heads: jax.Array) -> jax.Array:
+    """Keys or values [B, L, H, K] as `attend_with_kept` reads them, [B, H, L, K]: transposed once, not at every look."""
+    return heads.swapaxes(1, 2)
+
+
+def attend_with_kept(query, key, value, segments, kept_key, kept_value, kept_segments) -> jax.Array:
+    """Attention of a part of each row among itself and to keys and values that were kept: `reference` over both, without
+    laying them side by side.
+
+    [B, L, H, K] three times, int32 [B, L]; [B, H, S, K] twice, int32 [B, S] with 0 where the part now stands -> [B, L, H, K].
+    """
+    scale = query.shape[-1] ** -0.5
+    wide = {"preferred_element_type": jnp.float32}
+    scores = [jnp.einsum("blhk,bhsk->bhls", query, kept_key, **wide), jnp.einsum("blhk,bshk->bhls", query, key, **wide)]
+    seen = jnp.concatenate([_seen(segments, kept_segments), _seen(segments, segments)], axis=-1)
+    scores = jnp.where(seen[:, None], jnp.concatenate(scores, axis=-1) * scale, _HIDDEN)
+    shares = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
+    before, now = jnp.split(shares, [kept_segments.shape[1]], axis=-1)
+    return jnp.einsum("bhls,bhsk->blhk", before, kept_value) + jnp.einsum("bhls,bshk->blhk", now, value)
+
+
 def problems(at: str, name: str, head_size: int, length: int, platform: str) -> list[Problem]:
     """What keeps a kernel from heads of this size and `length` positions a device, on a platform."""
     kernel, found = BACKENDS[name], []

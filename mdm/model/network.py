@@ -61,7 +61,7 @@ class Network:
 
 @dataclasses.dataclass(frozen=True)
 class BoundNetwork:
-    """A `diffusion.denoiser.Denoiser`."""
+    """A `diffusion.denoiser.CachingDenoiser`."""
 
     module: Transformer
     vocabulary: Vocabulary
@@ -69,6 +69,12 @@ class BoundNetwork:
 
     def hidden(self, ids, segments, positions, ranges):
         return self.module(ids, segments, positions, ranges, self.placement)
+
+    def hidden_and_cache(self, ids, segments, positions, ranges):
+        return self.module.keep(ids, segments, positions, ranges, self.placement)
+
+    def hidden_of_part(self, ids, segments, positions, ranges, place, cache):
+        return self.module.part(ids, segments, positions, ranges, place, cache, self.placement)
 
     def cross_entropy(self, hidden, target, ranges, weight, z_weight):
         columns = self.module.unembedding[...]

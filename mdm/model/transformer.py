@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -120,19 +121,19 @@ class Block(nnx.Module):
         self.gate_up = tensor(("gate", "up"), "hidden", (n, 2, d, f), ("layer", None, "width", "hidden"), fan_in=d)
         self.down = tensor(("down",), "hidden", (n, f, d), ("layer", "hidden", "width"), fan_in=f)
 
-    def __call__(self, x, rotation, segments, *, attend: Callable[..., jax.Array], residual: float):
-        """[B, L, D] -> [B, L, D]."""
+    def __call__(self, x, rotation, *, attend: Callable[..., tuple[jax.Array, Any]], residual: float):
+        """[B, L, D] -> [B, L, D] and what `attend` keeps. attend: (query, key, value) -> (mixed, kept)."""
         dtype = x.dtype
         h = rms_norm(x, self.attention_norm[...])
         # One product for each of the three: a joint one would hand every consumer a strided view (CPU: 79 against 61 ms).
         q, k, v = (product("bld,dhk->blhk", h, w) for w in self.qkv[...].astype(dtype))
         q = positions.rotate(rms_norm(q, self.query_norm[...]), rotation)
         k = positions.rotate(rms_norm(k, self.key_norm[...]), rotation)
-        mixed = attend(q, k, v, segments)
+        mixed, kept = attend(q, k, v)
         x = x + residual * product("blhk,hkd->bld", mixed, self.out[...].astype(dtype))
         h = rms_norm(x, self.mlp_norm[...])
         gate, up = (product("bld,df->blf", h, w) for w in self.gate_up[...].astype(dtype))
-        return x + residual * product("blf,fd->bld", jax.nn.silu(gate) * up, self.down[...].astype(dtype))
+        return x + residual * product("blf,fd->bld", jax.nn.silu(gate) * up, self.down[...].astype(dtype)), kept
 
 
 class Transformer(nnx.Module):
@@ -151,20 +152,49 @@ class Transformer(nnx.Module):
 
     def __call__(self, ids, segments, position, ranges, placement: Placement = ONE_DEVICE):
         """int32 [B, L], int32 [B, L], int32 [B, L, 3], int8 [B, L] -> [B, L, D] in the compute dtype."""
+        attend = self._whole(segments, placement)
+        return self._run(ids, position, ranges, lambda q, k, v, _: (attend(q, k, v), None), None, placement)[0]
+
+    def keep(self, ids, segments, position, ranges, placement: Placement = ONE_DEVICE):
+        """As `__call__`, with a cache: the segments, and by layer keys and values, as `part` reads them."""
+        attend = self._whole(segments, placement)
+
+        def keeping(q, k, v, _):
+            return attend(q, k, v), (attention.kept(k), attention.kept(v))
+
+        hidden, kept = self._run(ids, position, ranges, keeping, None, placement)
+        return hidden, (segments, kept)
+
+    def part(self, ids, segments, position, ranges, place, cache, placement: Placement = ONE_DEVICE):
+        """As `__call__` for the positions at `place` alone, int32 [B, S] as the others; see `CachingDenoiser`."""
+        every, kept = cache
+        rest = jax.vmap(lambda row, at: row.at[at].set(0, mode="drop"))(every, place)
+
+        def attend(q, k, v, own):
+            return attention.attend_with_kept(q, k, v, segments, *own, rest), None
+
+        return self._run(ids, position, ranges, attend, kept, placement)[0]
+
+    def _whole(self, segments, placement: Placement):
+        kernel = functools.partial(attention.attend, self.settings.attention, placement=placement)
+        return lambda q, k, v: kernel(q, k, v, segments)
+
+    def _run(self, ids, position, ranges, attend, kept, placement: Placement):
+        """Hidden states, and what `attend` keeps of each layer. attend: also given what each layer had `kept` before."""
         settings = self.settings
         x = _lookup(self.embedding[...], self.range_embedding[...], ids, ranges, settings.compute_dtype, placement)
         rotation = _rotation(position, settings, placement)
         graph, stacked = nnx.split(self.blocks)
         residual = residual_multiplier(settings.parameterization, settings.depth)
-        attend = functools.partial(attention.attend, settings.attention, placement=placement)
 
-        def layer(x, state):
-            block = nnx.merge(graph, state)
-            x = block(placement.constrain(x, _HIDDEN), rotation, segments, attend=attend, residual=residual)
-            return placement.constrain(x, _HIDDEN)
+        def layer(x, own):
+            state, before = own
+            block, x = nnx.merge(graph, state), placement.constrain(x, _HIDDEN)
+            x, after = block(x, rotation, attend=lambda *qkv: attend(*qkv, before), residual=residual)
+            return placement.constrain(x, _HIDDEN), after
 
-        x = _walk(_remat(layer, settings), x, stacked, settings)
-        return rms_norm(x, self.final_norm[...])
+        x, kept = _walk(_remat(layer, settings), x, stacked, kept, settings)
+        return rms_norm(x, self.final_norm[...]), kept
 
 
 def _lookup(embedding, range_embedding, ids, ranges, dtype: str, placement: Placement) -> jax.Array:
@@ -223,15 +253,18 @@ def _remat(layer, settings: ModelSettings):
     return jax.checkpoint(layer, policy=REMAT[settings.remat], prevent_cse=settings.walk == "unroll")
 
 
-def _walk(layer, x, stacked, settings: ModelSettings):
+def _walk(layer, x, stacked, kept, settings: ModelSettings):
+    """What is kept of the layers is stacked by a scan, and a tuple where they are unrolled: nothing is copied."""
     if settings.walk == "scan":
-        return lax.scan(lambda x, state: (layer(x, state), None), x, stacked)[0]
+        return lax.scan(layer, x, (stacked, kept))
     # lax.split, because its transpose is one concatenation; N slices would transpose into N full-size additions.
     layers = jax.tree.map(lambda leaf: lax.split(leaf, [1] * settings.depth), stacked)
+    after = []
     for number in range(settings.depth):
         own = jax.tree.map(lambda _, parts: parts[number][0], stacked, layers, is_leaf=_is_array)  # noqa: B023
-        x = layer(x, own)
-    return x
+        x, now = layer(x, (own, kept and kept[number]))
+        after.append(now)
+    return x, tuple(after)
 
 
 def _is_array(leaf) -> bool:

@@ -7,7 +7,7 @@ samples the model.
 
 from __future__ import annotations
 
-from mdm.sampling.sampler import SamplerSettings
+from mdm.sampling.settings import SamplerSettings
 
 # LLaDA's public code: 128 steps, temperature 0, one token a step on its canvas of 128. A shorter canvas ends earlier.
 _TRANSCRIPT = SamplerSettings(order="confidence", grid="uniform", steps=128, temperature=0.0)

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from mdm.tokens.rows import TARGET, Row
@@ -34,12 +35,14 @@ class Ends(NamedTuple):
     ids: jax.Array
 
 
-def find_ends(rows: Row, vocabulary: Vocabulary) -> Ends:
-    """The spans of free length among the targets of `rows` [B, L]."""
+def find_ends(rows: Row, vocabulary: Vocabulary, counts: tuple[int, ...]) -> Ends:
+    """The spans of free length among the targets of `rows` [B, L]. counts: as in `Layout`; what no row has costs nothing."""
     target = rows.roles == TARGET
     own = jnp.maximum(rows.ranges.astype(jnp.int32), 0)
     ends = jnp.array([-1 if r.end is None else r.end for r in vocabulary.ranges], jnp.int32)
-    members = jnp.array([[r.modality == modality for r in vocabulary.ranges] for modality in ENDING])
+    free = [modality for modality in ENDING if any(counts[number] for number in vocabulary.ranges_of(modality))]
+    members = np.array([[r.modality == modality for r in vocabulary.ranges] for modality in free], bool)
+    members = jnp.asarray(members.reshape(len(free), len(vocabulary.ranges)))
     return Ends(spans=members[:, own] & target, ids=jnp.where(target, ends[own], -1))
 
 
@@ -49,6 +52,13 @@ def closed(ends: Ends, ids: jax.Array, masked: jax.Array) -> jax.Array:
     return _least_behind(ends, code, jnp.zeros_like(ids)) < ids.shape[-1]
 
 
+def behind_an_end(ends: Ends, ids: jax.Array, masked: jax.Array) -> jax.Array:
+    """bool [B, L]: an END is committed further before in the span."""
+    end = (ends.spans & ~masked & (ids == ends.ids)).astype(jnp.int32)
+    before = lax.cummax(end, axis=2)[..., :-1]
+    return jnp.any(ends.spans & jnp.pad(before > 0, ((0, 0), (0, 0), (1, 0))), axis=0)
+
+
 def not_before_its_text(scores: jax.Array, tokens: jax.Array, masked: jax.Array, ends: Ends) -> jax.Array:
     """Scores [B, L] (higher goes first) with each drawn END lowered to the lowest masked position before it in its
     span.
@@ -56,7 +66,7 @@ def not_before_its_text(scores: jax.Array, tokens: jax.Array, masked: jax.Array,
     Equal scores rank by position, so the END comes behind all of them.
     """
     least = lax.cummin(jnp.where(ends.spans & masked, scores, jnp.inf), axis=2)
-    least = jnp.min(jnp.where(ends.spans, least, jnp.inf), axis=0)
+    least = jnp.min(jnp.where(ends.spans, least, jnp.inf), axis=0, initial=jnp.inf)
     return jnp.where(tokens == ends.ids, jnp.minimum(scores, least), scores)
 
 
@@ -71,9 +81,8 @@ def settle(
 ) -> tuple[jax.Array, jax.Array]:
     """Commits `tokens` at the `selected` positions and applies rules 1 and 3: the new ids and mask, [B, L] each.
 
-    rank: int32 [B, L], place in the order, lower first; codes: what stands in place of an END that gives way. All
-          tokens that
-    rule 2 forbids must have been replaced by their codes before.
+    rank: int32 [B, L], place in the order, lower first; codes: what stands in place of an END that gives way. All tokens
+    that rule 2 forbids must have been replaced by their codes before.
     """
     is_end = tokens == ends.ids
     gives_way = is_end & (_least_behind(ends, selected & ~is_end, rank) < rank)
@@ -90,4 +99,4 @@ def _least_behind(ends: Ends, chosen: jax.Array, values: jax.Array) -> jax.Array
     nothing = chosen.shape[-1]
     own = jnp.where(ends.spans & chosen, values, nothing)
     own = jnp.concatenate([own[..., 1:], jnp.full_like(own[..., :1], nothing)], axis=2)
-    return jnp.min(jnp.where(ends.spans, lax.cummin(own, axis=2, reverse=True), nothing), axis=0)
+    return jnp.min(jnp.where(ends.spans, lax.cummin(own, axis=2, reverse=True), nothing), axis=0, initial=nothing)

@@ -1,4 +1,8 @@
-"""Grids: which share of the positions is still masked after each step, and the exact counts that follow from it."""
+"""Grids: which share of the positions is still masked after each step, and the exact counts that follow from it.
+
+Every noise schedule is a grid too: steps then stand at the quantiles of its density of mask ratios, so that each costs the
+network as much of what it was trained on as any other. "linear" is the uniform grid, "cosine" the cosine one.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +13,34 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mdm.diffusion import schedules
+
 GRIDS: dict[str, Callable[[float], float]] = {
     "uniform": lambda done: 1 - done,
     "cosine": lambda done: math.cos(0.5 * math.pi * done),  # few at first (MaskGIT; as a time grid, MD4)
 }
 """Share of steps done, in [0, 1] -> share of positions still masked, from 1 down to 0."""
 
+TRAINED = "trained"  # stands for the schedule that the task was trained with
+_SMALLEST = 1e-3  # where a schedule is cut; only the last steps of a grid of hundreds see it
 
-def ratios(grid: str, steps: int) -> np.ndarray:
-    """float64 [steps + 1], falling from 1 to exactly 0: the masked share before step i and, at i + 1, after it."""
-    shares = np.array([GRIDS[grid](step / steps) for step in range(steps + 1)])
-    shares[-1] = 0.0  # the cosine ends at 6e-17
+
+def ratios(grid: str, steps: int, where: str = "grid") -> np.ndarray:
+    """float64 [steps + 1], never rising from 1 to exactly 0: the masked share before step i and, at i + 1, after it.
+
+    grid: one of `GRIDS`, or the name of a noise schedule. Raises Refusal for anything else.
+    """
+    if grid in GRIDS:
+        shares = np.array([GRIDS[grid](step / steps) for step in range(steps + 1)])
+    else:
+        with jax.ensure_compile_time_eval():
+            shares = np.asarray(schedules.parse(grid, _SMALLEST, where).ratio(np.linspace(1, 0, steps + 1)), np.float64)
+    shares[0], shares[-1] = 1.0, 0.0  # a cosine ends at 6e-17, a schedule where it is cut
     return shares
 
 
 def remaining(masked: jax.Array, keep: jax.Array) -> jax.Array:
-    """How many of `masked` int32 [B] positions stay masked through a step that keeps the share `keep` of them: int32
-    [B].
+    """How many of `masked` int32 [B] positions stay masked through a step that keeps the share `keep` [B] of them: int32 [B].
 
     Each step starts from what is masked now, not from a plan made at the start, since an END may have closed half a
     span. A step uncovers at least one position, so no network call is wasted. On the uniform grid this is the usual

@@ -1,11 +1,25 @@
 """Orders: which masked positions are uncovered at a step.
 
+On a grid, which says how many:
+
     ancestral    each with probability (r_t - r_s) / r_t, blind to what was drawn: samples of the model, up to what
                  the step size leaves out (MD4, MDLM)
-    random       an exact count, blind to what was drawn: with one position a step, exact samples of the model,
-                 whatever the grid (first-hitting without its idle steps; Zheng et al. 2024)
-    confidence   an exact count of the likeliest draws, with Gumbel noise annealed to 0 (MaskGIT, LLaDA): not samples
-                 of the model, but good ones in few steps
+    random       an exact count, blind to what was drawn
+    confidence   an exact count of the likeliest draws (MaskGIT, LLaDA)
+    margin       an exact count of those whose likeliest symbol leads the second by most (arXiv 2502.06768)
+    entropy      an exact count of those of least entropy (Dream)
+
+With no grid, at least one a step, until nothing is masked:
+
+    first-hitting     one, blind to what was drawn: exact samples of the model (Zheng et al. 2024, arXiv 2409.02908). The
+                      moment at which the next of n masked positions is hit, r u^(1/n), is not drawn: which of them it is
+                      does not depend on it, and the network is not told the time
+    entropy-bounded   the longest run by rising entropy with (sum - largest) <= `entropy_bound` nats: a bound on what is lost
+                      by drawing them apart (EB-Sampler; Ben-Hamu et al. 2025, arXiv 2505.24857, section 4)
+    threshold         all draws of probability >= `threshold` (Fast-dLLM; Wu et al. 2025, arXiv 2505.22618, section 3.3)
+
+What looks at the draws gives no samples of the model, but good ones in few steps. Gumbel noise annealed to 0 may be added to
+the certainty of the orders that count by it.
 
 An order maps the state of a step to a choice. Counts are kept by rank, never by a threshold, so ties uncover no more.
 
@@ -14,6 +28,8 @@ Letters: B rows, L positions.
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -21,6 +37,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from mdm.sampling.certainty import Measure, log_prob, margin, negative_entropy
 from mdm.sampling.ends import Ends, not_before_its_text
 from mdm.sampling.grids import remaining
 
@@ -28,22 +45,24 @@ from mdm.sampling.grids import remaining
 class Step(NamedTuple):
     """What an order may look at.
 
-    masked:   bool [B, L], the positions it may choose from
-    tokens:   int32 [B, L], ids drawn for them in this step
-    log_prob: float32 [B, L], the model's log-probability of `tokens`
-    keep:     float32 scalar, share of the masked positions that the grid keeps masked, r_s / r_t; 0 at the last step
-    left:     float32 scalar, share of the steps still to come after this one; 0 at the last
-    noise:    factor of the annealed noise (`SamplerSettings.noise`)
-    keys:     [B], a key for each row and step
-    ends:     the spans of free length
+    masked:    bool [B, L], the positions it may choose from
+    tokens:    int32 [B, L], ids drawn for them in this step
+    certainty: float32 [B, L], how sure the network is there, by the order's own measure
+    keep:      float32 [B], share of the masked positions that the grid keeps masked, r_s / r_t; 0 at the last step
+    left:      float32 scalar, share of the steps still to come after this one; 0 at the last
+    noise, threshold, entropy_bound: as in `SamplerSettings`
+    keys:      [B], a key for each row and step
+    ends:      the spans of free length
     """
 
     masked: jax.Array
     tokens: jax.Array
-    log_prob: jax.Array
+    certainty: jax.Array
     keep: jax.Array
     left: jax.Array
     noise: float
+    threshold: float
+    entropy_bound: float
     keys: jax.Array
     ends: Ends
 
@@ -57,33 +76,83 @@ class Choice(NamedTuple):
     rank: jax.Array
 
 
-Order = Callable[[Step], Choice]
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """choose: the order itself. measure: what `Step.certainty` holds. on_grid: whether the grid says how many."""
+
+    choose: Callable[[Step], Choice]
+    measure: Measure = log_prob
+    on_grid: bool = True
 
 
 def ancestral(step: Step) -> Choice:
-    u = _per_row(jax.random.uniform, step)
-    return Choice(step.masked & (u >= step.keep), rank_of(u, step.masked))
+    u = per_row(jax.random.uniform, step.keys, step.masked.shape[1])
+    return Choice(step.masked & (u >= step.keep[:, None]), rank_of(u, step.masked))
 
 
 def random(step: Step) -> Choice:
-    return _first(_per_row(jax.random.uniform, step), step)
+    return _first(per_row(jax.random.uniform, step.keys, step.masked.shape[1]), step)
 
 
-def confidence(step: Step) -> Choice:
-    scores = step.log_prob
+def surest(step: Step) -> Choice:
+    scores = step.certainty
     if step.noise > 0:
-        scores = scores + step.noise * step.left * _per_row(jax.random.gumbel, step)
+        scores = scores + step.noise * step.left * per_row(jax.random.gumbel, step.keys, step.masked.shape[1])
     return _first(not_before_its_text(scores, step.tokens, step.masked, step.ends), step)
 
 
-ORDERS: dict[str, Order] = {"ancestral": ancestral, "random": random, "confidence": confidence}
+def first_hitting(step: Step) -> Choice:
+    rank = rank_of(per_row(jax.random.uniform, step.keys, step.masked.shape[1]), step.masked)
+    return Choice(step.masked & (rank == 0), rank)
+
+
+def entropy_bounded(step: Step) -> Choice:
+    scores = not_before_its_text(step.certainty, step.tokens, step.masked, step.ends)
+    order = _permutation(scores, step.masked)
+    entropy = jnp.take_along_axis(jnp.where(step.masked, -step.certainty, 0.0), order, axis=1)
+    # Both sides grow with the run, so the positions within the bound are a run; the first is always one of them.
+    within = jnp.cumsum(entropy, axis=1) - lax.cummax(entropy, axis=1) <= step.entropy_bound
+    count = jnp.sum(within, axis=1, dtype=jnp.int32)
+    rank = _inverse(order)
+    return Choice(step.masked & (rank < jnp.maximum(count, 1)[:, None]), rank)
+
+
+def threshold(step: Step) -> Choice:
+    scores = not_before_its_text(step.certainty, step.tokens, step.masked, step.ends)
+    rank = rank_of(scores, step.masked)
+    return Choice(step.masked & ((scores >= math.log(step.threshold)) | (rank == 0)), rank)
+
+
+ORDERS: dict[str, Order] = {
+    "ancestral": Order(ancestral),
+    "random": Order(random),
+    "confidence": Order(surest),
+    "margin": Order(surest, margin),
+    "entropy": Order(surest, negative_entropy),
+    "first-hitting": Order(first_hitting, on_grid=False),
+    "entropy-bounded": Order(entropy_bounded, negative_entropy, on_grid=False),
+    "threshold": Order(threshold, on_grid=False),
+}
 
 
 def rank_of(scores: jax.Array, masked: jax.Array) -> jax.Array:
     """int32 [B, L]: place of each masked position by falling score, equal scores by position; the others come last."""
+    return _inverse(_permutation(scores, masked))
+
+
+def per_row(law: Callable, keys: jax.Array, length: int) -> jax.Array:
+    """float32 [B, L] of the law (`jax.random.uniform`, `gumbel`), row by row from the row's own key [B]."""
+    return jax.vmap(lambda key: law(key, (length,)))(keys)
+
+
+def _permutation(scores: jax.Array, masked: jax.Array) -> jax.Array:
+    """int32 [B, L]: the positions by falling score, the masked ones first."""
     place = lax.broadcasted_iota(jnp.int32, scores.shape, 1)
-    _, _, order = lax.sort((~masked, -scores, place), dimension=1, num_keys=3)
-    return lax.sort((order, place), dimension=1, num_keys=1)[1]
+    return lax.sort((~masked, -scores, place), dimension=1, num_keys=3)[2]
+
+
+def _inverse(order: jax.Array) -> jax.Array:
+    return lax.sort((order, lax.broadcasted_iota(jnp.int32, order.shape, 1)), dimension=1, num_keys=1)[1]
 
 
 def _first(scores: jax.Array, step: Step) -> Choice:
@@ -92,9 +161,3 @@ def _first(scores: jax.Array, step: Step) -> Choice:
     masked = jnp.sum(step.masked, axis=1, dtype=jnp.int32)
     count = masked - remaining(masked, step.keep)
     return Choice(step.masked & (rank < count[:, None]), rank)
-
-
-def _per_row(law: Callable, step: Step) -> jax.Array:
-    """float32 [B, L] of the law (`jax.random.uniform`, `gumbel`), row by row from the row's own key."""
-    length = step.masked.shape[1]
-    return jax.vmap(lambda key: law(key, (length,)))(step.keys)

@@ -72,17 +72,9 @@ def gumbel(keys: jax.Array, symbols: int) -> jax.Array:
     return flat.reshape(*keys.shape, symbols)
 
 
-def draw(logits: jax.Array, noise: jax.Array | None, rule: TokenRule) -> tuple[jax.Array, jax.Array]:
-    """Logits [..., V], Gumbel noise [..., V] (None at temperature 0) -> symbols int32 [...], log-probabilities
-    float32 [...].
-
-    The log-probability is the model's own, without temperature and truncation: these choose symbols, not the order in
-    which positions are uncovered.
-    """
+def draw(logits: jax.Array, noise: jax.Array | None, rule: TokenRule) -> jax.Array:
+    """Logits [..., V], Gumbel noise [..., V] (None at temperature 0) -> symbols int32 [...]."""
     logits = logits.astype(jnp.float32)
     if rule.temperature == 0:
-        symbols = jnp.argmax(logits, axis=-1)
-    else:
-        symbols = jnp.argmax(truncate(logits / rule.temperature, rule) + noise, axis=-1)
-    chosen = jnp.take_along_axis(logits, symbols[..., None], axis=-1)[..., 0]
-    return symbols.astype(jnp.int32), chosen - jax.nn.logsumexp(logits, axis=-1)
+        return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+    return jnp.argmax(truncate(logits / rule.temperature, rule) + noise, axis=-1).astype(jnp.int32)

@@ -1,7 +1,5 @@
 """A small token space and two stand-ins for a network: one that is cheap, one that knows the joint distribution."""
 
-import itertools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,9 +22,19 @@ class Cheap:
         self.end_bias = end_bias
 
     def hidden(self, ids, segments, positions, ranges):
-        real = (segments > 0)[..., None]
-        x = jnp.where(real, self.embedding[ids], 0.0)
-        return x + 3 * x.mean(1, keepdims=True) + self.place[positions].sum(2)
+        return self.hidden_and_cache(ids, segments, positions, ranges)[0]
+
+    def hidden_and_cache(self, ids, segments, positions, ranges):
+        x = self._seen(ids, segments)
+        return x + 3 * x.mean(1, keepdims=True) + self.place[positions].sum(2), x
+
+    def hidden_of_part(self, ids, segments, positions, ranges, place, cache):
+        x = self._seen(ids, segments)
+        row = jax.vmap(lambda old, at, new: old.at[at].set(new, mode="drop"))(cache, place, x)
+        return x + 3 * row.mean(1, keepdims=True) + self.place[positions].sum(2)
+
+    def _seen(self, ids, segments):
+        return jnp.where((segments > 0)[..., None], self.embedding[ids], 0.0)
 
     def logits(self, hidden, number):
         own = self.vocabulary.ranges[number]
@@ -40,21 +48,15 @@ class BayesOptimal:
     def __init__(self, joint, vocabulary, number, at):
         self.own = vocabulary.ranges[number]
         self.at = jnp.asarray(at)
-        n = joint.shape[0]
-        table = np.zeros((n + 1,) * 3 + (3, n))  # index n: masked
-        for seen in itertools.product(range(n + 1), repeat=3):
-            taken = joint[tuple(slice(None) if s == n else slice(s, s + 1) for s in seen)]
-            for i in range(3):
-                law = taken.sum(tuple(j for j in range(3) if j != i))
-                table[seen][i] = law if seen[i] == n else 1.0
-        total = table.sum(-1, keepdims=True)
-        self.table = jnp.asarray(np.log(table / np.maximum(total, 1e-30) + 1e-30), jnp.float32)
+        for dim in range(3):  # the last index of each: masked
+            joint = np.concatenate([joint, joint.sum(dim, keepdims=True)], dim)
+        self.log = jnp.asarray(np.log(joint + 1e-30), jnp.float32)
 
     def hidden(self, ids, segments, positions, ranges):
         seen = ids[:, self.at] - self.own.start
-        seen = jnp.where((seen >= 0) & (seen < self.own.size), seen, self.own.size)
-        logits = self.table[seen[:, 0], seen[:, 1], seen[:, 2]]
-        return jnp.zeros((*ids.shape, self.own.size)).at[:, self.at].set(logits)
+        a, b, c = jnp.where((seen >= 0) & (seen < self.own.size), seen, self.own.size).T
+        log = self.log[:-1, b, c].T, self.log[a, :-1, c], self.log[a, b, :-1]  # of what is seen and each symbol there
+        return jnp.zeros((*ids.shape, self.own.size)).at[:, self.at].set(jnp.stack(log, axis=1))
 
     def logits(self, hidden, number):
         return hidden

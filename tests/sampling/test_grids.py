@@ -4,7 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mdm.diffusion.schedules import parse
 from mdm.sampling.grids import GRIDS, ratios, remaining
+
+SCHEDULES = ("linear", "polynomial-2", "geometric")
 
 
 def walk(grid, steps, masked):
@@ -15,7 +18,7 @@ def walk(grid, steps, masked):
     return counts
 
 
-@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("grid", [*GRIDS, *SCHEDULES])
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 24), st.integers(0, 400))
 def test_counts_fall_to_zero_and_every_step_works(grid, steps, masked):
@@ -28,6 +31,21 @@ def test_counts_fall_to_zero_and_every_step_works(grid, steps, masked):
 def test_ratios_fall_from_one_to_exactly_zero(grid):
     shares = ratios(grid, 17)
     assert shares[0] == 1 and shares[-1] == 0 and (np.diff(shares) < 0).all()
+
+
+@pytest.mark.parametrize(("grid", "schedule"), [("uniform", "linear"), ("cosine", "cosine")])
+def test_a_schedule_is_a_grid(grid, schedule, monkeypatch):
+    monkeypatch.setattr("mdm.sampling.grids.GRIDS", {})
+    np.testing.assert_allclose(ratios(schedule, 16)[:-1], [GRIDS[grid](i / 16) for i in range(16)], atol=2e-3)
+
+
+@pytest.mark.parametrize("grid", SCHEDULES)
+def test_the_steps_of_a_schedule_see_equal_shares_of_what_training_drew(grid):
+    drawn = np.asarray(parse(grid, 1e-3).ratio((np.arange(100_000) + 0.5) / 100_000))
+    shares = ratios(grid, 8)
+    counts, _ = np.histogram(drawn, bins=[0.0, *shares[::-1][1:-1], 1.1])
+    assert np.abs(counts / 100_000 - 1 / 8).max() < 0.01
+    assert shares[0] == 1 and shares[-1] == 0
 
 
 @pytest.mark.parametrize(("masked", "steps"), [(64, 64), (100, 64), (10, 4), (7, 3), (3, 8)])

@@ -4,32 +4,33 @@ import numpy as np
 import pytest
 
 from mdm.sampling.ends import Ends, closed, not_before_its_text, settle
-from mdm.sampling.orders import ORDERS, Step, ancestral, confidence, rank_of
+from mdm.sampling.orders import ORDERS, Step, ancestral, entropy_bounded, first_hitting, rank_of, surest, threshold
 
 END, CODE, MASK = 9, 3, 99
 
 
-def state(log_prob, masked, keep, left=0.5, noise=0.0, tokens=None, free=True, seed=0):
+def state(log_prob, masked, keep=0.5, left=0.5, noise=0.0, tokens=None, free=True, seed=0, tau=0.9, bound=0.1):
     log_prob, masked = jnp.asarray(log_prob, jnp.float32), jnp.asarray(masked, bool)
     tokens = jnp.full(masked.shape, CODE) if tokens is None else jnp.asarray(tokens)
     ends = Ends(jnp.broadcast_to(free, (1, *masked.shape)), jnp.full(masked.shape, END))
     keys = jax.random.split(jax.random.key(seed), masked.shape[0])
-    return Step(masked, tokens, log_prob, jnp.float32(keep), jnp.float32(left), noise, keys, ends)
+    keep = jnp.full(masked.shape[0], keep, jnp.float32)
+    return Step(masked, tokens, log_prob, keep, jnp.float32(left), noise, tau, bound, keys, ends)
 
 
-@pytest.mark.parametrize("order", ["random", "confidence"])
+@pytest.mark.parametrize("order", ["random", "confidence", "margin", "entropy"])
 def test_counts_are_exact_under_ties(order):
     masked = np.zeros((2, 12), bool)
     masked[0, 2:12], masked[1, 5:8] = True, True
-    choice = ORDERS[order](state(np.zeros((2, 12)), masked, keep=0.5))
+    choice = ORDERS[order].choose(state(np.zeros((2, 12)), masked, keep=0.5))
     np.testing.assert_array_equal(choice.selected.sum(1), [5, 2])
     assert not (choice.selected & ~masked).any()
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("order", [name for name, order in ORDERS.items() if order.on_grid])
 def test_the_last_step_leaves_nothing(order):
     masked = np.random.default_rng(0).random((3, 12)) < 0.5
-    choice = ORDERS[order](state(np.zeros((3, 12)), masked, keep=0.0, left=0.0, noise=2.0))
+    choice = ORDERS[order].choose(state(np.zeros((3, 12)), masked, keep=0.0, left=0.0, noise=2.0))
     np.testing.assert_array_equal(choice.selected, masked)
 
 
@@ -39,15 +40,55 @@ def test_ancestral_uncovers_each_with_the_stated_probability():
 
 
 def test_confidence_takes_the_likeliest():
-    choice = confidence(state([[-3.0, -1.0, -2.0, -0.5]], np.ones((1, 4)), keep=0.5))
+    choice = surest(state([[-3.0, -1.0, -2.0, -0.5]], np.ones((1, 4)), keep=0.5))
     np.testing.assert_array_equal(choice.selected, [[False, True, False, True]])
 
 
 def test_the_noise_of_confidence_is_annealed_to_nothing():
     log_prob = np.linspace(-1, 0, 64)[None]
-    at = lambda left: confidence(state(log_prob, np.ones((1, 64)), 0.5, left, noise=5.0)).selected  # noqa: E731
+    at = lambda left: surest(state(log_prob, np.ones((1, 64)), 0.5, left, noise=5.0)).selected  # noqa: E731
     assert at(0.0)[0, 32:].all()
     assert not at(1.0)[0, 32:].all()
+
+
+@pytest.mark.parametrize("order", [name for name, order in ORDERS.items() if not order.on_grid])
+def test_orders_without_a_grid_uncover_at_least_one_position_of_every_row_that_has_any(order):
+    masked = np.random.default_rng(0).random((6, 12)) < [[0.0], [0.1], [0.3], [0.5], [0.9], [1.0]]
+    choice = ORDERS[order].choose(state(np.full((6, 12), -3.0), masked, bound=0.0))
+    np.testing.assert_array_equal(choice.selected.any(1), masked.any(1))
+    assert not (choice.selected & ~masked).any()
+
+
+def test_first_hitting_hits_one_position_and_each_alike():
+    masked = np.broadcast_to([True, False, True, True], (30_000, 4))
+    selected = np.asarray(first_hitting(state(np.zeros(masked.shape), masked)).selected)
+    assert (selected.sum(1) == 1).all()
+    assert np.abs(selected.mean(0) - [1 / 3, 0, 1 / 3, 1 / 3]).max() < 5 * np.sqrt(2 / 9 / 30_000)
+
+
+def test_the_entropy_bound_takes_the_longest_run():
+    entropy = np.array([[0.5, 0.1, 0.05, 9.0, 0.2], [0.5, 0.6, 0.7, 0.8, 0.9]])
+    masked = np.array([[True, True, True, False, True], [True] * 5])
+    # by rising entropy, sum less the largest: row 0 0, 0.05, 0.15, 0.35; row 1 0, 0.5, ...
+    for bound, wanted in ((0.0, [1, 1]), (0.04, [1, 1]), (0.06, [2, 1]), (0.2, [3, 1]), (0.36, [4, 1]), (0.51, [4, 2])):
+        selected = np.asarray(entropy_bounded(state(-entropy, masked, bound=bound)).selected)
+        np.testing.assert_array_equal(selected.sum(1), wanted)
+        for row, own in enumerate(selected):
+            taken, left = entropy[row][own], entropy[row][masked[row] & ~own]
+            assert left.size == 0 or taken.max() <= left.min()
+
+
+def test_the_threshold_takes_all_that_reach_it_and_else_the_surest():
+    log_prob = np.log([[0.95, 0.2, 0.91, 0.89], [0.3, 0.4, 0.1, 0.2], [0.9, 0.9, 0.9, 0.9]])
+    selected = threshold(state(log_prob, np.ones((3, 4), bool), tau=0.9)).selected
+    np.testing.assert_array_equal(selected, [[1, 0, 1, 0], [0, 1, 0, 0], [1, 1, 1, 1]])
+
+
+@pytest.mark.parametrize("order", [threshold, entropy_bounded])
+def test_sure_ends_far_back_wait_without_a_grid_too(order):
+    tokens = [[CODE] * 6 + [END] * 10]
+    selected = order(state([[-2.0] * 6 + [-0.01] * 10], np.ones((1, 16), bool), tokens=tokens)).selected
+    assert selected.sum() == 1 and selected[0, 0]
 
 
 def test_rank_puts_unmasked_positions_last_and_keeps_positions_among_equals():
@@ -65,9 +106,9 @@ def test_an_end_waits_for_the_positions_before_it():
     log_prob = [[-2.0] * 6 + [-0.01] * 10]
     masked = np.ones((1, 16), bool)
     for keep in (15 / 16, 0.75, 11 / 16):
-        selected = confidence(state(log_prob, masked, keep, tokens=tokens)).selected
+        selected = surest(state(log_prob, masked, keep, tokens=tokens)).selected
         assert not selected[0, 6:].any()
-    selected = confidence(state(log_prob, masked, 0.5, tokens=tokens)).selected
+    selected = surest(state(log_prob, masked, 0.5, tokens=tokens)).selected
     np.testing.assert_array_equal(selected[0], [True] * 8 + [False] * 8)
 
 

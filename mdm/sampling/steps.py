@@ -1,0 +1,161 @@
+"""A step on the canvas, but for the network: what is opened before a call, and what is written after it.
+
+Letters: B rows, L positions, T steps of a block.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mdm.sampling.blocks import first_block
+from mdm.sampling.draws import Draws
+from mdm.sampling.ends import Ends, closed, settle
+from mdm.sampling.grids import ratios
+from mdm.sampling.orders import ORDERS, Step
+from mdm.sampling.remasking import NONE, by_confidence, kept, may_reopen, reopen, sigmas
+from mdm.sampling.settings import SamplerSettings
+
+_PURPOSES = _ORDER_KEY, _REMASK_KEY, _CORRECTOR_KEY = range(3)  # of a row's noise in a step, besides its draws
+
+
+class Plan(NamedTuple):
+    """The steps of a block, float32 [T] each. keep: share of the masked positions that stays masked. left: share of the steps
+    still to come. sigma: probability of being masked again. share: what a corrector opens first; 0 at any other step."""
+
+    keep: jax.Array
+    left: jax.Array
+    sigma: jax.Array
+    share: jax.Array
+
+
+class Ground(NamedTuple):
+    """What stays as it is. own: bool [B, L], what the sampler writes. numbers: int32 [B, L], blocks. keys: [B], one a row."""
+
+    own: jax.Array
+    numbers: jax.Array
+    ends: Ends
+    keys: jax.Array
+    plan: Plan
+    mask_id: int
+
+
+class Calls(NamedTuple):
+    """Network calls for a whole batch, int32: over whole rows, and over the part of them that a cache leaves. Guidance doubles
+    the rows of a call, not the calls."""
+
+    whole: jax.Array
+    part: jax.Array
+
+
+class State(NamedTuple):
+    """ids: int32 [B, L]. masked: bool [B, L]. log_prob: float32 [B, L], of what was written when it was. block: int32, the one
+    being written. age: int32, steps taken in it. changes: int32 [B], how often a row has changed. stale: bool, whether any row
+    has since the draws. draws: the last ones."""
+
+    ids: jax.Array
+    masked: jax.Array
+    log_prob: jax.Array
+    block: jax.Array
+    age: jax.Array
+    changes: jax.Array
+    stale: jax.Array
+    draws: Draws
+    calls: Calls
+
+
+class Quota(NamedTuple):
+    """keep: float32 [B], share of the masked positions that stays masked. any: bool [B], whether anything is to be written."""
+
+    keep: jax.Array
+    any: jax.Array
+
+
+def plan_steps(settings: SamplerSettings) -> Plan:
+    """Of an order without a grid, one entry that stands for all."""
+    if not ORDERS[settings.order].on_grid:
+        return Plan(*(jnp.zeros(1, jnp.float32) for _ in Plan._fields))
+    shares = ratios(settings.grid, settings.steps)
+    sigma = sigmas(settings.remask, settings.eta, shares)
+    left = 1 - np.arange(1, settings.steps + 1) / settings.steps
+    columns = [kept(shares, sigma), left, sigma, np.zeros_like(sigma)]
+    if settings.corrector:  # behind every step but the last
+        after = [np.zeros_like(left), left, np.zeros_like(left), np.full_like(left, settings.corrector)]
+        columns = [np.stack(pair, axis=1).reshape(-1)[:-1] for pair in zip(columns, after, strict=True)]
+    return Plan(*(jnp.asarray(column, jnp.float32) for column in columns))
+
+
+def token_keys(ground: Ground, state: State) -> jax.Array:
+    """Keys [B] of the draws: a row that has not changed is to draw the same again."""
+    return _fold(_fold(ground.keys, -1), state.changes)  # -1: unlike any block
+
+
+def open_some(ground: Ground, state: State, settings: SamplerSettings) -> tuple[State, Quota]:
+    """A corrector's first half: some of what is written is masked, and as much is to be written again."""
+    here = ground.numbers == state.block
+    keep = jnp.broadcast_to(ground.plan.keep[_at(ground, state)], state.changes.shape)
+    if not settings.corrector:
+        return state, Quota(keep, jnp.ones(keep.shape, bool))
+    share = ground.plan.share[_at(ground, state)]
+    written = may_reopen(ground.own & here, state.ids, state.masked, ground.ends)
+    opened = reopen(written, share, _step_keys(ground, state, _CORRECTOR_KEY))
+    count = jnp.sum(opened, axis=1)
+    masked = jnp.sum(state.masked & here, axis=1)
+    keep = jnp.where(share > 0, masked / jnp.maximum(masked + count, 1), keep)
+    ids = jnp.where(opened, ground.mask_id, state.ids)
+    return _changed(state, ids, state.masked | opened), Quota(keep, (share == 0) | (count > 0))
+
+
+def write(ground: Ground, state: State, quota: Quota, settings: SamplerSettings) -> State:
+    """Commits what the order chooses of the draws, settles the ends, masks some again, and goes on to the next block if this
+    one is done."""
+    order, draws, ends = ORDERS[settings.order], state.draws, ground.ends
+    here = ground.numbers == state.block
+    at = _at(ground, state)
+    no_end = closed(ends, state.ids, state.masked)
+    tokens, log_prob, certainty = (
+        jnp.where(no_end, code, drawn) for drawn, code in zip(draws[:3], draws[3:], strict=True)
+    )
+    choice = order.choose(
+        Step(
+            masked=state.masked & here & quota.any[:, None], tokens=tokens, certainty=certainty, keep=quota.keep,
+            left=ground.plan.left[at], noise=settings.noise, threshold=settings.threshold,
+            entropy_bound=settings.entropy_bound, keys=_step_keys(ground, state, _ORDER_KEY), ends=ends,
+        )
+    )  # fmt: skip
+    ids, masked = settle(state.ids, state.masked, choice.selected, choice.rank, tokens, draws.codes, ends)
+    if settings.remask != NONE:
+        drawn = jnp.where(ids == tokens, log_prob, draws.code_log_prob)
+        # An END that another one wrote is as sure as can be.
+        log_prob = jnp.where(choice.selected, drawn, jnp.where(state.masked, 0.0, state.log_prob))
+        written = may_reopen(ground.own & here & ~state.masked, ids, masked, ends)
+        sigma = ground.plan.sigma[at] * (by_confidence(written, log_prob) if settings.remask == "conf" else 1.0)
+        opened = reopen(written, sigma, _step_keys(ground, state, _REMASK_KEY))
+        ids, masked = jnp.where(opened, ground.mask_id, ids), masked | opened
+        state = state._replace(log_prob=log_prob)
+    state = _changed(state, ids, masked)
+    over = state.age + 1 >= len(ground.plan.keep) if settings.rewrites else ~jnp.any(masked & here)
+    block = jnp.where(over, first_block(ground.numbers, masked), state.block)
+    # A new block has no draws yet, even if nothing has changed.
+    return state._replace(block=block, age=jnp.where(over, 0, state.age + 1), stale=state.stale | over)
+
+
+def _changed(state: State, ids: jax.Array, masked: jax.Array) -> State:
+    rows = jnp.any(ids != state.ids, axis=1)
+    return state._replace(ids=ids, masked=masked, changes=state.changes + rows, stale=state.stale | jnp.any(rows))
+
+
+def _at(ground: Ground, state: State) -> jax.Array:
+    return jnp.minimum(state.age, len(ground.plan.keep) - 1)
+
+
+def _step_keys(ground: Ground, state: State, purpose: int) -> jax.Array:
+    return _fold(_fold(ground.keys, len(_PURPOSES) * state.block + purpose), state.age)
+
+
+def _fold(keys: jax.Array, numbers: int | jax.Array) -> jax.Array:
+    """Keys [B] folded with a number each, or one for all."""
+    return jax.vmap(jax.random.fold_in)(keys, jnp.broadcast_to(numbers, keys.shape))
