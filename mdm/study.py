@@ -24,18 +24,21 @@ from mdm.pretraining import pretrain
 from mdm.problems import Problem, Refusal
 from mdm.runs.folder import RunFolder
 from mdm.runs.lock import Lock
-from mdm.studies import array, file, metrics, page, pool
+from mdm.studies import array, file, metrics, page, parent, pool
 from mdm.studies.folder import StudyFolder
-from mdm.studies.plan import House, Trial, plan
+from mdm.studies.plan import Trial, plan
 from mdm.studies.search import Searcher
 from mdm.studies.study import Study
-from mdm.studies.trial import Bench, perform
+from mdm.studies.training import Training
+from mdm.studies.trial import perform
+from mdm.studies.work import TRAINING, Work
 from mdm.trained import TrainedModel
 from mdm.training.noise import gradient_noise
 
 _STUDY = command.path_flag("study", "A study, e.g. experiments/studies/learning_rate_width.py, or FILE:pod.")
 _WORKDIR = command.path_flag("workdir", "Folder of the study: made if it is not there, continued if it is.")
 _DATA = command.path_flag("data", "The data set; by default where the base config has it.", required=False)
+_RUN = command.path_flag("run", "The trained run, of a study that samples; by default its base's.", required=False)
 _JOBS = flags.DEFINE_integer("jobs", None, "Trials at the same time (one; of an array job: all).", lower_bound=1)
 _LIST = flags.DEFINE_bool("list", False, "Only show the trials.")
 _REPORT = flags.DEFINE_bool("report", False, "Only write the table and the page, of what is finished.")
@@ -47,18 +50,20 @@ _NUMBER = flags.DEFINE_integer("number", None, "Only run the trial of this numbe
 _ATTACHED = flags.DEFINE_bool("attached", False, "End when standard input does (the local pool holds it open).")
 
 _PAIRS = 64  # of gradients, for their noise: its standard error is then a few per cent
-HOUSE = House(config.resolve, config.to_dict)
 
 
 def main() -> None:
     if _ATTACHED.value:
-        pool.follow_parent(sys.stdin.fileno())
+        parent.follow(sys.stdin.fileno())
     study, base = file.load(_STUDY.value)
-    if _DATA.value:
+    work = WORK[study.work]
+    if _DATA.value and study.work == TRAINING:
         base["data"]["directory"] = _DATA.value
-    trials, folder = plan(study, base, HOUSE), StudyFolder(_WORKDIR.value)
+    if _RUN.value:
+        base["run"] = _RUN.value
+    trials, folder = plan(study, base, work), StudyFolder(_WORKDIR.value)
     if _TRIAL.value is not None or _NUMBER.value is not None:
-        _perform(_chosen(study, trials, folder), folder, study.probes)
+        _perform(_chosen(study, trials, folder), folder, work, study.probes)
     elif _EMIT.value:
         print(_array(study, trials), end="")
     elif _LIST.value:
@@ -84,7 +89,7 @@ def _run(study: Study, trials: tuple[Trial, ...], folder: StudyFolder) -> list[p
         failures.extend(pool.run(some, folder, lambda trial: [*own, f"--trial={trial.id}"], _JOBS.value or 1, write))
 
     if study.search:
-        Searcher(study.search, trials, folder, HOUSE).run(run)
+        Searcher(study.search, trials, folder, WORK[study.work]).run(run)
     else:
         run(trials)
     return failures
@@ -94,7 +99,7 @@ def _write(study: Study, trials: tuple[Trial, ...], folder: StudyFolder) -> None
     expected = len(trials)
     if study.search:
         expected *= study.search.trials
-        trials = Searcher(study.search, trials, folder, HOUSE).trials()
+        trials = Searcher(study.search, trials, folder, WORK[study.work]).trials()
     rows = folder.write_table(trials, study.metrics)
     page.write(study, trials, rows, folder, shlex.join(["python", "-m", "mdm.study", *_own_flags()]), expected)
     logging.info("%d of %d trials are finished; the page is %s", len(rows), expected, folder.page)
@@ -110,13 +115,12 @@ def _chosen(study: Study, trials: tuple[Trial, ...], folder: StudyFolder) -> Tri
     return trials[_NUMBER.value]
 
 
-def _perform(trial: Trial, folder: StudyFolder, probes: Sequence[str]) -> None:
+def _perform(trial: Trial, folder: StudyFolder, work: Work, probes: Sequence[str]) -> None:
     # Programs for a CPU are made for the very processor they were compiled on.
     host = platform.node() if jax.default_backend() == "cpu" else ""
     jax.config.update("jax_compilation_cache_dir", os.fspath(folder.compilations / host))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-    bench = Bench(config.resolve, pretrain, _score, {"gradient-noise": _noise})
-    perform(trial, folder, bench, page.commit(), probes)
+    perform(trial, folder, work, page.commit(), probes)
 
 
 def _score(run: RunFolder) -> list[Result]:
@@ -150,8 +154,14 @@ def _array(study: Study, trials: tuple[Trial, ...]) -> str:
 
 
 def _own_flags() -> list[str]:
-    data = [f"--data={_DATA.value}"] if _DATA.value else []
-    return [f"--study={_STUDY.value}", f"--workdir={_WORKDIR.value}", *data]
+    given = [f"--{flag}={value}" for flag, value in (("data", _DATA.value), ("run", _RUN.value)) if value]
+    return [f"--study={_STUDY.value}", f"--workdir={_WORKDIR.value}", *given]
+
+
+WORK: dict[str, Work] = {
+    TRAINING: Training(config.resolve, config.to_dict, pretrain, _score, {"gradient-noise": _noise}),
+}
+"""By the kind that a study names."""
 
 
 if __name__ == "__main__":

@@ -1,19 +1,10 @@
 """The binaries: bad input ends with exit code 2 and a list of what is wrong, never with a traceback."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.binaries import run
+
 SMOKE = "--config=experiments/smoke.py"
-
-
-def run(binary: str, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", f"mdm.{binary}", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,14 @@
 """The binary: a study from its file to its page, in processes of its own."""
 
+import functools
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from tests import binaries
 from tests.studies.conftest import tiny_config, write_data
 
-ROOT = Path(__file__).parents[1]
+run = functools.partial(binaries.run, "study")
 FILE = """
 from mdm.studies.analyses.best_setting import BestSetting
 from mdm.studies.study import Axis, Study
@@ -28,11 +26,6 @@ def get_study(size="small"):
         analyses=(BestSetting("Best", x="rate", y="heldout_bits"),) if size == "small" else (),
     )
 """
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "mdm.study", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")

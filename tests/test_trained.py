@@ -2,10 +2,6 @@
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +15,7 @@ from mdm.problems import Refusal
 from mdm.sampling.defaults import DEFAULTS
 from mdm.tokens.tasks import TASKS
 from mdm.trained import TrainedModel
+from tests import binaries
 from tests.data.test_preparation import settings_of, write_media
 
 SOUND = Sound((0.1 * np.sin(np.arange(4000) / 9)).astype(np.float32), 16_000)
@@ -58,9 +55,7 @@ def root(tmp_path_factory):
 
 def binary(root, name, *arguments) -> str:
     """What `python -m mdm.NAME` prints, started in `root`."""
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    command = [sys.executable, "-m", f"mdm.{name}", *arguments]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    done = binaries.run(name, *arguments, folder=root)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -102,11 +97,16 @@ def test_the_newest_checkpoint_or_the_one_that_is_asked_for(root, model):
 
 
 def test_evaluation_writes_a_line_a_result(root):
-    told = binary(root, "evaluate", "--workdir=run", "--report=report.html", "--pieces=1", "--generated=2")
+    told = binary(root, "evaluate", "--workdir=run")
     lines = [json.loads(line) for line in (root / "run/evaluations/step-000000003.jsonl").read_text().splitlines()]
     assert len(lines) == 2 * 9  # each split: text alone, and four targets of each kind of pair
     assert all(np.isfinite(line["bits"]) and line["step"] == 3 for line in lines)
     assert "bits/token" in told
+
+
+@pytest.mark.slow
+def test_evaluation_shows_and_measures_what_every_task_makes(root):
+    binary(root, "evaluate", "--workdir=run", "--report=report.html", "--pieces=1", "--generated=2")
     figures = [
         json.loads(line) for line in (root / "run/evaluations/step-000000003.generated.jsonl").read_text().splitlines()
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mdm.fingerprint import fingerprint
@@ -13,8 +13,7 @@ from mdm.problems import Problem, Refusal, refuse_if
 from mdm.studies import dotted, metrics
 from mdm.studies.rows import SEED
 from mdm.studies.study import Axis, Levels, Study
-
-_ELSEWHERE = "data.directory"  # where the data lie is no part of what is trained, unless the study varies it
+from mdm.studies.work import TRAINING, WORKS, Work
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,18 +28,10 @@ class Trial:
         return f"{self.id} ({', '.join(f'{axis} {label}' for axis, label in self.levels.items())})"
 
 
-@dataclasses.dataclass(frozen=True)
-class House:
-    """What a study needs from above it. resolve: config as plain dicts -> frozen settings, or Refusal; to_dict: the way back."""
-
-    resolve: Callable[[Mapping], Any]
-    to_dict: Callable[[Any], dict]
-
-
-def plan(study: Study, base: dict, house: House) -> tuple[Trial, ...]:
+def plan(study: Study, base: dict, work: Work) -> tuple[Trial, ...]:
     """All trials, in the order of the product, the seeds innermost. With a search: those that it starts from.
 
-    base: the study's base config as plain dicts.
+    base: the study's base config as plain dicts; work: of the study's kind.
     Raises Refusal with everything that is wrong with the study.
     """
     found = [*_misuses(study), *_conflicts(study)]
@@ -57,12 +48,12 @@ def plan(study: Study, base: dict, house: House) -> tuple[Trial, ...]:
         for (_, settings), label in zip(axes, labels, strict=True):
             overrides |= settings[label]
         try:
-            trial, settings = make_trial(common, levels, overrides, house, study.probes)
+            trial, settings = make_trial(common, levels, overrides, work, study.probes)
         except Refusal as refusal:
             found += refusal.problems
             continue
         trials.append(trial)
-        own = metrics.names(settings.data.streams, study.probes)
+        own = work.names(settings, study.probes)
         names = own if names is None else names & own
     found += _twins(trials)
     if trials:
@@ -78,17 +69,15 @@ def plan(study: Study, base: dict, house: House) -> tuple[Trial, ...]:
 
 
 def make_trial(
-    config: dict, levels: Levels, overrides: Mapping[str, Any], house: House, probes: Sequence[str] = ()
+    config: dict, levels: Levels, overrides: Mapping[str, Any], work: Work, probes: Sequence[str] = ()
 ) -> tuple[Trial, Any]:
     """A trial and its settings. Raises Refusal for a setting that does not exist or cannot be used."""
     problems: list[Problem] = []
     changed = dotted.apply(config, overrides, problems)
     refuse_if(problems)
-    settings = house.resolve(changed)
-    value = house.to_dict(settings)
-    own = {room: part for room, part in value.items() if room != "prepare"}
-    if _ELSEWHERE not in overrides:
-        own["data"] = {key: part for key, part in own["data"].items() if key != "directory"}
+    settings = work.resolve(changed)
+    value = work.to_dict(settings)
+    own = work.identity(value, overrides)
     if probes:  # a result without their figures is not one of this trial
         own["probes"] = list(probes)
     return Trial(fingerprint(own), dict(levels), value), settings
@@ -115,6 +104,10 @@ def _misuses(study: Study) -> Iterable[Problem]:
             yield Problem(field, None, "is empty", "say it in a sentence")
     if not study.metrics:
         yield Problem("metrics", None, "there is none", "name the figures that the study is about")
+    if study.work not in WORKS:
+        yield Problem("work", study.work, "is not a kind of work", f"use one of {WORKS}")
+    if study.probes and study.work != TRAINING:
+        yield Problem("probes", study.probes, "are taken of what was trained", "leave them out")
     for name in study.probes:
         if name not in metrics.PROBES:
             yield Problem("probes", name, "is not a probe", f"use some of {tuple(metrics.PROBES)}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import subprocess
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -44,7 +43,7 @@ def run(
 ) -> tuple[Failure, ...]:
     """Runs those of `trials` that have no result, `jobs` at a time; returns those that failed.
 
-    command:  of the process of a trial. Its standard input ends when this process does, however that happens: see `follow_parent`
+    command:  of the process of a trial. Its standard input ends when this process does, however that happens (`parent.follow`)
     finished: called after each trial
     Raises Refusal for a folder that is not local.
     """
@@ -72,22 +71,6 @@ def run(
             worker.process.wait()
             worker.process.stdin.close()
     return tuple(failures)
-
-
-def follow_parent(descriptor: int) -> None:
-    """Ends this process when the other end of a pipe, the pool's, is closed: the pool is gone, also if it was killed.
-
-    Otherwise the next start of the study would meet a trial that still writes.
-    """
-
-    def wait() -> None:
-        while os.read(
-            descriptor, 1
-        ):  # not through sys.stdin: its lock, held by a thread, aborts the end of the process
-            pass
-        os._exit(1)  # from a thread, and without the writes of a regular end: a trial may be stopped at any instant
-
-    threading.Thread(target=wait, name="follow-parent", daemon=True).start()
 
 
 def _start(trial: Trial, folder: StudyFolder, command: Sequence[str]) -> _Worker:

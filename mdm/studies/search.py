@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
 from mdm.studies.folder import StudyFolder
-from mdm.studies.plan import House, Trial, make_trial
+from mdm.studies.plan import Trial, make_trial
 from mdm.studies.study import Search
+from mdm.studies.work import Work
 from mdm.tokens.hashing import mix
 
 
@@ -27,7 +28,7 @@ def require() -> None:
 class Searcher:
     """The searches of a study, one for each of its `starts`."""
 
-    def __init__(self, search: Search, starts: Sequence[Trial], folder: StudyFolder, house: House, seed: int = 0):
+    def __init__(self, search: Search, starts: Sequence[Trial], folder: StudyFolder, work: Work, seed: int = 0):
         require()
         import optuna
         from optuna.storages import JournalStorage
@@ -35,7 +36,7 @@ class Searcher:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         storage = JournalStorage(JournalFileBackend(os.fspath(folder.journal)))
-        self._search, self._folder, self._house = search, folder, house
+        self._search, self._folder, self._work = search, folder, work
         self._sampler, self._seed = optuna.samplers.TPESampler, seed
         self._finished = optuna.trial.TrialState.COMPLETE
         self._running = optuna.trial.TrialState.RUNNING
@@ -93,4 +94,4 @@ class Searcher:
 
     def _trial(self, start: Trial, number: int, suggested: Mapping[str, float]) -> Trial:
         levels = {**start.levels, self._search.name: str(number)}
-        return make_trial(start.config, levels, suggested, self._house)[0]
+        return make_trial(start.config, levels, suggested, self._work)[0]

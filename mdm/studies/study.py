@@ -8,6 +8,7 @@ from typing import Any
 
 from mdm.studies.analyses.analysis import Analysis
 from mdm.studies.rows import SEED
+from mdm.studies.work import TRAINING
 
 Levels = Mapping[str, str]
 """Axis -> label of the level."""
@@ -52,6 +53,7 @@ class Study:
     keep:      which trials of the product are run: a predicate of their levels, or a list of levels of which one must match
     analyses:  what is fitted and plotted, see `mdm.studies.analyses`
     search:    see `Search`
+    work:      what a trial does, one of `mdm.studies.work.WORKS`
     probes:    measures that cost and are taken at the end of each trial, names of `mdm.studies.metrics.PROBES`
     """
 
@@ -67,6 +69,7 @@ class Study:
     keep: Callable[[Levels], bool] | Sequence[Levels] | None = None
     analyses: tuple[Analysis, ...] = ()
     search: Search | None = None
+    work: str = TRAINING
     probes: tuple[str, ...] = ()
     conclusion: str = ""
 

@@ -81,8 +81,9 @@ def test_one_position_at_a_time_draws_from_the_joint_distribution(rule, repeat):
     assert distance(repeat, rule, SHORT) < 0.01
 
 
+@pytest.mark.slow
 def test_ancestral_draws_approach_the_joint_distribution(repeat):
-    """Short form: something remains, since now and then two positions are uncovered in one of few steps."""
+    """Something remains, since now and then two positions are uncovered in one of few steps."""
     few, many = (distance(repeat, SamplerSettings(steps=steps), CHUNK) for steps in (4, 48))
     assert many < 0.03 < 0.05 < few
 

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from mdm import config
+from mdm import config, study
 from mdm.codecs.text_bytes import Bytes
-from mdm.studies.plan import House
+from mdm.pretraining import pretrain
 from mdm.studies.study import Axis, Study
+from mdm.studies.training import Training
 from tests.data import synthetic
 
-HOUSE = House(config.resolve, config.to_dict)
+WORK = Training(config.resolve, config.to_dict, pretrain, study._score)
 
 
 def tiny_config(directory: str = "") -> dict:
@@ -50,5 +51,5 @@ def tiny_study(**changes) -> Study:
 
 
 @pytest.fixture
-def house():
-    return HOUSE
+def work():
+    return WORK

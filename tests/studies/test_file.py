@@ -5,7 +5,7 @@ import pytest
 from mdm.problems import Refusal
 from mdm.studies import file
 from mdm.studies.plan import plan
-from tests.studies.conftest import HOUSE
+from tests.studies.conftest import WORK
 from tests.test_config import ROOT
 
 SHIPPED = sorted((ROOT / "experiments" / "studies").glob("*.py"))
@@ -16,7 +16,7 @@ SHIPPED = sorted((ROOT / "experiments" / "studies").glob("*.py"))
 def test_the_studies_that_ship_can_be_planned(path, size, monkeypatch):
     monkeypatch.chdir(ROOT)  # a base is named from the root of the checkout, as --config is
     study, base = file.load(f"{path}{size}")
-    assert plan(study, base, HOUSE)
+    assert plan(study, base, WORK)
 
 
 @pytest.mark.parametrize(

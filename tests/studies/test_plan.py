@@ -14,14 +14,14 @@ from mdm.studies.study import Axis, Search
 from tests.studies.conftest import tiny_config, tiny_study
 
 
-def refused(study, house, base=None):
+def refused(study, work, base=None):
     with pytest.raises(Refusal) as refusal:
-        plan(study, base or tiny_config(), house)
+        plan(study, base or tiny_config(), work)
     return [str(problem) for problem in refusal.value.problems]
 
 
-def test_trials_are_the_product_of_axes_and_seeds(house):
-    trials = plan(tiny_study(), tiny_config(), house)
+def test_trials_are_the_product_of_axes_and_seeds(work):
+    trials = plan(tiny_study(), tiny_config(), work)
     assert len(trials) == 12 and len({trial.id for trial in trials}) == 12
     assert trials[0].levels == {"width": "16", "rate": "0.001", "seed": "0"}
     assert trials[1].levels == {"width": "16", "rate": "0.001", "seed": "1"}
@@ -29,60 +29,60 @@ def test_trials_are_the_product_of_axes_and_seeds(house):
     assert (last["model"]["width"], last["optimizer"]["learning_rate"], last["training"]["seed"]) == (32, 0.1, 1)
 
 
-def test_a_level_may_change_several_settings_and_common_ones_stand(house):
+def test_a_level_may_change_several_settings_and_common_ones_stand(work):
     axis = Axis(
         "size", {"small": {"model.width": 32, "model.depth": 2}, "large": {"model.width": 64, "model.depth": 3}}
     )
     study = tiny_study(
         axes=(axis,), overrides={"optimizer.beta1": 0.8}, seeds=(3,), seeded=("training.seed", "data.seed")
     )
-    config = plan(study, tiny_config(), house)[1].config
+    config = plan(study, tiny_config(), work)[1].config
     assert (config["model"]["width"], config["model"]["depth"], config["optimizer"]["beta1"]) == (64, 3, 0.8)
     assert config["training"]["seed"] == config["data"]["seed"] == 3
 
 
-def test_new_levels_leave_the_names_of_the_old_trials(house):
-    before = {trial.id for trial in plan(tiny_study(), tiny_config(), house)}
+def test_new_levels_leave_the_names_of_the_old_trials(work):
+    before = {trial.id for trial in plan(tiny_study(), tiny_config(), work)}
     axes = (tiny_study().axes[0], Axis.of("rate", "optimizer.learning_rate", (1.0, 1e-3, 1e-2, 1e-1)))
-    after = {trial.id for trial in plan(tiny_study(axes=axes, seeds=(0, 1, 2)), tiny_config(), house)}
+    after = {trial.id for trial in plan(tiny_study(axes=axes, seeds=(0, 1, 2)), tiny_config(), work)}
     assert before < after and len(after) == 24
 
 
-def test_a_name_knows_every_setting_but_where_things_lie(house):
-    one = lambda base, **changes: plan(tiny_study(**changes), base, house)[0].id  # noqa: E731
+def test_a_name_knows_every_setting_but_where_things_lie(work):
+    one = lambda base, **changes: plan(tiny_study(**changes), base, work)[0].id  # noqa: E731
     name = one(tiny_config())
     assert one(tiny_config("/elsewhere")) == name
     assert one(tiny_config(), overrides={"optimizer.beta1": 0.5}) != name
     assert one(tiny_config(), overrides={"data.seed": 1}) != name
 
 
-def test_data_sets_may_be_an_axis(house):
+def test_data_sets_may_be_an_axis(work):
     axis = Axis("codec", {"a": {"data.directory": "/a"}, "b": {"data.directory": "/b"}})
-    assert len(plan(tiny_study(axes=(axis,)), tiny_config(), house)) == 4
+    assert len(plan(tiny_study(axes=(axis,)), tiny_config(), work)) == 4
 
 
 @pytest.mark.parametrize("keep", [lambda levels: levels["width"] == "16", [{"width": "16"}]])
-def test_a_part_of_the_product_may_be_kept(house, keep):
-    assert [trial.levels["width"] for trial in plan(tiny_study(keep=keep), tiny_config(), house)] == ["16"] * 6
+def test_a_part_of_the_product_may_be_kept(work, keep):
+    assert [trial.levels["width"] for trial in plan(tiny_study(keep=keep), tiny_config(), work)] == ["16"] * 6
 
 
-def test_everything_that_is_wrong_is_told_at_once(house):
+def test_everything_that_is_wrong_is_told_at_once(work):
     told = "\n".join(refused(tiny_study(
         question=" ", seeds=(1, 1), overrides={"model.widht": 3}, metrics=(),
         axes=(Axis("empty", {}), Axis("seed", {"a": {}}), Axis("depth", {"1": {"training.seed": 1}})), keep=[{"colour": "red"}],
-    ), house))  # fmt: skip
+    ), work))  # fmt: skip
     for text in ("question", "seeds = (1, 1)", "did you mean model.width", "metrics: there is none", "axes.empty: has no levels",
                  "axes.seed: the name is taken", "also set by the axis 'seed'", "'colour': is not an axis"):  # fmt: skip
         assert text in told, text
 
 
-def test_trials_metrics_and_analyses_are_told_at_once(house):
+def test_trials_metrics_and_analyses_are_told_at_once(work):
     told = "\n".join(refused(tiny_study(
         axes=(
             Axis.of("rate", "optimizer.learning_rte", (1.0, 2.0)),
             Axis("width", {"16": {"model.width": 16}, "bad": {"model.width": -1}}),
         ),
-    ), house))  # fmt: skip
+    ), work))  # fmt: skip
     assert "did you mean optimizer.learning_rate" in told
     told = "\n".join(refused(tiny_study(
         axes=(Axis("width", {"16": {"model.width": 16}, "same": {"model.width": 16}}),
@@ -93,7 +93,7 @@ def test_trials_metrics_and_analyses_are_told_at_once(house):
             Curve("c", x="rate", y="heldout_bits/smell", by=("colour",)), PowerFit("d", x="width", y="heldout_bits"),
             ScalingFit("e", y="heldout_bits"), PowerFit("f", x="rate", y="heldout_bits"),
         ),
-    ), house))  # fmt: skip
+    ), work))  # fmt: skip
     for text in (
         "has the same settings as", "did you mean heldout_bits?", "analyses[0] = ['1', '2']: 2 levels of rate",
         "did you mean rate?", "heldout_bits/smell", "'colour': is not an axis", "'width same': is not a number",
@@ -102,29 +102,27 @@ def test_trials_metrics_and_analyses_are_told_at_once(house):
         assert text in told, (text, told)
 
 
-def test_a_problem_of_the_base_is_told_once(house):
+def test_a_problem_of_the_base_is_told_once(work):
     base = tiny_config()
     base["model"]["depth"] = -1
-    assert sum("model.depth" in text for text in refused(tiny_study(), house, base)) == 1
+    assert sum("model.depth" in text for text in refused(tiny_study(), work, base)) == 1
 
 
-def test_nothing_kept_is_refused(house):
-    assert "no trial is left" in refused(tiny_study(keep=lambda levels: False), house)[0]
+def test_nothing_kept_is_refused(work):
+    assert "no trial is left" in refused(tiny_study(keep=lambda levels: False), work)[0]
 
 
-def test_a_search_is_checked(house):
+def test_a_search_is_checked(work):
     search = Search("search", {"optimizer.beta3": (1.0, 2.0), "optimizer.epsilon": (0.0, 1.0)}, 0, "los")
-    told = "\n".join(refused(tiny_study(search=search), house))
+    told = "\n".join(refused(tiny_study(search=search), work))
     for text in ("search.trials", "no range of positive", "optimizer.beta3", "search.metric"):
         assert text in told
 
 
-def test_a_probe_is_part_of_a_trial(house):
-    without, with_probe = (
-        plan(tiny_study(probes=probes), tiny_config(), house) for probes in ((), ("gradient-noise",))
-    )
+def test_a_probe_is_part_of_a_trial(work):
+    without, with_probe = (plan(tiny_study(probes=probes), tiny_config(), work) for probes in ((), ("gradient-noise",)))
     assert not {trial.id for trial in without} & {trial.id for trial in with_probe}
-    assert "'noise': is not a probe" in refused(tiny_study(probes=("noise",)), house)[0]
+    assert "'noise': is not a probe" in refused(tiny_study(probes=("noise",)), work)[0]
     study = tiny_study(metrics=("gradient_noise/plain",))
-    assert "is not a figure" in refused(study, house)[0]
-    plan(dataclasses.replace(study, probes=("gradient-noise",)), tiny_config(), house)
+    assert "is not a figure" in refused(study, work)[0]
+    plan(dataclasses.replace(study, probes=("gradient-noise",)), tiny_config(), work)

@@ -15,6 +15,7 @@ from mdm.studies.folder import StudyFolder
 from tests.studies import stub
 
 ROOT = Path(__file__).parents[2]
+TRIALS = stub.trials()
 
 
 def table(path) -> str:
@@ -22,7 +23,7 @@ def table(path) -> str:
 
 
 def runs(path) -> list[str]:
-    return [(path / "trials" / trial.id / "runs").read_text() for trial in stub.TRIALS]
+    return [(path / "trials" / trial.id / "runs").read_text() for trial in TRIALS]
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +74,7 @@ def test_a_killed_pool_takes_its_trials_along_and_is_continued(whole, tmp_path):
 
 
 def test_a_trial_that_fails_is_told_and_tried_again(whole, tmp_path):
-    bad = stub.TRIALS[1].id
+    bad = TRIALS[1].id
     (tmp_path / f"fail-{bad}").touch()
     (failure,) = stub.study(str(tmp_path))
     assert failure.trial.id == bad and failure.code == 1 and "out of luck" in failure.tail
@@ -93,7 +94,7 @@ def test_an_exception_ends_the_trials(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pool.run(stub.TRIALS, folder, command, 2, stop)
+        pool.run(TRIALS, folder, command, 2, stop)
     assert len(list(tmp_path.glob("trials/*/result.json"))) == 1
     assert not any(alive(int(path.name[4:])) for path in tmp_path.glob("trials/*/pid-*"))
 
@@ -120,7 +121,7 @@ def test_no_more_than_jobs_run_at_once(tmp_path):
 
     original, pool.subprocess.Popen = pool.subprocess.Popen, Counting
     try:
-        failures = pool.run(stub.TRIALS, folder, lambda trial: [sys.executable, "-c", script], 3)
+        failures = pool.run(TRIALS, folder, lambda trial: [sys.executable, "-c", script], 3)
     finally:
         pool.subprocess.Popen = original
     assert max(most) == 3 and len(failures) == 6  # none of them wrote a result
@@ -128,7 +129,7 @@ def test_no_more_than_jobs_run_at_once(tmp_path):
 
 def test_a_bucket_is_refused():
     with pytest.raises(Refusal, match="local"):
-        pool.run(stub.TRIALS, StudyFolder("gs://bucket/x"), lambda trial: [], 1)
+        pool.run(TRIALS, StudyFolder("gs://bucket/x"), lambda trial: [], 1)
 
 
 def test_only_a_trial_of_the_folder_is_read(tmp_path):

@@ -10,7 +10,7 @@ from mdm.studies.folder import StudyFolder
 from mdm.studies.plan import plan
 from mdm.studies.search import Searcher
 from mdm.studies.study import Axis, Search
-from tests.studies.conftest import HOUSE, tiny_config, tiny_study
+from tests.studies.conftest import WORK, tiny_config, tiny_study
 
 SEARCH = Search("search", {"optimizer.learning_rate": (1e-4, 1e0)}, 8, "heldout_bits")
 
@@ -41,7 +41,7 @@ class Work:
 def searcher(path, study):
     folder = StudyFolder(path)
     folder.create()
-    return Searcher(study.search, plan(study, tiny_config(), HOUSE), folder, HOUSE), folder
+    return Searcher(study.search, plan(study, tiny_config(), WORK), folder, WORK), folder
 
 
 @pytest.fixture

@@ -55,12 +55,13 @@ class recorded:
     def __enter__(self):
         self._walk, stream = transformer._walk, []
 
-        def walk(layer, x, stacked, settings):
-            def noted(x, state):
-                stream.append(layer(x, state))
-                return stream[-1]
+        def walk(layer, x, stacked, kept, settings):
+            def noted(x, own):
+                x, after = layer(x, own)
+                stream.append(x)
+                return x, after
 
-            return self._walk(noted, x, stacked, dataclasses.replace(settings, walk="unroll"))
+            return self._walk(noted, x, stacked, kept, dataclasses.replace(settings, walk="unroll"))
 
         transformer._walk = walk
         return stream

@@ -114,7 +114,9 @@ class Killed(BaseException):
     """Not an Exception: nothing may catch it on the way."""
 
 
-@pytest.mark.parametrize("at", range(2, 34, 4))
+@pytest.mark.parametrize(
+    "at", [at if at in (6, 18, 30) else pytest.param(at, marks=pytest.mark.slow) for at in range(2, 34, 4)]
+)
 def test_stopped_at_any_instant_the_log_and_the_parameters_are_those_of_one_run(
     make_job, whole, tmp_path, monkeypatch, at
 ):

@@ -37,7 +37,7 @@ def finish(process: subprocess.Popen) -> str:
     return out
 
 
-@pytest.mark.parametrize("which, variants", [("some", 2), pytest.param("all", 16, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("which, variants", [("some", 1), pytest.param("all", 16, marks=pytest.mark.slow)])
 def test_a_mesh_changes_neither_rows_nor_noise_nor_loss_nor_gradients(make_job, which, variants):
     """8 simulated devices against one. Sums over devices are taken in another order: about 2**-24 of the largest term for each
     of the few hundred that are added, hence 1e-5 of the largest entry; what is counted is equal."""
