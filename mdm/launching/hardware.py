@@ -25,6 +25,7 @@ class Generation:
     runtime:  software of a TPU VM
     dims:     of a grid of chips
     most:     chips of a slice
+    by_grid:  gcloud takes the grid itself, not only an accelerator type
     """
 
     sold: str
@@ -33,12 +34,13 @@ class Generation:
     runtime: str
     dims: int
     most: int
+    by_grid: bool = False
 
 
 TPUS = {
-    "v4": Generation("v4", 2, "tpu-v4-podslice", "tpu-ubuntu2204-base", 3, 4096),
+    "v4": Generation("v4", 2, "tpu-v4-podslice", "tpu-ubuntu2204-base", 3, 4096, by_grid=True),
     "v5e": Generation("v5litepod", 1, "tpu-v5-lite-podslice", "v2-alpha-tpuv5-lite", 2, 256),
-    "v5p": Generation("v5p", 2, "tpu-v5p-slice", "v2-alpha-tpuv5", 3, 8960),
+    "v5p": Generation("v5p", 2, "tpu-v5p-slice", "v2-alpha-tpuv5", 3, 6144),
     "v6e": Generation("v6e", 1, "tpu-v6e-slice", "v2-alpha-tpuv6e", 2, 256),
 }
 GPUS = ("h100",)
@@ -107,7 +109,7 @@ class Hardware:
 
     @property
     def compact(self) -> Hardware:
-        """The grid that Google Cloud makes of this many chips: the one nearest to a cube."""
+        """The grid that Google Cloud makes of an accelerator type: of all with so many chips the one nearest to a cube."""
         if len(self.grid) < 3 or self.shape in _SMALL:
             return self
         cubes = self.chips // _SIDE**3

@@ -67,7 +67,7 @@ class _Directly:
     priorities = ("", "spot", "reserved")
 
     def create(self, hardware: Hardware, name: str, count: int) -> list[str]:
-        return [f"--accelerator-type={hardware.accelerator_type}", f"--version={hardware.generation.runtime}"]
+        return [*_accelerator(hardware), f"--version={hardware.generation.runtime}"]
 
 
 class _Queued:
@@ -84,8 +84,13 @@ class _Queued:
 
     def create(self, hardware: Hardware, name: str, count: int) -> list[str]:
         nodes = [f"--node-id={name}"] if count == 1 else [f"--node-count={count}", f"--node-prefix={name}"]
-        kind = [f"--accelerator-type={hardware.accelerator_type}", f"--runtime-version={hardware.generation.runtime}"]
-        return [*kind, *nodes]
+        return [*_accelerator(hardware), f"--runtime-version={hardware.generation.runtime}", *nodes]
+
+
+def _accelerator(hardware: Hardware) -> list[str]:
+    if hardware.generation.by_grid:
+        return [f"--type={hardware.name}", f"--topology={hardware.shape}"]
+    return [f"--accelerator-type={hardware.accelerator_type}"]
 
 
 def problems(description: Description) -> list[Problem]:
@@ -123,7 +128,7 @@ def _problems(description: Description, way: _Directly | _Queued) -> list[Proble
 
 def _not_sold(where: str, hardware: Hardware) -> list[Problem]:
     """An accelerator type says how many chips, not how they are laid out."""
-    if hardware == hardware.compact:
+    if hardware.generation.by_grid or hardware == hardware.compact:
         return []
     reason = f"{hardware.accelerator_type} is laid out as {hardware.compact.shape} there"
     return [Problem(where, str(hardware), reason, f"take {hardware.compact}, or launch on GKE")]

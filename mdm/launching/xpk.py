@@ -14,6 +14,7 @@ from mdm.launching.description import Description, Rendering
 from mdm.launching.hardware import Hardware
 from mdm.problems import Problem
 
+_MISSING = ("v5e:1x1", "v5e:2x2")
 _PRIORITIES = ("very-low", "low", "medium", "high", "very-high")
 
 
@@ -25,6 +26,9 @@ def problems(description: Description) -> list[Problem]:
     if description.priority not in ("", *_PRIORITIES):
         remedy = f"use one of {', '.join(_PRIORITIES)}"
         found.append(Problem("--priority", description.priority, "is none of XPK's", remedy))
+    for where, text in {"--hardware": description.hardware, "--evaluator": description.evaluator}.items():
+        if text in _MISSING:
+            found.append(Problem(where, text, "XPK has no name for it", "take a larger one, v6e, or launch on jobset"))
     # XPK puts the command into one block of its manifest, line by line.
     values = {"--config": description.config, "--workdir": (description.workdir,),
               "--env": tuple(description.environment.values())}  # fmt: skip

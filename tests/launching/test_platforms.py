@@ -52,6 +52,7 @@ def test_names_that_a_platform_would_refuse(name):
         ("xpk", {"workdir": "gs://a\nb"}, "--workdir", "line breaks"),
         ("xpk", {"workdir": "gs://a\u2028b"}, "--workdir", "line breaks"),
         ("xpk", {"environment": {"A": "b\n"}}, "--env", "line breaks"),
+        ("xpk", {"evaluator": "v5e:2x2"}, "--evaluator", "no name"),
         ("tpu-vm", {"count": 2}, "--count", "queued"),
         ("tpu-vm", {"zone": ""}, "--zone", "not given"),
         ("tpu-vm", {"priority": "guaranteed"}, "--priority", "not known"),
@@ -67,6 +68,11 @@ def test_names_that_a_platform_would_refuse(name):
 def test_what_a_platform_does_not_take(platform, changes, where, why):
     found = refused(platform, **changes)
     assert list(found) == [where] and why in found[where]
+
+
+def test_gcloud_is_told_the_grid_where_it_takes_one():
+    script = render("tpu-vm", dataclasses.replace(JOBS["tpu-vm"], hardware="v4:4x4x16")).script
+    assert "--type=v4" in script and "--topology=4x4x16" in script
 
 
 def test_one_host_is_one_process():
