@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from mdm.launching.platforms import PLATFORMS, render
+from mdm.launching.platforms import render
 from mdm.problems import Refusal
 from tests.launching.conftest import JOBS
 
@@ -17,8 +17,17 @@ def refused(platform: str, **changes) -> dict[str, str]:
     return {problem.where: problem.reason for problem in refusal.value.problems}
 
 
-@pytest.mark.parametrize("platform", PLATFORMS)
-def test_everything_that_is_wrong_is_told_at_once(platform):
+@pytest.mark.parametrize(
+    "platform, own, where",
+    [
+        ("tpu-vm", {"zone": ""}, "--zone"),
+        ("queued", {"zone": ""}, "--zone"),
+        ("jobset", {"workdir": "runs/3b"}, "--workdir"),
+        ("xpk", {"cluster": ""}, "--cluster"),
+        ("slurm", {"project": "p"}, "--project"),
+    ],
+)
+def test_everything_that_is_wrong_is_told_at_once(platform, own, where):
     found = refused(
         platform,
         name="Tri_Modal",
@@ -30,9 +39,10 @@ def test_everything_that_is_wrong_is_told_at_once(platform):
         environment={"1st": "x"},
         options=("delete",),
         image="--privileged",
+        **own,
     )
     assert {"--name", "--hardware", "--evaluator", "--count", "--restarts", "--grace", "--env", "--option",
-            "--image"} <= set(found)  # fmt: skip
+            "--image", where} <= set(found)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["", "A", "1a", "a-", "-a", "a_b", "a.b", "a b", "a\n", "a" * 32, "$(x)", "é"])
