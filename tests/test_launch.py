@@ -30,6 +30,15 @@ def test_a_job_is_printed_and_nothing_is_run(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sbatch"]
 
 
+def test_a_job_is_started_with_what_was_written(tmp_path):
+    (tmp_path / "sbatch").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\nexit 7\n')
+    (tmp_path / "sbatch").chmod(0o755)
+    done = launch("--nodry_run", f"--output={tmp_path}/out", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert done.returncode == 7, done.stderr
+    assert (tmp_path / "asked").read_text() == f"--parsable {tmp_path}/out/train.sbatch\n"
+    assert "mdm.train" in (tmp_path / "out" / "train.sbatch").read_text()
+
+
 def test_what_the_trainer_would_refuse_is_not_launched():
     done = launch("--count=3")  # 24 devices: neither the batch nor the heads divide by them
     assert done.returncode == 2 and "training.batch_size" in done.stderr and "Traceback" not in done.stderr
