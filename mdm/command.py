@@ -12,9 +12,8 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from mdm import config
+from mdm.exits import REFUSED
 from mdm.problems import Problem, Refusal
-
-REFUSED = 2  # exit code for input that cannot be used; anything else that is not 0 is a fault of the program
 
 
 def config_flag() -> flags.FlagHolder:

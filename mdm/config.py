@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ from mdm.training.loop import Job, TrainingSettings
 from mdm.training.mesh import MeshSettings
 from mdm.training.optimizer import OptimizerSettings
 
+_hints = functools.cache(typing.get_type_hints)  # it compiles every annotation: two thirds of the time of `resolve`
 _NAMED = ("streams", "tasks", "schedules", "rows")  # mappings whose keys are names of streams or tasks
 
 
@@ -179,7 +181,7 @@ def _completed(kind: type, value: Any, at: str, added: list[str]) -> Any:
     """`value` with the defaults of the settings that it lacks, group by group; their names go into `added`."""
     if not isinstance(value, Mapping):
         return value
-    hints, found = typing.get_type_hints(kind), dict(value)
+    hints, found = _hints(kind), dict(value)
     for field in dataclasses.fields(kind):
         name = f"{at}{field.name}"
         if dataclasses.is_dataclass(hints[field.name]):
@@ -204,7 +206,7 @@ def _wrong(value: Any, at: str, wanted: str, problems: list[Problem]) -> Any:
 def _dataclass(kind: type, value: Any, at: str, problems: list[Problem]) -> Any:
     if not isinstance(value, Mapping):
         return _wrong(value, at, "a group of settings", problems)
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     prefix = f"{at}." if at else ""
     for key in value:

@@ -20,6 +20,7 @@ from mdm.data.manifest import SPLITS
 from mdm.data.pipeline import Rows
 from mdm.evaluation import report
 from mdm.evaluation.result import Result
+from mdm.launching.hardware import Hardware
 from mdm.pretraining import pretrain
 from mdm.problems import Problem, Refusal
 from mdm.runs.folder import RunFolder
@@ -44,7 +45,7 @@ _LIST = flags.DEFINE_bool("list", False, "Only show the trials.")
 _REPORT = flags.DEFINE_bool("report", False, "Only write the table and the page, of what is finished.")
 _EMIT = flags.DEFINE_enum("emit", None, ["slurm", "gke"], "Only print an array job.")
 _IMAGE = flags.DEFINE_string("image", None, "Container image, with --emit=gke.")
-_TPU = flags.DEFINE_string("tpu", None, "ACCELERATOR:TOPOLOGY of a task, with --emit=gke, e.g. tpu-v5p-slice:2x2x1.")
+_HARDWARE = flags.DEFINE_string("hardware", None, "TPU slice of a task, with --emit=gke, e.g. v5p:2x2x1.")
 _TRIAL = flags.DEFINE_string("trial", None, "Only run the trial of this id, in this process.")
 _NUMBER = flags.DEFINE_integer("number", None, "Only run the trial of this number, in this process.", lower_bound=0)
 _ATTACHED = flags.DEFINE_bool("attached", False, "End when standard input does (the local pool holds it open).")
@@ -149,8 +150,8 @@ def _array(study: Study, trials: tuple[Trial, ...]) -> str:
         return array.slurm(study.title, own, len(trials), at_once)
     if not _IMAGE.value:
         raise Refusal(Problem("--image", None, "is not given", "name the container image of the tasks"))
-    tpu = array.Tpu.of(_TPU.value) if _TPU.value else None
-    return array.gke(study.title, own, len(trials), at_once, _IMAGE.value, tpu)
+    hardware = Hardware.of(_HARDWARE.value, "--hardware") if _HARDWARE.value else None
+    return array.gke(study.title, own, len(trials), at_once, _IMAGE.value, hardware)
 
 
 def _own_flags() -> list[str]:

@@ -1,40 +1,17 @@
 """Array jobs: the same trials on a cluster, one a task, for SLURM and for Kubernetes (GKE).
 
-A task runs the trial of its number. Every name that came from outside is quoted: for the shell by shlex, for YAML by its writer,
-and for Kubernetes, which replaces $(NAME) in arguments, by doubling the dollar.
+A task runs the trial of its number. Every name that came from outside is quoted: see `mdm.launching.quoting`.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import re
 import shlex
 from collections.abc import Sequence
 
-import yaml
-
+from mdm.launching import jobset, names, quoting
+from mdm.launching import slurm as sbatch
+from mdm.launching.hardware import Hardware
 from mdm.problems import Problem, Refusal
-
-
-@dataclasses.dataclass(frozen=True)
-class Tpu:
-    """accelerator, topology: as GKE names them, e.g. tpu-v5p-slice and 2x2x1; a slice of one host."""
-
-    accelerator: str
-    topology: str
-
-    @classmethod
-    def of(cls, text: str) -> Tpu:
-        """From ACCELERATOR:TOPOLOGY. Raises Refusal."""
-        accelerator, _, topology = text.partition(":")
-        if not accelerator or not re.fullmatch(r"\d+(x\d+)+", topology):
-            raise Refusal(Problem("--tpu", text, "is not ACCELERATOR:TOPOLOGY", "e.g. tpu-v5p-slice:2x2x1"))
-        return cls(accelerator, topology)
-
-    @property
-    def chips(self) -> int:
-        return math.prod(map(int, self.topology.split("x")))
 
 
 def slurm(title: str, command: Sequence[str], trials: int, at_once: int) -> str:
@@ -42,38 +19,38 @@ def slurm(title: str, command: Sequence[str], trials: int, at_once: int) -> str:
 
     What a site wants beside it (partition, time, GPUs) is given to sbatch: options there go before those in the script.
     """
-    return "\n".join((
-        "#!/bin/bash",
-        f"#SBATCH --job-name={job_name(title)}",
-        f"#SBATCH --array=0-{trials - 1}%{at_once}",
-        "#SBATCH --output=%x-%A_%a.log",
-        "#SBATCH --requeue",
-        "# A trial that is started again goes on from its newest checkpoint; one that is finished ends at once.",
-        "set -euo pipefail",
-        f'exec {shlex.join(command)} --number="$SLURM_ARRAY_TASK_ID"',
-        "",
-    ))  # fmt: skip
+    options = {"array": f"0-{trials - 1}%{at_once}", "output": "%x-%A_%a.log"}
+    return (
+        f"{sbatch.header(names.of_title(title), options)}"
+        "# A trial that is started again goes on from its newest checkpoint; one that is finished ends at once.\n"
+        "set -euo pipefail\n"
+        f'exec {shlex.join(command)} --number="$SLURM_ARRAY_TASK_ID"\n'
+    )
 
 
-def gke(title: str, command: Sequence[str], trials: int, at_once: int, image: str, tpu: Tpu | None = None) -> str:
-    """An indexed Kubernetes Job. command: as for `slurm`."""
+def gke(
+    title: str, command: Sequence[str], trials: int, at_once: int, image: str, hardware: Hardware | None = None
+) -> str:
+    """An indexed Kubernetes Job. command: as for `slurm`; hardware: a TPU slice for each task.
+
+    Raises Refusal for hardware of several hosts, or for GPUs.
+    """
     container: dict = {
         "name": "trial",
         "image": image,
         "command": ["sh", "-c", 'exec "$@" --number="$JOB_COMPLETION_INDEX"', "sh"],
-        "args": [part.replace("$", "$$") for part in command],
+        "args": quoting.dollars(command),
     }
     pod: dict = {"restartPolicy": "Never", "containers": [container]}
-    if tpu:
-        pod["nodeSelector"] = {
-            "cloud.google.com/gke-tpu-accelerator": tpu.accelerator,
-            "cloud.google.com/gke-tpu-topology": tpu.topology,
-        }
-        container["resources"] = {"limits": {"google.com/tpu": tpu.chips}}
+    if hardware:
+        if hardware.platform != "tpu" or hardware.hosts > 1:
+            raise Refusal(Problem("--hardware", str(hardware), "is not a TPU slice of one host", "e.g. v5p:2x2x1"))
+        pod["nodeSelector"] = jobset.node_selector(hardware)
+        container["resources"] = {"limits": {"google.com/tpu": hardware.chips}}
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": job_name(title)},
+        "metadata": {"name": names.of_title(title)},
         "spec": {
             "completions": trials,
             "parallelism": min(at_once, trials),
@@ -82,10 +59,4 @@ def gke(title: str, command: Sequence[str], trials: int, at_once: int, image: st
             "template": {"spec": pod},
         },
     }
-    return yaml.safe_dump(job, sort_keys=False, width=130)
-
-
-def job_name(title: str) -> str:
-    """Of a job: letters, digits and hyphens, as Kubernetes wants it (RFC 1123, and short enough for the names of its pods)."""
-    name = re.sub("[^a-z0-9]+", "-", title.lower()).strip("-")[:40].strip("-")
-    return f"mdm-{name}" if name else "mdm-study"
+    return quoting.documents(job)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mdm.launching.hardware import Hardware
 from mdm.problems import Refusal
 from mdm.studies import array
 
@@ -48,9 +49,8 @@ def test_slurm_is_known():
 
 
 def test_gke_is_known():
-    tpu = array.Tpu.of("tpu-v5p-slice:2x2x1")
-    assert tpu.chips == 4
-    check("job.yaml", array.gke("Batch size: how far?", COMMAND, 12, 4, "europe-docker.pkg.dev/p/mdm:1", tpu))
+    hardware = Hardware.of("v5p:2x2x1", "--hardware")
+    check("job.yaml", array.gke("Batch size: how far?", COMMAND, 12, 4, "europe-docker.pkg.dev/p/mdm:1", hardware))
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_gke_gives_each_task_its_command(name, python, tmp_path):
     assert found == [f"--workdir={name}", "--number=2"]
 
 
-@pytest.mark.parametrize("text", ["v5p", ":2x2", "tpu-v5p-slice:", "tpu-v5p-slice:2", "tpu-v5p-slice:2xx2"])
-def test_a_tpu_that_cannot_be_is_refused(text):
-    with pytest.raises(Refusal, match="ACCELERATOR:TOPOLOGY"):
-        array.Tpu.of(text)
+@pytest.mark.parametrize("text", ["v5p:2x2x2", "h100:1", "cpu"])
+def test_hardware_of_several_hosts_and_other_than_tpus_is_refused(text):
+    with pytest.raises(Refusal, match="one host"):
+        array.gke("title", COMMAND, 3, 1, "image", Hardware.of(text, "--hardware"))

@@ -1,0 +1,214 @@
+"""TPU VMs through gcloud: machines asked for directly (one slice) or as a queued resource (any number).
+
+The script may be run again at any time, by hand or by cron: it asks for machines that are not there (or were preempted), and
+starts what does not run. On each host a systemd unit runs the container: it outlives the connection, hands SIGTERM on when the
+host goes down, and starts the process again unless it ended with a code of FINAL.
+
+`jax.distributed.initialize()` knows coordinator and numbers from the metadata server of the VM: agent-worker-number,
+worker-network-endpoints, and with several slices MEGASCALE_COORDINATOR_ADDRESS, MEGASCALE_NUM_SLICES and MEGASCALE_SLICE_ID in
+tpu-env (jax/_src/clusters/cloud_tpu_cluster.py, GceTpuCluster).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from mdm.exits import FINAL
+from mdm.launching import quoting, script
+from mdm.launching.description import Description, Rendering
+from mdm.launching.hardware import Hardware
+from mdm.problems import Problem
+
+_AGAIN = (
+    "# It may be run again at any time: it starts what does not run, and asks anew for machines that were taken away.\n"
+)
+_FUNCTIONS = """\
+# The state of what was asked for; nothing if it is not there.
+state() {{ gcloud compute tpus {what} describe "$1" {where} --format='value({field})' 2>/dev/null || true; }}
+
+# What was taken away is given back, so that it can be asked for again.
+give_back() {{
+  case "$(state "$1")" in
+    {taken}) gcloud compute tpus {what} delete "$1" {where} {delete} ;;
+  esac
+}}
+
+await() {{
+  local now
+  while now="$(state "$1")" && [[ "$now" != {ready} ]]; do
+    case "$now" in
+      "" | STOP* | SUSPENDING | DELETING | {taken})
+        echo "$1: ${{now:-gone}} before it was ready; run this script again" >&2
+        return 1
+        ;;
+    esac
+    sleep 30
+  done
+}}
+
+"""
+# A unit that failed for good stays failed until somebody has looked.
+_UNLESS = """\
+case "$(systemctl is-active {unit} || true)" in
+  active | activating | deactivating) exit 0 ;;
+  failed)
+    echo "{unit} failed: sudo journalctl --unit={unit} tells why, sudo systemctl reset-failed {unit} lets it start again" >&2
+    exit 1
+    ;;
+esac
+"""
+
+
+class _Directly:
+    """Machines of one slice, as gcloud makes them."""
+
+    what, field, ready, taken, delete = "tpu-vm", "state", "READY", "PREEMPTED | TERMINATED", "--quiet"
+    priorities = ("", "spot", "reserved")
+
+    def create(self, hardware: Hardware, name: str, count: int) -> list[str]:
+        return [*_accelerator(hardware), f"--version={hardware.generation.runtime}"]
+
+
+class _Queued:
+    """Machines of any number of slices, when Google Cloud has them."""
+
+    what, field, ready, taken, delete = (
+        "queued-resources",
+        "state.state",
+        "ACTIVE",
+        "FAILED | SUSPENDED",
+        "--force --quiet",
+    )
+    priorities = ("", "spot", "reserved", "guaranteed")
+
+    def create(self, hardware: Hardware, name: str, count: int) -> list[str]:
+        nodes = [f"--node-id={name}"] if count == 1 else [f"--node-count={count}", f"--node-prefix={name}"]
+        return [*_accelerator(hardware), f"--runtime-version={hardware.generation.runtime}", *nodes]
+
+
+def _accelerator(hardware: Hardware) -> list[str]:
+    if hardware.generation.by_grid:
+        return [f"--type={hardware.name}", f"--topology={hardware.shape}"]
+    return [f"--accelerator-type={hardware.accelerator_type}"]
+
+
+def problems(description: Description) -> list[Problem]:
+    found = _problems(description, _Directly())
+    if description.count > 1:
+        remedy = "launch on queued, or on GKE"
+        found.append(Problem("--count", description.count, "slices that know each other are queued resources", remedy))
+    return found
+
+
+def queued_problems(description: Description) -> list[Problem]:
+    return _problems(description, _Queued())
+
+
+def render(description: Description) -> Rendering:
+    return _render(description, _Directly())
+
+
+def render_queued(description: Description) -> Rendering:
+    return _render(description, _Queued())
+
+
+def _problems(description: Description, way: _Directly | _Queued) -> list[Problem]:
+    found = description.containers("the TPU VM")
+    found += description.only(("tpu", "cpu"), "a TPU VM", "take TPUs, or launch on SLURM")
+    if not description.zone:
+        found.append(Problem("--zone", None, "is not given", "name the zone of the TPUs, e.g. us-east5-a"))
+    if description.priority not in way.priorities:
+        remedy = f"use one of {', '.join(filter(None, way.priorities))}, or nothing"
+        found.append(Problem("--priority", description.priority, "is not known here", remedy))
+    if not description.problems() and description.slice.platform == "tpu":
+        found += _not_sold("--hardware", description.slice)
+    return found
+
+
+def _not_sold(where: str, hardware: Hardware) -> list[Problem]:
+    """An accelerator type says how many chips, not how they are laid out."""
+    if hardware.generation.by_grid or hardware == hardware.compact:
+        return []
+    reason = f"{hardware.accelerator_type} is laid out as {hardware.compact.shape} there"
+    return [Problem(where, str(hardware), reason, f"take {hardware.compact}, or launch on GKE")]
+
+
+def _render(description: Description, way: _Directly | _Queued) -> Rendering:
+    name, beside, where = description.name, description.beside, _where(description)
+    several = isinstance(way, _Queued) and description.count > 1
+    nodes = [f"{name}-{number}" for number in range(description.count)] if several else [name]
+    machines = [(name, description.slice, description.count)]
+    starts = [(node, "all", "train.host.sh") for node in nodes]
+    files = {"train.host.sh": _on_host(description, name, description.slice, description.trainer)}
+    if beside:
+        follower = f"{name}-follower"
+        own = beside.platform == "tpu"
+        machines += [(follower, beside, 1)] if own else []
+        starts.append((follower if own else nodes[0], "0", "follow.host.sh"))
+        files["follow.host.sh"] = _on_host(description, follower, beside, description.follower)
+    text = script.head(_AGAIN) + script.HERE
+    text += _FUNCTIONS.format(
+        what=way.what, where=shlex.join(where), field=way.field, ready=way.ready, taken=way.taken, delete=way.delete
+    )
+    text += "".join(_machines(description, way, *each, proven=number == 0) for number, each in enumerate(machines))
+    for node, worker, file in starts:
+        ssh = ["gcloud", "compute", "tpus", "tpu-vm", "ssh", node, *where, f"--worker={worker}"]
+        text += f'{shlex.join(ssh)} --command="$(cat "$here/{file}")"\n'
+    text += 'echo "The machines stay, and cost, until they are deleted:"\n'
+    for each, *_ in machines:
+        text += f"echo {shlex.quote(shlex.join([*_tool(way), 'delete', each, *where, *way.delete.split()]))}\n"
+    return Rendering(text, files)
+
+
+def _tool(way: _Directly | _Queued) -> list[str]:
+    return ["gcloud", "compute", "tpus", way.what]
+
+
+def _where(description: Description) -> list[str]:
+    project = [f"--project={description.project}"] if description.project else []
+    return [*project, f"--zone={description.zone}"]
+
+
+def _machines(
+    description: Description, way: _Directly | _Queued, name: str, hardware: Hardware, count: int, *, proven: bool
+) -> str:
+    """Asks for machines, and waits for them."""
+    priority = [f"--{description.priority}"] if description.priority else []
+    asked = [*way.create(hardware, name, count), *_where(description), *priority, *description.options]
+    proof = script.preflight(description, "  ") if proven else ""
+    return (
+        f"give_back {name}\n"
+        f'if [[ -z "$(state {name})" ]]; then\n'
+        f"{proof}{quoting.command([*_tool(way), 'create', name, *asked], indent='  ')}\n"
+        "fi\n"
+        f"await {name}\n"
+    )
+
+
+def _on_host(description: Description, unit: str, hardware: Hardware, command: Sequence[str]) -> str:
+    variables = [f"--env={key}={value}" for key, value in description.variables(hardware).items()]
+    # Libtpu opens the devices and locks memory; the reading processes hand batches over in shared memory.
+    access = ["--privileged"] if hardware.platform == "tpu" else []
+    run = ["run", "--rm", "--init", f"--name={unit}", *access, "--net=host", "--ipc=host", *variables]
+    job = [description.image, *command]
+    settings = {
+        "Restart": "on-failure",
+        "RestartPreventExitStatus": " ".join(map(str, FINAL)),
+        "RestartSec": "30",
+        "StartLimitBurst": str(description.restarts + 1),
+        "StartLimitIntervalSec": "infinity",
+        "TimeoutStopSec": str(description.grace),
+        "ExecStartPre": f"-/usr/bin/docker rm --force {unit}",  # what a killed docker client left behind
+    }
+    start = ["sudo", "systemd-run", f"--unit={unit}", *(f"--property={k}={v}" for k, v in settings.items())]
+    run = ["/usr/bin/docker", *quoting.dollars(run)]
+    registry = description.image.partition("/")[0]
+    login = ""
+    if registry == "gcr.io" or registry.endswith((".gcr.io", ".pkg.dev")):  # Google's want to be told who asks
+        login = f"sudo gcloud auth configure-docker {registry} --quiet\n"
+    return (
+        "# Run on a host: starts the unit if it does not run.\n"
+        "set -eu\n"
+        f"{_UNLESS.format(unit=unit)}{login}{quoting.command(start, run, quoting.dollars(job))}\n"
+    )

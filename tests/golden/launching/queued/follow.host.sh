@@ -1,0 +1,30 @@
+# Run on a host: starts the unit if it does not run.
+set -eu
+case "$(systemctl is-active tri-modal-3b-follower || true)" in
+  active | activating | deactivating) exit 0 ;;
+  failed)
+    echo "tri-modal-3b-follower failed: sudo journalctl --unit=tri-modal-3b-follower tells why, sudo systemctl reset-failed tri-modal-3b-follower lets it start again" >&2
+    exit 1
+    ;;
+esac
+sudo gcloud auth configure-docker europe-docker.pkg.dev --quiet
+sudo systemd-run \
+  --unit=tri-modal-3b-follower \
+  --property=Restart=on-failure \
+  '--property=RestartPreventExitStatus=2 3 4' \
+  --property=RestartSec=30 \
+  --property=StartLimitBurst=101 \
+  --property=StartLimitIntervalSec=infinity \
+  --property=TimeoutStopSec=180 \
+  '--property=ExecStartPre=-/usr/bin/docker rm --force tri-modal-3b-follower' \
+    /usr/bin/docker run \
+      --rm \
+      --init \
+      --name=tri-modal-3b-follower \
+      --net=host \
+      --ipc=host \
+      --env=JAX_PLATFORMS=cpu \
+      '--env=LIBTPU_INIT_ARGS=--first=1 --second=2' \
+        europe-docker.pkg.dev/project/mdm/mdm:1 python -m mdm.evaluate \
+          --workdir=gs://bucket/runs/3b \
+          --follow

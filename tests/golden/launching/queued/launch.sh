@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Starts the trainer, and the evaluator beside it. Run it from the root of the checkout.
+# It may be run again at any time: it starts what does not run, and asks anew for machines that were taken away.
+set -euo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+# The state of what was asked for; nothing if it is not there.
+state() { gcloud compute tpus queued-resources describe "$1" --project=project --zone=us-east5-a --format='value(state.state)' 2>/dev/null || true; }
+
+# What was taken away is given back, so that it can be asked for again.
+give_back() {
+  case "$(state "$1")" in
+    FAILED | SUSPENDED) gcloud compute tpus queued-resources delete "$1" --project=project --zone=us-east5-a --force --quiet ;;
+  esac
+}
+
+await() {
+  local now
+  while now="$(state "$1")" && [[ "$now" != ACTIVE ]]; do
+    case "$now" in
+      "" | STOP* | SUSPENDING | DELETING | FAILED | SUSPENDED)
+        echo "$1: ${now:-gone} before it was ready; run this script again" >&2
+        return 1
+        ;;
+    esac
+    sleep 30
+  done
+}
+
+give_back tri-modal-3b
+if [[ -z "$(state tri-modal-3b)" ]]; then
+  python -m mdm.preflight \
+    --config=experiments/tri_modal_3b.py:v5p \
+    --config.data.directory=gs://bucket/data \
+    --topology=v5p:4x4x4 \
+    --slices=2
+  gcloud compute tpus queued-resources create tri-modal-3b \
+    --accelerator-type=v5p-128 \
+    --runtime-version=v2-alpha-tpuv5 \
+    --node-count=2 \
+    --node-prefix=tri-modal-3b \
+    --project=project \
+    --zone=us-east5-a \
+    --valid-until-duration=6h
+fi
+await tri-modal-3b
+gcloud compute tpus tpu-vm ssh tri-modal-3b-0 --project=project --zone=us-east5-a --worker=all --command="$(cat "$here/train.host.sh")"
+gcloud compute tpus tpu-vm ssh tri-modal-3b-1 --project=project --zone=us-east5-a --worker=all --command="$(cat "$here/train.host.sh")"
+gcloud compute tpus tpu-vm ssh tri-modal-3b-0 --project=project --zone=us-east5-a --worker=0 --command="$(cat "$here/follow.host.sh")"
+echo "The machines stay, and cost, until they are deleted:"
+echo 'gcloud compute tpus queued-resources delete tri-modal-3b --project=project --zone=us-east5-a --force --quiet'

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Starts the trainer, and the evaluator beside it. Run it from the root of the checkout.
+# It may be run again at any time: it starts what does not run, and asks anew for machines that were taken away.
+set -euo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+# The state of what was asked for; nothing if it is not there.
+state() { gcloud compute tpus tpu-vm describe "$1" --project=project --zone=us-east5-a --format='value(state)' 2>/dev/null || true; }
+
+# What was taken away is given back, so that it can be asked for again.
+give_back() {
+  case "$(state "$1")" in
+    PREEMPTED | TERMINATED) gcloud compute tpus tpu-vm delete "$1" --project=project --zone=us-east5-a --quiet ;;
+  esac
+}
+
+await() {
+  local now
+  while now="$(state "$1")" && [[ "$now" != READY ]]; do
+    case "$now" in
+      "" | STOP* | SUSPENDING | DELETING | PREEMPTED | TERMINATED)
+        echo "$1: ${now:-gone} before it was ready; run this script again" >&2
+        return 1
+        ;;
+    esac
+    sleep 30
+  done
+}
+
+give_back tri-modal-3b
+if [[ -z "$(state tri-modal-3b)" ]]; then
+  python -m mdm.preflight \
+    --config=experiments/tri_modal_3b.py:v5p \
+    --config.data.directory=gs://bucket/data \
+    --topology=v5p:4x4x4
+  gcloud compute tpus tpu-vm create tri-modal-3b \
+    --accelerator-type=v5p-128 \
+    --version=v2-alpha-tpuv5 \
+    --project=project \
+    --zone=us-east5-a \
+    --spot
+fi
+await tri-modal-3b
+give_back tri-modal-3b-follower
+if [[ -z "$(state tri-modal-3b-follower)" ]]; then
+  gcloud compute tpus tpu-vm create tri-modal-3b-follower \
+    --accelerator-type=v5p-8 \
+    --version=v2-alpha-tpuv5 \
+    --project=project \
+    --zone=us-east5-a \
+    --spot
+fi
+await tri-modal-3b-follower
+gcloud compute tpus tpu-vm ssh tri-modal-3b --project=project --zone=us-east5-a --worker=all --command="$(cat "$here/train.host.sh")"
+gcloud compute tpus tpu-vm ssh tri-modal-3b-follower --project=project --zone=us-east5-a --worker=0 --command="$(cat "$here/follow.host.sh")"
+echo "The machines stay, and cost, until they are deleted:"
+echo 'gcloud compute tpus tpu-vm delete tri-modal-3b --project=project --zone=us-east5-a --quiet'
+echo 'gcloud compute tpus tpu-vm delete tri-modal-3b-follower --project=project --zone=us-east5-a --quiet'

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Starts the trainer, and the evaluator beside it. Run it from the root of the checkout.
+set -euo pipefail
+python -m mdm.preflight \
+  --config=experiments/tri_modal_3b.py:v5p \
+  --config.data.directory=gs://bucket/data \
+  --topology=v5p:4x4x4 \
+  --slices=2
+xpk workload create \
+  --project=project \
+  --zone=us-east5-a \
+  --cluster=pod \
+  --workload=tri-modal-3b \
+  --tpu-type=v5p-4x4x4 \
+  --num-slices=2 \
+  --docker-image=europe-docker.pkg.dev/project/mdm/mdm:1 \
+  --priority=high \
+  --max-restarts=100 \
+  --restart-on-exit-codes=1,70,75 \
+  --termination-grace-period-seconds=180 \
+  '--command=exec env JAX_PLATFORMS=tpu,cpu '"'"'LIBTPU_INIT_ARGS=--first=1 --second=2'"'"' python -m mdm.train --config=experiments/tri_modal_3b.py:v5p --config.data.directory=gs://bucket/data --workdir=gs://bucket/runs/3b --distributed'
+xpk workload create \
+  --project=project \
+  --zone=us-east5-a \
+  --cluster=pod \
+  --workload=tri-modal-3b-follower \
+  --tpu-type=v5p-2x2x1 \
+  --num-slices=1 \
+  --docker-image=europe-docker.pkg.dev/project/mdm/mdm:1 \
+  --priority=high \
+  --max-restarts=100 \
+  --restart-on-exit-codes=1,70,75 \
+  --termination-grace-period-seconds=180 \
+  '--command=exec env JAX_PLATFORMS=tpu,cpu '"'"'LIBTPU_INIT_ARGS=--first=1 --second=2'"'"' python -m mdm.evaluate --workdir=gs://bucket/runs/3b --follow'

@@ -1,0 +1,123 @@
+"""Whatever stands in a path, a setting or a variable arrives as it was given, through every shell and manifest on its way."""
+
+import dataclasses
+import re
+
+import pytest
+import yaml
+
+from mdm.launching import quoting
+from mdm.launching.platforms import PLATFORMS, render
+from tests.launching.conftest import JOBS
+
+VALUES = (
+    "two words",
+    "'; touch pwned #",
+    '"$(touch pwned)"',
+    "`touch pwned`",
+    "$(HOME) ${HOME} $HOME $$ $$(HOME)",
+    "a: b # c",
+    "- x",
+    "--distributed",
+    "{a: 1, b: [2]}",
+    "%h %n \\n \\",
+    "é*?~!& | < > ( )",
+    "!!python/object",
+    "",
+)
+LINES = ("a\nb: c\n", "\nEOF\ntouch pwned\n", "a\r\nb", "\u2028\u0085")
+
+
+def job(platform: str, values: tuple[str, ...]):
+    known = JOBS[platform]
+    return dataclasses.replace(
+        known,
+        config=(*known.config, *(f"--config.value{number}={value}" for number, value in enumerate(values))),
+        workdir=known.workdir + "".join(values),
+        environment={f"VALUE{number}": value for number, value in enumerate(values)},
+    )
+
+
+def kubelet(text: str) -> str:
+    """As a kubelet replaces $(NAME) of a variable of the container; $$ is a dollar. So does systemd with $NAME."""
+    return re.sub(r"\$\$|\$[({]?HOME[)}]?", lambda found: "$" if found[0] == "$$" else "/root", text)
+
+
+def test_the_stand_in_for_the_kubelet_replaces_what_is_not_doubled():
+    assert kubelet("$(HOME) $HOME") == "/root /root"
+    assert all(kubelet(quoting.dollars([value])[0]) == value for value in (*VALUES, *LINES))
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_every_value_arrives(platform, machine):
+    values = VALUES if platform == "xpk" else (*VALUES, *LINES)  # XPK takes no line breaks: see test_platforms.py
+    given = job(platform, values)
+    rendering = render(platform, given)
+    machine.write(rendering.all())
+    code, errors = machine.run("launch.sh", READY="ACTIVE" if platform == "queued" else "READY")
+    assert code == 0, errors
+    CHECKS[platform](given, machine)
+    assert not (machine.folder / "pwned").exists()
+    if given.slice.platform == "tpu":
+        assert machine.calls("python")[0] == given.preflight[1:]
+
+
+def check_tpu_vm(given, machine):
+    """What systemd-run was given on the hosts, by stand-ins for ssh and sudo."""
+    trainer, *_, follower = machine.calls("systemd-run")
+    for found, wanted, hardware in ((trainer, given.trainer, given.slice), (follower, given.follower, given.beside)):
+        found = [kubelet(part) for part in found[found.index("/usr/bin/docker") :]]
+        image = found.index(given.image)
+        assert found[image + 1 :] == wanted
+        variables = given.variables(hardware)
+        assert [part for part in found[:image] if part.startswith("--env=")] == [
+            f"--env={name}={value}" for name, value in variables.items()
+        ]
+
+
+def check_jobset(given, machine):
+    (apply,) = machine.calls("kubectl")
+    path = machine.folder / "job.yaml"
+    assert apply == ["apply", *given.options, f"--filename={path}"]
+    jobset, follower = yaml.safe_load_all(path.read_bytes())
+    (part,) = jobset["spec"]["replicatedJobs"]
+    pods = (part["template"]["spec"]["template"], follower["spec"]["template"])
+    for pod, command, hardware in zip(pods, (given.trainer, given.follower), (given.slice, given.beside), strict=True):
+        (container,) = pod["spec"]["containers"]
+        assert [kubelet(text) for text in container["command"]] == command
+        found = {pair["name"]: kubelet(pair["value"]) for pair in container["env"]}
+        assert found == given.variables(hardware)
+
+
+def check_xpk(given, machine):
+    """XPK puts the command into a manifest, from which a shell in the container runs it."""
+    for number, (create, wanted) in enumerate(zip(machine.calls("xpk"), (given.trainer, given.follower), strict=True)):
+        (command,) = (part.removeprefix("--command=") for part in create if part.startswith("--command="))
+        name = f"xpk{number}"
+        machine.write({name: f"({kubelet(command)}) & wait $!"})
+        code, errors = machine.run(name, STANDIN_python='env --null > "$CALLS.env"')
+        assert code == 0, errors
+        assert machine.calls("python")[-1] == wanted[1:]
+        environment = (machine.folder / "calls.env").read_bytes().decode().split("\0")
+        assert all(f"{name}={value}" in environment for name, value in given.variables(given.slice).items())
+
+
+def check_slurm(given, machine):
+    train, follow = machine.calls("sbatch")
+    assert train == ["--parsable", "--qos=high", *given.options, str(machine.folder / "train.sbatch")]
+    assert follow[0] == "--dependency=after:42" and follow[-1].endswith("follow.sbatch")
+    for name, wanted in (("train.sbatch", given.trainer), ("follow.sbatch", given.follower)):
+        code, errors = machine.run(name, STANDIN_python='env --null > "$CALLS.env"')
+        assert code == 0, errors
+        assert machine.calls("python")[-1] == wanted[1:]
+        environment = (machine.folder / "calls.env").read_bytes().decode().split("\0")
+        assert all(f"{name}={value}" in environment for name, value in given.environment.items())
+
+
+CHECKS = {
+    "tpu-vm": check_tpu_vm,
+    "queued": check_tpu_vm,
+    "jobset": check_jobset,
+    "xpk": check_xpk,
+    "slurm": check_slurm,
+}

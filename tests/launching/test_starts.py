@@ -1,0 +1,100 @@
+"""What the scripts do: the order of things, and what comes after the end of a process."""
+
+import dataclasses
+import signal
+import time
+
+import pytest
+
+from mdm import exits
+from mdm.launching.platforms import render
+from tests.launching.conftest import JOBS
+
+QUEUED = JOBS["queued"]
+
+
+@pytest.mark.parametrize("platform", ["tpu-vm", "queued", "jobset", "xpk"])
+def test_a_job_that_preflight_refuses_is_not_launched(platform, machine):
+    machine.write(render(platform, JOBS[platform]).all())
+    code, _ = machine.run("launch.sh", STANDIN_python="exit 2")
+    assert code == 2
+    asked = [call for tool in ("gcloud", "kubectl", "xpk") for call in machine.calls(tool) if "describe" not in call]
+    assert asked == []
+
+
+def gcloud(machine) -> list[str]:
+    """The verbs, without looks at states."""
+    return [call[3] for call in machine.calls("gcloud") if call[0] == "compute" and call[3] != "describe"]
+
+
+@pytest.fixture
+def queued(machine):
+    machine.environment["READY"] = "ACTIVE"
+    machine.write(render("queued", QUEUED).all())
+    return machine
+
+
+def test_machines_that_are_there_are_not_asked_for_again(queued):
+    assert queued.run("launch.sh")[0] == 0
+    assert gcloud(queued) == ["create", "ssh", "ssh", "ssh"]  # two slices, and the evaluator on the first
+    assert queued.run("launch.sh")[0] == 0
+    assert gcloud(queued)[4:] == ["ssh", "ssh", "ssh"]
+    assert len(queued.calls("python")) == 1  # preflight
+
+
+def test_machines_that_were_taken_away_are_asked_for_again(queued):
+    queued.state(QUEUED.name, "SUSPENDED")
+    assert queued.run("launch.sh")[0] == 0
+    assert gcloud(queued) == ["delete", "create", "ssh", "ssh", "ssh"]
+
+
+@pytest.mark.parametrize("state", ["STOPPED", "DELETING"])
+def test_machines_that_somebody_stops_are_left_alone(queued, state):
+    queued.state(QUEUED.name, state)
+    code, errors = queued.run("launch.sh")
+    assert code == 1 and state in errors
+    assert gcloud(queued) == []
+
+
+@pytest.mark.parametrize("state, starts", [("inactive", 1), ("active", 0), ("activating", 0), ("failed", 0)])
+def test_a_host_starts_what_does_not_run(queued, state, starts):
+    code, errors = queued.run("train.host.sh", STANDIN_systemctl=f"echo {state}")
+    assert len(queued.calls("systemd-run")) == starts
+    assert (code, "reset-failed" in errors) == ((1, True) if state == "failed" else (0, False))
+
+
+@pytest.mark.parametrize(
+    "code, restarts, again",
+    [(0, 0, False), *((code, 0, False) for code in exits.FINAL), *((code, 0, True) for code in exits.AGAIN),
+     (137, 99, True), (137, 100, False)],
+)  # fmt: skip
+def test_slurm_starts_again_what_may_succeed(machine, code, restarts, again):
+    machine.write(render("slurm", JOBS["slurm"]).all())
+    found, errors = machine.run("train.sbatch", STANDIN_python=f"exit {code}", SLURM_RESTART_COUNT=str(restarts))
+    assert machine.calls("scontrol") == ([["requeue", "42"]] if again else []), errors
+    assert found == (0 if again else code)
+
+
+def test_a_preempted_slurm_job_waits_for_its_processes(machine):
+    """The scheduler signals the whole job: the shell of the script must not go before the trainer has saved."""
+    machine.write(render("slurm", JOBS["slurm"]).all())
+    process = machine.start("train.sbatch", STANDIN_python="touch began; sleep 0.5; touch saved; exit 75")
+    for _ in range(200):
+        if (machine.folder / "began").exists():
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert (machine.folder / "saved").exists() and machine.calls("scontrol") == [["requeue", "42"]]
+
+
+def test_grace_and_restarts_reach_every_platform():
+    said = {
+        "tpu-vm": ("TimeoutStopSec=77", "StartLimitBurst=34"),
+        "jobset": ("terminationGracePeriodSeconds: 77", "maxRestarts: 33"),
+        "xpk": ("--termination-grace-period-seconds=77", "--max-restarts=33"),
+        "slurm": ("--signal=TERM@77", ">= 33"),
+    }
+    for platform, words in said.items():
+        files = render(platform, dataclasses.replace(JOBS[platform], grace=77, restarts=33)).all()
+        assert all(word in "".join(files.values()) for word in words), platform
