@@ -1,6 +1,6 @@
 """The binaries as processes of their own that need not import anything first: a server imports once and forks.
 
-Run as a program, it is the server: a JSON line of [module, arguments, folder] in, one of [code, stdout, stderr] out.
+Run as a program, it is the server: a JSON line of [module, arguments, folder, environment] in, one of [code, stdout, stderr] out.
 """
 
 import atexit
@@ -11,6 +11,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,10 +27,10 @@ class Done(NamedTuple):
     stderr: str
 
 
-def run(name: str, *arguments: str, folder: Path = ROOT) -> Done:
-    """`python -m mdm.NAME ARGUMENTS` in `folder`."""
+def run(name: str, *arguments: str, folder: Path = ROOT, environment: Mapping[str, str] | None = None) -> Done:
+    """`python -m mdm.NAME ARGUMENTS` in `folder`. environment: what is changed of it."""
     server = _server()
-    server.stdin.write(json.dumps([f"mdm.{name}", arguments, str(folder)]) + "\n")
+    server.stdin.write(json.dumps([f"mdm.{name}", arguments, str(folder), dict(environment or {})]) + "\n")
     server.stdin.flush()
     return Done(*json.loads(server.stdout.readline()))
 
@@ -49,10 +50,11 @@ def _serve() -> None:
     for module in HEAVY:
         __import__(module)
     for line in sys.stdin:
-        module, arguments, folder = json.loads(line)
+        module, arguments, folder, environment = json.loads(line)
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
             child = os.fork()
             if not child:
+                os.environ.update(environment)
                 _be(module, arguments, folder, out.fileno(), error.fileno())
             code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             told = []

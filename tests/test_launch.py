@@ -1,18 +1,15 @@
 """The binary: a job is described by flags, checked as the trainer would check it, and printed."""
 
+import functools
 import os
-import subprocess
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests import binaries
+
 JOB = ("--on=slurm", "--name=pod", "--workdir=/shared/run", "--config=experiments/tri_modal_3b.py:h100",
        "--hardware=h100:8")  # fmt: skip
 
 
-def launch(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "mdm.launch", *JOB, *arguments]
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
+launch = functools.partial(binaries.run, "launch", *JOB)
 
 
 def test_a_job_is_printed_and_nothing_is_run(tmp_path):
@@ -20,7 +17,8 @@ def test_a_job_is_printed_and_nothing_is_run(tmp_path):
     (tmp_path / "sbatch").write_text("#!/bin/sh\ntouch started\n")
     (tmp_path / "sbatch").chmod(0o755)
     done = launch("--count=4", "--config.data.directory=/shared/a b", "--config.data.workers=4", "--env=A=b=c",
-                  "--option=--partition=gpu", f"--output={tmp_path}/out", PATH=f"{tmp_path}:{os.environ['PATH']}")  # fmt: skip
+                  "--option=--partition=gpu", f"--output={tmp_path}/out",
+                  environment={"PATH": f"{tmp_path}:{os.environ['PATH']}"})  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = [line.strip(" \\") for line in done.stdout.splitlines()]
     at = lines.index("--config=experiments/tri_modal_3b.py:h100")
@@ -33,7 +31,7 @@ def test_a_job_is_printed_and_nothing_is_run(tmp_path):
 def test_a_job_is_started_with_what_was_written(tmp_path):
     (tmp_path / "sbatch").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\nexit 7\n')
     (tmp_path / "sbatch").chmod(0o755)
-    done = launch("--nodry_run", f"--output={tmp_path}/out", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    done = launch("--nodry_run", f"--output={tmp_path}/out", environment={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
     assert done.returncode == 7, done.stderr
     assert (tmp_path / "asked").read_text() == f"--parsable {tmp_path}/out/train.sbatch\n"
     assert "mdm.train" in (tmp_path / "out" / "train.sbatch").read_text()
