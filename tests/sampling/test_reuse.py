@@ -7,8 +7,8 @@ import pytest
 from mdm.model.network import Network
 from mdm.model.transformer import ModelSettings
 from mdm.sampling.canvas import Request, build_canvas
-from mdm.sampling.sampler import sample
 from mdm.sampling.settings import SamplerSettings
+from tests.sampling.conftest import write
 
 SEEDS = np.array([3, 4], np.uint32)
 
@@ -32,7 +32,7 @@ def test_a_step_that_uncovered_nothing_costs_no_call(canvas, vocabulary, cheap):
     done, counted = [], []
     for rule in rules:
         calls.clear()
-        done.append(sample(Counting(vocabulary), canvas, vocabulary, rule, SEEDS))
+        done.append(write(Counting(vocabulary), canvas, vocabulary, rule, SEEDS))
         jax.effects_barrier()
         counted.append(len(calls))
     np.testing.assert_array_equal(done[0].canvas.rows.ids, done[1].canvas.rows.ids)
@@ -51,7 +51,7 @@ def shallow(vocabulary):
 def test_where_nothing_gets_out_of_date_a_cache_changes_nothing(cache, guidance, refresh, canvas, vocabulary, shallow):
     rule = {"order": "confidence", "steps": 3, "block": 5, "guidance": guidance}
     plain, kept = (
-        sample(shallow, canvas, vocabulary, SamplerSettings(**rule, **change), SEEDS)
+        write(shallow, canvas, vocabulary, SamplerSettings(**rule, **change), SEEDS)
         for change in ({}, {"cache": cache, "refresh": refresh})
     )
     np.testing.assert_array_equal(plain.canvas.rows.ids, kept.canvas.rows.ids)
@@ -65,7 +65,7 @@ def test_a_cache_made_anew_at_every_step_is_none(cache, canvas, vocabulary):
     deep = network.bind(network.initial_parameters(1))
     rule = {"order": "random", "steps": 3, "block": 5}
     plain, kept = (
-        sample(deep, canvas, vocabulary, SamplerSettings(**rule, **change), SEEDS)
+        write(deep, canvas, vocabulary, SamplerSettings(**rule, **change), SEEDS)
         for change in ({}, {"cache": cache, "refresh": 1})
     )
     np.testing.assert_array_equal(plain.canvas.rows.ids, kept.canvas.rows.ids)
