@@ -139,7 +139,10 @@ def test_a_row_is_written_alone_as_in_a_batch():
 
 @pytest.mark.parametrize(
     ("rule", "wanted"),
-    [(SamplerSettings(order="first-hitting"), [0, 1, 2, 3]), (SamplerSettings(order="random", steps=2), [0, 0, 1, 1])],
+    [
+        (SamplerSettings(order="first-hitting", block=3), [0, 1, 2, 3]),
+        (SamplerSettings(order="random", steps=2), [0, 0, 1, 1]),
+    ],
 )
 def test_turns_count_what_was_written_and_leave_out_what_was_given(rule, wanted):
     canvas = build_canvas([request("text-to-image"), request("text-to-image", keep=True)], VOCABULARY, LENGTH)
