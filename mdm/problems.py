@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +40,18 @@ class Refusal(Exception):
         return f"{count} problem{'s' if count != 1 else ''}:\n{lines}"
 
 
+@contextlib.contextmanager
+def collecting(problems: list[Problem], at: str = "") -> Iterator[None]:
+    """Adds what a `Refusal` inside the block lists to `problems` and goes on behind it, so that more can be found; at: goes
+    before where each of them is."""
+    try:
+        yield
+    except Refusal as refusal:
+        problems.extend(dataclasses.replace(p, where=f"{at}: {p.where}" if at else p.where) for p in refusal.problems)
+
+
 def refuse_if(problems: Iterable[Problem]) -> None:
-    """Raises `Refusal` with all of `problems`, if there are any."""
-    problems = tuple(problems)
+    """Raises `Refusal` with all of `problems`, if there are any; what is wrong for several reasons alike is told once."""
+    problems = tuple({str(problem): problem for problem in problems}.values())
     if problems:
         raise Refusal(problems)

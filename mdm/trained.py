@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import jax
 import numpy as np
@@ -19,10 +19,21 @@ from mdm.evaluation.result import Result
 from mdm.evaluation.settings import EvaluationSettings
 from mdm.evaluation.task import evaluate
 from mdm.model.network import Network, Parameters
-from mdm.problems import Problem, Refusal
+from mdm.problems import Problem, Refusal, collecting, refuse_if
 from mdm.runs.checkpoint import CheckpointReader
 from mdm.runs.folder import RunFolder
-from mdm.sampling.canvas import Request, build_canvas, expected_tail, layout_of, read_canvas, trim_canvas
+from mdm.sampling.batches import Batch, plan_batches
+from mdm.sampling.canvas import (
+    Canvas,
+    Layout,
+    Request,
+    build_canvas,
+    expected_tail,
+    layout_of,
+    read_canvas,
+    read_turns,
+    trim_canvas,
+)
 from mdm.sampling.grids import TRAINED
 from mdm.sampling.sampler import sample
 from mdm.sampling.settings import SamplerSettings
@@ -30,6 +41,25 @@ from mdm.sampling.steps import Calls
 from mdm.tokens.rows import Document
 from mdm.tokens.tasks import TASK_NAMES, TASKS
 from mdm.tokens.vocabulary import ENDING, Vocabulary
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sampled:
+    """A batch that was written. Lists follow `Batch.numbers`.
+
+    documents: codes of every target
+    turns:     in their shapes, when each was written (see `mdm.sampling.sampler.Written`)
+    sampler:   as it was used, with the grid that "trained" stood for
+    calls:     network calls
+    compiling: seconds that it took to make the program, or to find that it was made; seconds: of all that came after
+    """
+
+    documents: list[Document]
+    turns: list[Document]
+    sampler: SamplerSettings
+    calls: Calls
+    compiling: float
+    seconds: float
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,6 +81,12 @@ class TrainedModel:
         vocabulary = Vocabulary.from_json(folder.read_json(folder.vocabulary), str(folder.vocabulary))
         network = Network(settings.model, vocabulary)
         reader = CheckpointReader(folder.checkpoints)
+        if step is not None and step not in reader.steps():
+            raise Refusal(
+                Problem(
+                    str(folder.checkpoints), step, f"is no whole step; there are {reader.steps()}", "use one of them"
+                )
+            )
         step = reader.latest() if step is None else step
         if step is None:
             raise Refusal(
@@ -80,14 +116,26 @@ class TrainedModel:
         given:   the conditions, and any target of which a part is known
         lengths: content positions of a target of free length; otherwise what the training data suggest, with room to end
         known:   for a target in `given`, the part that is kept, from and to as shares of its first dim
-        Raises Refusal for an unknown task or a missing codec.
+        Raises Refusal as `task_problems` says, and for media that their codec does not take.
         """
-        if task not in TASKS:
-            raise Refusal(Problem("--task", task, "is not a task", f"use one of {TASK_NAMES}"))
+        refuse_if(self.task_problems(task))
         codes = {modality: self.encode(modality, media) for modality, media in given.items()}
         shapes = {m: self._shape(task, m, codes, lengths or {}) for m in TASKS[task].targets if m not in codes}
         parts = {m: _part(codes[m], start, stop) for m, (start, stop) in (known or {}).items()}
         return Request(task, codes, shapes, parts)
+
+    def task_problems(self, task: str) -> list[Problem]:
+        """Why this run cannot do a task: there is no such task, a codec is missing, or it was not trained on it."""
+        if task not in TASKS:
+            return [Problem("--task", task, "is not a task", f"use one of {TASK_NAMES}")]
+        found = []
+        for modality in sorted(TASKS[task].modalities):
+            with collecting(found, f"--task={task}"):
+                self._codec(modality)
+        if task not in self.spans:
+            reason = f"this run was not trained on it; it knows {tuple(self.spans)}"
+            found.append(Problem("--task", task, reason, "use one of them"))
+        return found
 
     def generate(self, requests: Sequence[Request], sampler: SamplerSettings, seeds: Sequence[int]) -> list[Document]:
         """Codes of every target of every request. All requests are written in one batch; a seed a request."""
@@ -97,12 +145,32 @@ class TrainedModel:
         self, requests: Sequence[Request], sampler: SamplerSettings, seeds: Sequence[int]
     ) -> tuple[list[Document], Calls]:
         """As `generate`, with the network calls that it took."""
-        sampler = self._on_schedule(sampler, requests)
         canvas = trim_canvas(build_canvas(requests, self.network.vocabulary, self.settings.data.row_length))
-        layout = layout_of(canvas, self.network.vocabulary)
-        run = self._sample(sampler, layout)
-        written = jax.device_get(run(self.parameters, canvas, np.asarray(seeds, np.uint32)))
-        return read_canvas(written.canvas, requests, self.network.vocabulary), written.calls
+        whole = Batch(tuple(range(len(requests))), canvas, layout_of(canvas, self.network.vocabulary))
+        sampled = self.write(whole, requests, sampler, seeds)
+        return sampled.documents, sampled.calls
+
+    def batches(self, requests: Sequence[Request], names: Sequence[str], most: int) -> list[Batch]:
+        """The requests in batches of at most `most` for `write`; names: what each is called in a refusal."""
+        return plan_batches(requests, names, self.network.vocabulary, self.settings.data.row_length, most)
+
+    def write(
+        self, batch: Batch, requests: Sequence[Request], sampler: SamplerSettings, seeds: Sequence[int]
+    ) -> Sampled:
+        """Writes one of the batches that `requests` were put into; seeds: of every request."""
+        requests, vocabulary = [requests[number] for number in batch.numbers], self.network.vocabulary
+        sampler = self._on_schedule(sampler, requests)
+        own = np.array([seeds[batch.numbers[row]] for row in batch.rows], np.uint32)
+        begun = time.perf_counter()
+        shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batch.canvas)
+        run = self._program(sampler, batch.layout, shapes)
+        compiled = time.perf_counter()
+        written = jax.device_get(run(self.parameters, batch.canvas, own))
+        done = time.perf_counter()
+        documents = read_canvas(written.canvas, requests, vocabulary)
+        few = jax.tree.map(lambda a: a[: len(requests)], written.canvas)
+        turns = read_turns(few, written.turns[: len(requests)], documents, vocabulary)
+        return Sampled(documents, turns, sampler, written.calls, compiled - begun, done - compiled)
 
     def score(self, data: Manifest, settings: EvaluationSettings | None = None) -> list[Result]:
         """The likelihood of every task of the run on a data set. settings: instead of the run's own.
@@ -122,7 +190,17 @@ class TrainedModel:
 
     def decode(self, document: Document) -> dict[str, Media]:
         """Media of codes."""
-        return {modality: self._codec(modality).decode([codes])[0] for modality, codes in document.items()}
+        return self.decode_all([document])[0]
+
+    def decode_all(self, documents: Sequence[Document]) -> list[dict[str, Media]]:
+        """Media of the codes of each document; codecs decode many faster together."""
+        found: list[dict[str, Media]] = [{} for _ in documents]
+        for modality in dict.fromkeys(m for document in documents for m in document):
+            own = [n for n, document in enumerate(documents) if modality in document]
+            media = self._codec(modality).decode([documents[n][modality] for n in own])
+            for number, medium in zip(own, media, strict=True):
+                found[number][modality] = medium
+        return found
 
     def _on_schedule(self, sampler: SamplerSettings, requests: Sequence[Request]) -> SamplerSettings:
         names = {self.settings.corruption.trained_on(r.task) for r in requests if r.task in TASKS}
@@ -132,11 +210,12 @@ class TrainedModel:
         return sampler.on_schedule(*names) if names else sampler
 
     @functools.lru_cache(maxsize=16)  # noqa: B019 - a model lives as long as the process
-    def _sample(self, sampler: SamplerSettings, layout: Any):
+    def _program(self, sampler: SamplerSettings, layout: Layout, shapes: Canvas) -> jax.stages.Compiled:
         def write(parameters, canvas, seeds):
             return sample(self.network.bind(parameters), canvas, self.network.vocabulary, sampler, seeds, layout)
 
-        return jax.jit(write)
+        seeds = jax.ShapeDtypeStruct(shapes.masked.shape[:1], np.uint32)
+        return jax.jit(write).lower(self.parameters, shapes, seeds).compile()
 
     def _codec(self, modality: str) -> Codec:
         if modality not in self.codecs:
@@ -152,18 +231,12 @@ class TrainedModel:
         books = len(codec.codebooks)
         if modality in lengths:
             content = lengths[modality]
-        elif task in self.spans:
+        else:
             content = self.spans[task][modality].of(sum(codes[m].size for m in TASKS[task].conditions))
             # A stream that splits its documents has longer ones than a row; its pieces fill rows, without a tail.
             given = sum(own.size for own in codes.values())
             room = self.settings.data.row_length - 1 - len(TASKS[task].modalities) - given
             content = max(1, min(content + expected_tail(content, modality), room))
-        else:
-            raise Refusal(
-                Problem(
-                    "--task", task, f"this run was not trained on it; it knows {tuple(self.spans)}", "use one of them"
-                )
-            )
         return (content,) if modality == "text" else (-(-content // books), books)
 
 

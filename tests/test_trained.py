@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mdm import config
 from mdm.codecs.codec import Sound
@@ -94,6 +95,8 @@ def test_a_part_that_is_kept_stays(root, model):
 def test_the_newest_checkpoint_or_the_one_that_is_asked_for(root, model):
     assert model.step == 3
     assert TrainedModel.load(str(root / "run"), step=2).step == 2
+    with pytest.raises(Refusal, match=r"there are \[2, 3\]"):
+        TrainedModel.load(str(root / "run"), step=7)
 
 
 def test_evaluation_writes_a_line_a_result(root):
@@ -117,19 +120,55 @@ def test_evaluation_shows_and_measures_what_every_task_makes(root):
 
 
 def test_the_binary_writes_files_and_how_they_were_made(root):
-    binary(
-        root,
-        "generate",
-        "--workdir=run",
-        "--task=text-to-image",
-        "--prompt=number 3",
-        "--count=2",
-        "--steps=2",
-        "--output=out",
-    )
+    (root / "prompts.txt").write_text('number 3\n{"prompt": "number 5", "seed": 40, "count": 2}\n')
+    arguments = ["--prompts=prompts.txt", "--steps=2", "--grid=trained", "--batch=2", "--animate", "--output=out"]
+    binary(root, "generate", "--workdir=run", "--task=text-to-image", *arguments)
     lines = [json.loads(line) for line in (root / "out/samples.jsonl").read_text().splitlines()]
-    assert [line["seed"] for line in lines] == [0, 1] and lines[0]["sampler"]["steps"] == 2
-    assert all(read_image(root / "out" / line["files"]["image"]).shape == (8, 8, 3) for line in lines)
+    assert [line["number"] for line in lines] == [0, 1, 2] and [line["seed"] for line in lines] == [0, 40, 41]
+    assert [line["prompt"] for line in lines] == ["number 3", "number 5", "number 5"]
+    for line in lines:
+        assert (line["sampler"]["steps"], line["sampler"]["grid"], line["grid_asked"]) == (2, "linear", "trained")
+        assert line["step"] == 3 and line["batch"]["rows"] == 2 and line["batch"]["network_calls"]["whole"] == 2
+        assert read_image(root / "out" / line["files"]["image"]).shape == (8, 8, 3)
+        with Image.open(root / "out" / line["files"]["image-unmasking"]) as animation:
+            assert animation.format == "GIF" and animation.n_frames > 1
+    # The second batch found its program made.
+    compiling = [line["batch"]["compilation_seconds"] for line in lines]
+    assert compiling[2] < compiling[0] / 10
+    assert (root / "out/00000-to-00002.png").exists()
+
+
+def test_a_result_does_not_depend_on_its_batch(root, model):
+    requests = [model.request("text-to-image", {"text": f"number {n}"}) for n in range(3)]
+    sampler, seeds = dataclasses.replace(DEFAULTS["text-to-image"], steps=3), [7, 8, 7]
+    made = []
+    for most in (1, 3):
+        own = {}
+        for batch in model.batches(requests, ["a", "b", "c"], most):
+            sampled = model.write(batch, requests, sampler, seeds)
+            for number, document, turns in zip(batch.numbers, sampled.documents, sampled.turns, strict=True):
+                assert set(turns["image"].flat) == {0, 1, 2} and turns["image"].shape == document["image"].shape
+                own[number] = document["image"]
+        made.append(own)
+    for number in range(3):
+        np.testing.assert_array_equal(made[0][number], made[1][number])
+
+
+def test_tasks_that_a_run_cannot_do_are_told(model):
+    (problem,) = model.task_problems("sing")
+    assert "is not a task" in problem.reason
+    without = dataclasses.replace(model, codecs={m: codec for m, codec in model.codecs.items() if m != "audio"})
+    (problem,) = without.task_problems("text-to-speech")
+    assert "text-to-speech" in problem.where and problem.value == "audio"
+    untrained = dataclasses.replace(model, spans={task: own for task, own in model.spans.items() if task != "text"})
+    with pytest.raises(Refusal, match="was not trained on it"):
+        untrained.request("text", {}, {"text": 5})
+
+
+def test_a_prompt_that_is_longer_than_a_row_is_told_by_name(model):
+    requests = [model.request("text-to-speech", {"text": text}) for text in ("one", "one " * 200)]
+    with pytest.raises(Refusal, match=r"^1 problem:\n  - line 2 = .*does not fit in a row of 96"):
+        model.batches(requests, ["line 1", "line 2"], 4)
 
 
 def test_a_damaged_codec_of_a_run_is_refused_by_name(root):

@@ -125,6 +125,21 @@ def read_canvas(canvas: Canvas, requests: Sequence[Request], vocabulary: Vocabul
     return documents
 
 
+def read_turns(
+    canvas: Canvas, turns: np.ndarray, documents: Sequence[Document], vocabulary: Vocabulary
+) -> list[dict[str, np.ndarray]]:
+    """The `turns` int32 [B, L] of `sampler.Written` at the codes of `documents` (from `read_canvas`), in their shapes."""
+    found = []
+    for ranges, own, document in zip(np.asarray(canvas.rows.ranges), np.asarray(turns), documents, strict=True):
+        of = {}
+        for modality, codes in document.items():
+            books = [own[ranges == number] for number in vocabulary.ranges_of(modality)]
+            whole = codes.size // len(books)
+            of[modality] = np.stack([book[:whole] for book in books], axis=-1).reshape(codes.shape)
+        found.append(of)
+    return found
+
+
 def _build_one(request: Request, vocabulary: Vocabulary, length: int) -> tuple[Row, np.ndarray]:
     task = TASKS[request.task]
     codes = {m: np.asarray(request.given[m], np.int32) for m in request.given}

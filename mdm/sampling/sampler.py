@@ -38,10 +38,16 @@ from mdm.tokens.vocabulary import Vocabulary
 
 
 class Written(NamedTuple):
-    """canvas: nothing is masked any more. calls: what it took."""
+    """canvas: nothing is masked any more. calls: what it took.
+
+    turns: int32 [B, L], at which change of its row, counted from 0, what stands at a position was written; -1 where it was
+    given. With one position a step these are 0, 1, 2, ...; an END and what it closes have the same. Under remasking and
+    correctors it is the last time that counts, and masking again is a change as well, so some numbers are nobody's.
+    """
 
     canvas: Canvas
     calls: Calls
+    turns: jax.Array
 
 
 def sample(
@@ -93,7 +99,7 @@ def sample(
     cached = settings.cache != "none" and settings.refresh != 1
     advance = period if cached else functools.partial(step, network.look)
     done = lax.while_loop(lambda state: state.block < NO_BLOCK, advance, _begin(rows, ground))
-    return Written(Canvas(rows._replace(ids=done.ids), done.masked), done.calls)
+    return Written(Canvas(rows._replace(ids=done.ids), done.masked), done.calls, done.turns)
 
 
 class _Network:
@@ -151,6 +157,7 @@ def _begin(rows: Row, ground: Ground) -> State:
         ids=rows.ids,
         masked=ground.own,
         log_prob=jnp.zeros(rows.ids.shape, jnp.float32),
+        turns=jnp.full(rows.ids.shape, -1, jnp.int32),
         block=first_block(ground.numbers, ground.own),
         age=zero,
         changes=jnp.zeros(len(rows.ids), jnp.int32),

@@ -52,13 +52,14 @@ class Calls(NamedTuple):
 
 
 class State(NamedTuple):
-    """ids: int32 [B, L]. masked: bool [B, L]. log_prob: float32 [B, L], of what was written when it was. block: int32, the one
-    being written. age: int32, steps taken in it. changes: int32 [B], how often a row has changed. stale: bool, whether any row
-    has since the draws. draws: the last ones."""
+    """ids: int32 [B, L]. masked: bool [B, L]. log_prob: float32 [B, L], of what was written when it was. turns: int32 [B, L], as
+    in `sampler.Written`. block: int32, the one being written. age: int32, steps taken in it. changes: int32 [B], how often a
+    row has changed. stale: bool, whether any row has since the draws. draws: the last ones."""
 
     ids: jax.Array
     masked: jax.Array
     log_prob: jax.Array
+    turns: jax.Array
     block: jax.Array
     age: jax.Array
     changes: jax.Array
@@ -127,6 +128,8 @@ def write(ground: Ground, state: State, quota: Quota, settings: SamplerSettings)
         )
     )  # fmt: skip
     ids, masked = settle(state.ids, state.masked, choice.selected, choice.rank, tokens, draws.codes, ends)
+    # Counted by the row's own changes, which its neighbours have no part in.
+    turns = jnp.where(state.masked & ~masked, state.changes[:, None], state.turns)
     if settings.remask != NONE:
         drawn = jnp.where(ids == tokens, log_prob, draws.code_log_prob)
         # An END that another one wrote is as sure as can be.
@@ -136,7 +139,7 @@ def write(ground: Ground, state: State, quota: Quota, settings: SamplerSettings)
         opened = reopen(written, sigma, _step_keys(ground, state, _REMASK_KEY))
         ids, masked = jnp.where(opened, ground.mask_id, ids), masked | opened
         state = state._replace(log_prob=log_prob)
-    state = _changed(state, ids, masked)
+    state = _changed(state._replace(turns=turns), ids, masked)
     over = state.age + 1 >= len(ground.plan.keep) if settings.rewrites else ~jnp.any(masked & here)
     block = jnp.where(over, first_block(ground.numbers, masked), state.block)
     # A new block has no draws yet, even if nothing has changed.

@@ -130,10 +130,48 @@ def test_a_row_is_written_alone_as_in_a_batch():
     rule = SamplerSettings(order="confidence", steps=4, noise=1.0, block=3, cache="dual")
     one = build_canvas([request("text-to-image")], VOCABULARY, LENGTH)
     many = build_canvas([request("text-to-image")] * 3, VOCABULARY, LENGTH)
-    alone = write(Cheap(VOCABULARY), one, VOCABULARY, rule, np.array([5], np.uint32)).canvas
-    together = write(Cheap(VOCABULARY), many, VOCABULARY, rule, np.array([9, 5, 5], np.uint32)).canvas
-    np.testing.assert_array_equal(alone.rows.ids[0], together.rows.ids[1])
-    np.testing.assert_array_equal(together.rows.ids[1], together.rows.ids[2])
+    alone = write(Cheap(VOCABULARY), one, VOCABULARY, rule, np.array([5], np.uint32))
+    together = write(Cheap(VOCABULARY), many, VOCABULARY, rule, np.array([9, 5, 5], np.uint32))
+    for one, three in ((alone.canvas.rows.ids, together.canvas.rows.ids), (alone.turns, together.turns)):
+        np.testing.assert_array_equal(one[0], three[1])
+        np.testing.assert_array_equal(three[1], three[2])
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted"),
+    [
+        (SamplerSettings(order="first-hitting", block=3), [0, 1, 2, 3]),
+        (SamplerSettings(order="random", steps=2), [0, 0, 1, 1]),
+    ],
+)
+def test_turns_count_what_was_written_and_leave_out_what_was_given(rule, wanted):
+    canvas = build_canvas([request("text-to-image"), request("text-to-image", keep=True)], VOCABULARY, LENGTH)
+    turns = write(Cheap(VOCABULARY), canvas, VOCABULARY, rule, np.array([5, 6], np.uint32)).turns
+    assert sorted(turns[0][canvas.masked[0]].tolist()) == wanted
+    assert sorted(turns[1][canvas.masked[1]].tolist()) == [0, 1]
+    assert (np.asarray(turns)[~canvas.masked] == -1).all()
+
+
+def test_turns_are_of_the_last_time_that_a_position_was_written():
+    """Against what the network was shown, call by call; under remasking and a corrector."""
+    shown = []
+
+    class Watched(Cheap):
+        def hidden(self, ids, *others):
+            jax.debug.callback(lambda now: shown.append(np.array(now[0])), ids, ordered=True)
+            return super().hidden(ids, *others)
+
+    rule = SamplerSettings(order="random", steps=8, remask="rescale", eta=0.6, corrector=0.3, reuse=False)
+    canvas = build_canvas([Request("text-to-image", {"text": GIVEN["text"]}, {"image": (3, 4)})], VOCABULARY, LENGTH)
+    done = sample(Watched(VOCABULARY), canvas, VOCABULARY, rule, np.array([3], np.uint32))
+    jax.effects_barrier()
+    masked = np.stack([*shown, np.asarray(done.canvas.rows.ids[0])]) == VOCABULARY.mask
+    written = masked[:-1] & ~masked[1:]
+    assert (written.sum(0) > 1).any()  # some of them more than once
+    own = canvas.masked[0]
+    last = len(written) - 1 - np.argmax(written[::-1], axis=0)[own]
+    turns = np.asarray(done.turns[0])[own]
+    np.testing.assert_array_equal(last[:, None] < last, turns[:, None] < turns)
 
 
 def test_one_program_serves_every_canvas_of_the_same_shapes():
