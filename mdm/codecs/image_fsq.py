@@ -67,6 +67,7 @@ class ImageFsq:
 
     kind = "fsq-image"
     modality = "image"
+    learns = True
 
     def __init__(self, settings: ImageFsqSettings, parameters: dict):
         self._settings = settings
