@@ -13,6 +13,15 @@ EXTRAS = {
     "beam": ["apache-beam>=2.77,<3"],
     "sources": ["pyarrow>=20"],
     "duplicates": ["rensa>=0.5,<0.6"],
+    "codecs": [
+        "diffusers>=0.36,<1",
+        "safetensors>=0.5",
+        "sentencepiece>=0.2",
+        "snac>=1.2,<2",
+        "tiktoken>=0.9,<1",
+        "torch>=2.8",
+        "transformers>=5,<6",
+    ],
     "dev": [
         "apache-beam[dask]>=2.77,<3",
         "jinja2>=3.1,<4",
