@@ -24,10 +24,10 @@ def summary(manifest):
     return json.loads((manifest.directory / "summary.json").read_text())
 
 
-def write(path, lines):
+def write(path, lines, files=3):
     path.mkdir()
-    for number in range(3):
-        (path / f"{number}.txt").write_text("\n".join(lines[number::3]) + "\n")
+    for number in range(files):
+        (path / f"{number}.txt").write_text("\n".join(lines[number::files]) + "\n")
     return path
 
 
@@ -46,12 +46,15 @@ def test_equal_documents_stay_once(tmp_path):
 
 
 def test_no_text_for_training_is_held_out_too(tmp_path):
-    media = write(tmp_path / "media", [" ".join(sentence(seed % 30)) for seed in range(90)])
-    before = prose.prepared(prose.settings_of(media, heldout=0.3), tmp_path / "kept")
+    # Files are what is split by: where concept and key are one, the order alone would put the held-out ones first.
+    media = write(tmp_path / "media", [" ".join(sentence(seed % 30)) for seed in range(90)], files=45)
+    by_file = dataclasses.replace(prose.LINES, split_by="file")
+    before = prose.prepared(prose.settings_of(media, by_file, heldout=0.3), tmp_path / "kept")
     sides = lambda m: [set(prose.texts(m, split=split).values()) for split in ("train", "heldout")]  # noqa: E731
     train, heldout = sides(before)
-    assert train & heldout  # the same text on both sides, since every line is a concept of its own
-    after = prose.prepared(prose.settings_of(media, options("exact"), heldout=0.3), tmp_path / "set")
+    assert train & heldout
+    exact = dataclasses.replace(by_file, duplicates="exact")
+    after = prose.prepared(prose.settings_of(media, exact, heldout=0.3), tmp_path / "set")
     assert sides(after) == [train - heldout, heldout]
 
 
@@ -59,12 +62,15 @@ def test_nearly_equal_texts_stay_once_and_others_all(tmp_path):
     pytest.importorskip("rensa")
     own = [sentence(seed, 200) for seed in range(30)]
     near = [[*words[:100], "changed", *words[101:]] for words in own[:12]]  # shares 191 of 201 word sequences
+    alike = [
+        [f"x{i}" if i % 25 == 9 else word for i, word in enumerate(words)] for words in own[14:26]
+    ]  # shares 156 of 236
     halves = [[*own[12][:100], *sentence(77, 100)], [*own[13][:100], *sentence(78, 100)]]
-    media = write(tmp_path / "media", [" ".join(words) for words in own + near + halves])
+    media = write(tmp_path / "media", [" ".join(words) for words in own + near + alike + halves])
     exact = prose.prepared(prose.settings_of(media, options("exact")), tmp_path / "exact")
-    assert len(prose.texts(exact)) == 44
+    assert len(prose.texts(exact)) == 56
     found = prose.prepared(prose.settings_of(media, options("near")), tmp_path / "set")
-    assert len(prose.texts(found)) == 32 and summary(found)["duplicates"] == {"exact": 0, "near": 12}
+    assert len(prose.texts(found)) == 44 and summary(found)["duplicates"] == {"exact": 0, "near": 12}
     for words, other in zip(own, near, strict=False):
         assert sum(" ".join(text) in prose.texts(found).values() for text in (words, other)) == 1
 
