@@ -2,7 +2,7 @@
 # The quickstart: sets everything up, fetches real media, trains, evaluates in another process, samples, writes a report.
 # About 20 minutes on two cores. Everything lies under runs/quickstart; a second start continues where the first one stopped.
 # launch/quickstart.sh [CONFIG FOLDER]: another experiment, as in: launch/quickstart.sh experiments/demo_long.py runs/demo_long
-EXTRAS=report,scorers
+EXTRAS=beam,report,scorers
 source "$(dirname "$0")/environment.sh"
 
 config="${1:-experiments/demo.py}"

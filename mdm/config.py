@@ -22,7 +22,7 @@ from mdm.codecs import registry
 from mdm.data.mixture import Stage
 from mdm.data.pipeline import DataSettings
 from mdm.data.preparation import CodecChoice, PreparationSettings
-from mdm.data.sources import SourceSettings
+from mdm.data.sources import SOURCES, SourceSettings
 from mdm.data.streams import StreamSettings
 from mdm.diffusion.corruption import CorruptionSettings
 from mdm.diffusion.objective import ObjectiveSettings
@@ -79,9 +79,9 @@ def base() -> ConfigDict:
     return ConfigDict(to_dict(defaults))
 
 
-def source(kind: str, path: str, stream: str) -> ConfigDict:
-    """An entry of `config.prepare.sources`."""
-    return ConfigDict({"kind": kind, "path": path, "stream": stream})
+def source(kind: str, path: str, stream: str, **options) -> ConfigDict:
+    """An entry of `config.prepare.sources`. options: of its kind, where they are not the defaults."""
+    return ConfigDict({"kind": kind, "path": path, "stream": stream, **options})
 
 
 def codec(kind: str, **settings) -> ConfigDict:
@@ -130,6 +130,13 @@ def to_dict(value: Any) -> Any:
     """Settings as plain dicts, lists and scalars; `resolve(ConfigDict(to_dict(s)))` gives them back."""
     if isinstance(value, CodecChoice):
         return {"kind": value.kind, **to_dict(value.settings)}
+    if isinstance(value, SourceSettings):
+        place, usual = (value.kind, value.path, value.stream), type(value.chosen)()
+        fields = [field.name for field in dataclasses.fields(usual)]
+        chosen = {
+            name: getattr(value.chosen, name) for name in fields if getattr(value.chosen, name) != getattr(usual, name)
+        }
+        return dict(zip(("kind", "path", "stream"), place, strict=True)) | to_dict(chosen)
     if dataclasses.is_dataclass(value):
         return {
             field.name: to_dict(_keys(field.name, getattr(value, field.name), "-", "_"))
@@ -153,6 +160,8 @@ def _build(kind: Any, value: Any, at: str, problems: list[Problem]) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is CodecChoice:
         return _codec(value, at, problems)
+    if kind is SourceSettings:
+        return _source(value, at, problems)
     if dataclasses.is_dataclass(kind):
         return _dataclass(kind, value, at, problems)
     if origin in (Mapping, dict) or kind is Mapping:
@@ -223,6 +232,24 @@ def _dataclass(kind: type, value: Any, at: str, problems: list[Problem]) -> Any:
         if name in value
     }
     return None if len(known) < len(fields) else kind(**known)
+
+
+def _source(value: Any, at: str, problems: list[Problem]) -> SourceSettings | None:
+    """A source with its place, and those of its kind's options that are given."""
+    if not isinstance(value, Mapping) or "kind" not in value:
+        return _wrong(value, at, "a source (a group of settings with a kind)", problems)
+    place = ("kind", "path", "stream")
+    missing = [Problem(f"{at}.{key}", None, "is missing", "see mdm.config.source") for key in place if key not in value]
+    given = {key: part for key, part in value.items() if key not in place}
+    if value["kind"] not in SOURCES:
+        missing.append(Problem(f"{at}.kind", value["kind"], "unknown", f"use one of {tuple(SOURCES)}"))
+    if missing:
+        problems += missing
+        return None
+    usual = SOURCES[value["kind"]].options()
+    options = _build(type(usual), to_dict(usual) | given, at, problems) if given else usual
+    own = [_build(str, value[key], f"{at}.{key}", problems) for key in place]
+    return SourceSettings(*own, options=None if options == usual else options)
 
 
 def _codec(value: Any, at: str, problems: list[Problem]) -> CodecChoice | None:

@@ -73,6 +73,7 @@ class MelFsq:
 
     kind = "mel-fsq"
     modality = "audio"
+    learns = True
 
     def __init__(self, settings: MelFsqSettings, parameters: dict):
         """parameters: of the network, with `mean` and `deviation` [M] of the mel bands of the media it was fitted on."""

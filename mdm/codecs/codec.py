@@ -20,21 +20,30 @@ class Sound:
     rate: int
 
 
-Media = str | np.ndarray | Sound
-"""Text; a picture, uint8 [H, W, 3]; or a sound."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Codes:
+    """A medium that was encoded elsewhere, by the codec of its modality. codes: int32, as `Codec.encode` would give them."""
+
+    codes: np.ndarray
+
+
+Media = str | np.ndarray | Sound | Codes
+"""Text; a picture, uint8 [H, W, 3]; a sound; or the codes of one of them."""
 
 Progress = Callable[[int, int, dict[str, float]], None]
 """(step, steps, figures) -> None"""
 
 
 class Codec(Protocol):
-    """kind: its name in the registry; modality: one of `MODALITIES`; codebooks: number of codes in each.
+    """kind: its name in the registry; modality: one of `MODALITIES`; learns: whether a fit looks at media; codebooks: number of
+    codes in each.
 
     Codes of one medium are int32: text [n], image [rows, columns], audio [frames, codebooks].
     """
 
     kind: str
     modality: str
+    learns: bool
     codebooks: tuple[int, ...]
 
     @property
@@ -65,6 +74,27 @@ class Codec(Protocol):
     def ceiling(self, held_out: Sequence[Media]) -> dict[str, float]:
         """How well media that the fit did not see come back."""
         ...
+
+
+def encode(codec: Codec, media: Sequence[Media]) -> list[np.ndarray]:
+    """Codes of each medium, by the codec or as they were given. Raises Refusal for codes that the codec could not have made."""
+    unencoded = [medium for medium in media if not isinstance(medium, Codes)]
+    own = iter(codec.encode(unencoded) if unencoded else ())
+    return [_checked(codec, medium.codes) if isinstance(medium, Codes) else next(own) for medium in media]
+
+
+def _checked(codec: Codec, codes: np.ndarray) -> np.ndarray:
+    books, dims = codec.codebooks, 1 if codec.modality == "text" else 2
+    if codec.modality == "audio" and codes.ndim == 1 and len(books) == 1:
+        codes = codes[:, None]
+    columns = codes[..., None] if codec.modality != "audio" else codes
+    if codes.ndim != dims or columns.shape[-1] != len(books):
+        wanted = {"text": "[n]", "image": "[rows, columns]", "audio": f"[frames, {len(books)}]"}[codec.modality]
+        raise Refusal(Problem("codes", codes.shape, f"are not {wanted} codes of {codec.kind}", "mend or remove them"))
+    if codes.size and (codes.min() < 0 or (columns.reshape(-1, len(books)).max(axis=0) >= np.array(books)).any()):
+        found, remedy = (int(codes.min()), int(codes.max())), "they were made by another codec: name that one"
+        raise Refusal(Problem("codes", found, f"lie outside of the codebooks {books} of {codec.kind}", remedy))
+    return codes.astype(np.int32)
 
 
 def some(media: Sequence[Media], what: str) -> Sequence[Media]:

@@ -16,12 +16,12 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from PIL import Image
 
 from mdm.codecs import fsq, layers, storage
 from mdm.codecs.codec import Progress, some
 from mdm.codecs.fitting import MOST_BLOCKS, fit
-from mdm.problems import Problem, Refusal
+from mdm.codecs.pictures import psnr_db, squares
+from mdm.problems import Problem
 from mdm.tokens.hashing import mix
 
 STRIDE = 4  # pixels a code
@@ -67,6 +67,7 @@ class ImageFsq:
 
     kind = "fsq-image"
     modality = "image"
+    learns = True
 
     def __init__(self, settings: ImageFsqSettings, parameters: dict):
         self._settings = settings
@@ -82,7 +83,7 @@ class ImageFsq:
     def fit(
         cls, media: Sequence[np.ndarray], settings: ImageFsqSettings, *, progress: Progress, state: Path | None
     ) -> ImageFsq:
-        pictures = _prepare(some(media, "fit of the image codec"), settings.size)
+        pictures = squares(some(media, "fit of the image codec"), settings.size)
         identity = storage.arrays_fingerprint(cls.kind, settings, {"pictures": pictures})
 
         def batch(step: int) -> np.ndarray:
@@ -102,7 +103,7 @@ class ImageFsq:
         return cls(settings, fitted)
 
     def encode(self, media: Sequence[np.ndarray]) -> list[np.ndarray]:
-        pictures = _prepare(media, self._settings.size)
+        pictures = squares(media, self._settings.size)
         codes = _in_batches(lambda part: _codes(self._parameters, part / 127.5 - 1, self._settings.levels), pictures)
         return list(codes)
 
@@ -123,36 +124,8 @@ class ImageFsq:
     def ceiling(self, held_out: Sequence[np.ndarray]) -> dict[str, float]:
         """psnr_db: mean over pictures, against the picture at the codec's size; usage of the codes."""
         codes = self.encode(some(held_out, "ceiling of the image codec"))
-        wanted = _prepare(held_out, self._settings.size).astype(np.float64)
-        error = np.square(np.stack(self.decode(codes)) - wanted).mean(axis=(1, 2, 3))
-        psnr = 10 * np.log10(255**2 / np.maximum(error, 1e-2))
-        return {"psnr_db": float(psnr.mean()), **fsq.usage(np.stack(codes), self.codebooks[0])}
-
-
-def _prepare(media: Sequence[np.ndarray], size: int) -> np.ndarray:
-    """Pictures as uint8 [B, S, S, 3]: the longer side fits, the rest is white."""
-    prepared = np.full((len(media), size, size, 3), 255, np.uint8)
-    for number, picture in enumerate(media):
-        good = (
-            isinstance(picture, np.ndarray)
-            and picture.dtype == np.uint8
-            and picture.ndim == 3
-            and picture.shape[2] == 3
-        )
-        if not good or 0 in picture.shape:
-            found = f"{getattr(picture, 'dtype', type(picture))} {getattr(picture, 'shape', '')}"
-            raise Refusal(Problem(f"picture {number}", found, "is not uint8 [H, W, 3]", "decode it to RGB first"))
-        height, width = picture.shape[:2]
-        scale = size / max(height, width)
-        new = (max(1, round(height * scale)), max(1, round(width * scale)))
-        resized = picture if new == (height, width) else _resize(picture, new)
-        top, left = (size - new[0]) // 2, (size - new[1]) // 2
-        prepared[number, top : top + new[0], left : left + new[1]] = resized
-    return prepared
-
-
-def _resize(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.LANCZOS))
+        psnr = psnr_db(squares(held_out, self._settings.size), np.stack(self.decode(codes)))
+        return {"psnr_db": psnr, **fsq.usage(np.stack(codes), self.codebooks[0])}
 
 
 def _in_batches(function, items: np.ndarray) -> np.ndarray:

@@ -8,12 +8,23 @@ from mdm.codecs import storage
 from mdm.codecs.audio_fsq import MelFsq, MelFsqSettings
 from mdm.codecs.codec import Codec
 from mdm.codecs.image_fsq import ImageFsq, ImageFsqSettings
+from mdm.codecs.picture_vq import PictureVq, PictureVqSettings
+from mdm.codecs.sound_rvq import SoundRvq, SoundRvqSettings
 from mdm.codecs.text_bpe import Bpe, BpeSettings
 from mdm.codecs.text_bytes import Bytes, BytesSettings
+from mdm.codecs.tokenizer import PretrainedTokenizer, TokenizerSettings
 from mdm.problems import Problem, Refusal
 
-CODECS: dict[str, type[Codec]] = {codec.kind: codec for codec in (Bpe, Bytes, ImageFsq, MelFsq)}
-_SETTINGS = {Bpe: BpeSettings, Bytes: BytesSettings, ImageFsq: ImageFsqSettings, MelFsq: MelFsqSettings}
+_SETTINGS = {
+    Bpe: BpeSettings,
+    Bytes: BytesSettings,
+    ImageFsq: ImageFsqSettings,
+    MelFsq: MelFsqSettings,
+    PictureVq: PictureVqSettings,
+    PretrainedTokenizer: TokenizerSettings,
+    SoundRvq: SoundRvqSettings,
+}
+CODECS: dict[str, type[Codec]] = {codec.kind: codec for codec in _SETTINGS}
 
 
 def load(folder: Path) -> Codec:

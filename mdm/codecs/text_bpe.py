@@ -38,6 +38,7 @@ class Bpe:
 
     kind = "bpe"
     modality = "text"
+    learns = True
 
     def __init__(self, settings: BpeSettings, tokenizer: Tokenizer):
         self._settings, self._tokenizer = settings, tokenizer

@@ -26,6 +26,7 @@ class Bytes:
 
     kind = "bytes"
     modality = "text"
+    learns = False
     codebooks = (256,)
     fingerprint = "bytes"
 

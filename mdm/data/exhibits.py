@@ -11,7 +11,7 @@ import soundfile
 from PIL import Image
 
 from mdm import atomic
-from mdm.codecs.codec import Media
+from mdm.codecs.codec import Codes, Media
 from mdm.data.media import Item, read_image, read_sound
 from mdm.problems import Refusal
 
@@ -46,6 +46,8 @@ def write(directory: Path, stream: str, split: str, items: Iterable[Item], most:
             media = {modality: read() for modality, read in item.media.items()}
         except Refusal:
             continue  # preparation itself decides whether it may be left out
+        if any(isinstance(own, Codes) for own in media.values()):
+            return  # what was encoded elsewhere has no originals here
         seen.add(item.concept)
         line = {"key": item.key, "files": {m: _write(folder / f"{len(lines):03d}", own) for m, own in media.items()}}
         lines.append(json.dumps(line, ensure_ascii=False) + "\n")

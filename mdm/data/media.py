@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import hashlib
+import io
+import os
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,8 @@ from mdm.problems import Problem, Refusal
 
 MOST_PIXELS = 64_000_000
 MOST_SECONDS = 600
+MOST_TEXT = 1 << 26  # bytes of one text
+_EDGE = 1 << 20  # bytes at each end of a file that its version is made of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,12 +28,14 @@ class Item:
 
     media:   modality -> function that reads it; raises Refusal naming the file
     version: changes when the media do, as far as that shows without reading them: texts of tables, sizes of files
+    held:    bytes of undecoded media that the item itself keeps in memory, because they cannot be found again
     """
 
     key: str
     concept: str
     media: Mapping[str, Callable[[], Media]]
     version: str
+    held: int = 0
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -36,22 +43,38 @@ class Item:
         return self.key, self.concept, self.version
 
 
+def unreadable(key: str, problem: Problem, modalities: Iterable[str]) -> Item:
+    """The item of a record that cannot be read: opening any of its media raises `problem`."""
+
+    def refuse() -> Media:
+        raise Refusal(problem)
+
+    return Item(key, key, {modality: refuse for modality in modalities}, str(problem))
+
+
 def read_text(path: Path) -> str:
     """UTF-8 text of a file, with line ends as newlines."""
     try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise Refusal(
-            Problem(str(path), None, f"is not UTF-8 ({error})", "convert it to UTF-8, or remove it")
-        ) from error
+        with path.open("rb") as file:
+            return text_of(file.read(MOST_TEXT + 1), str(path))
     except OSError as error:
         raise Refusal(Problem(str(path), None, f"cannot be read ({error})", "check the path")) from error
 
 
-def read_image(path: Path) -> np.ndarray:
-    """uint8 [H, W, 3]; transparency is laid on white."""
+def text_of(content: bytes, where: str) -> str:
+    """UTF-8 text, with line ends as newlines. Raises Refusal, naming `where`, for what is none or is over MOST_TEXT bytes."""
+    if len(content) > MOST_TEXT:
+        raise Refusal(Problem(where, len(content), f"over {MOST_TEXT} bytes of text", "cut it into documents"))
     try:
-        with Image.open(path) as image:
+        return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise Refusal(Problem(where, None, f"is not UTF-8 ({error})", "convert it to UTF-8, or remove it")) from error
+
+
+def read_image(file: Path | bytes, where: str = "") -> np.ndarray:
+    """uint8 [H, W, 3]; transparency is laid on white. where: what to call a file that is given as its bytes."""
+    try:
+        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} is more than {MOST_PIXELS} pixels")
             image = image.convert("RGBA")
@@ -59,23 +82,38 @@ def read_image(path: Path) -> np.ndarray:
             ground.alpha_composite(image)
             return np.asarray(ground.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise Refusal(Problem(str(path), None, f"is not a readable picture ({error})", "mend or remove it")) from error
+        at = where or str(file)
+        raise Refusal(Problem(at, None, f"is not a readable picture ({error})", "mend or remove it")) from error
 
 
-def read_sound(path: Path) -> Sound:
-    """Mono float32; several channels are averaged."""
+def read_sound(file: Path | bytes, where: str = "") -> Sound:
+    """Mono float32; several channels are averaged. where: what to call a file that is given as its bytes."""
+    at = where or str(file)
     try:
-        with soundfile.SoundFile(path) as file:
-            if file.frames > MOST_SECONDS * file.samplerate:
+        with soundfile.SoundFile(io.BytesIO(file) if isinstance(file, bytes) else file) as opened:
+            if opened.frames > MOST_SECONDS * opened.samplerate:
                 raise ValueError(f"longer than {MOST_SECONDS} s")
-            samples_, rate = file.read(dtype="float32", always_2d=True), file.samplerate
+            samples, rate = opened.read(dtype="float32", always_2d=True), opened.samplerate
     except (RuntimeError, OSError, ValueError) as error:
-        raise Refusal(Problem(str(path), None, f"is not a readable sound ({error})", "mend or remove it")) from error
-    if not len(samples_):
-        raise Refusal(Problem(str(path), None, "holds no sound", "mend or remove it"))
-    return Sound(samples_.mean(axis=1), rate)
+        raise Refusal(Problem(at, None, f"is not a readable sound ({error})", "mend or remove it")) from error
+    if not len(samples):
+        raise Refusal(Problem(at, None, "holds no sound", "mend or remove it"))
+    return Sound(samples.mean(axis=1), rate)
 
 
 def size_of(file: Path) -> int | None:
     """Bytes of a file, None if it is not there: what shows of a change without reading it."""
     return file.stat().st_size if file.exists() else None
+
+
+def version_of(file: Path) -> str:
+    """Of a file that holds many records: its size and a digest of its first and last MiB. Raises Refusal if it is missing."""
+    try:
+        with file.open("rb") as opened:
+            size = os.fstat(opened.fileno()).st_size
+            digest = hashlib.sha256(opened.read(_EDGE))
+            opened.seek(max(0, size - _EDGE))
+            digest.update(opened.read(_EDGE))
+    except OSError as error:
+        raise Refusal(Problem(str(file), None, f"cannot be read ({error})", "check the path")) from error
+    return f"{size} {digest.hexdigest()[:16]}"

@@ -1,39 +1,42 @@
 """Preparation: media on disk -> codecs -> codes -> a data set that TFDS opens.
 
+The steps: sources are cut into pieces and surveyed; codecs are fitted or loaded; each piece becomes a part (encoded documents);
+duplicates among all parts are found; parts become shards. The last three run on an engine, with as many workers as it has.
 Every step leaves its result on disk before the next begins, and a second start redoes nothing: codecs that were fitted on
-the same media with the same settings are loaded, a data set that is whole is returned as it is.
+the same media with the same settings are loaded, as are parts and shards that are whole, and a data set that is whole is
+returned as it is. What is written depends on the sources and the settings alone, byte for byte.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import json
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import tensorflow_datasets as tfds
 from absl import logging
 from etils import epath
 from tensorflow_datasets.core import dataset_info, naming, splits
-from tqdm import tqdm
 
 from mdm.codecs import registry
-from mdm.codecs.codec import Codec, Media
-from mdm.data import documents, exhibits, shards, sources
+from mdm.codecs.codec import Codec
+from mdm.data import assembly, deduplication, documents, exhibits, parts, sources, summary
 from mdm.data.demo.package import Unavailable
-from mdm.data.manifest import FILE, SPLITS, Manifest, Shard, Stream
+from mdm.data.engine import Engine
+from mdm.data.manifest import FILE, SPLITS, Manifest, Stream
 from mdm.data.manifest import load as load_manifest
 from mdm.data.media import Item
+from mdm.data.readers.reader import Piece
 from mdm.data.sources import SourceSettings
+from mdm.data.survey import Survey, refuse_empty, survey
+from mdm.data.workspace import Job, Task
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal, refuse_if
-from mdm.tokens.hashing import mix, text_key, uniform
-from mdm.tokens.rows import Document
 from mdm.tokens.vocabulary import MODALITIES, Vocabulary
 
-BATCH = 256  # items that are open at once
 CEILING_ITEMS = 256  # held-out media on which a codec's ceiling is measured
 
 
@@ -76,67 +79,60 @@ class PreparationSettings:
         return found
 
 
-@dataclasses.dataclass
-class _Skips:
-    """Unreadable items, counted against what is allowed; written as they are met."""
-
-    path: Path
-    most: int
-    count: int = 0
-
-    def add(self, key: str, refusal: Refusal) -> None:
-        self.count += 1
-        with open(self.path, "a", encoding="utf-8") as file:
-            for problem in refusal.problems:
-                file.write(json.dumps({"key": key, "where": problem.where, "reason": problem.reason}) + "\n")
-        logging.warning("skipped %s: %s", key, refusal)
-        if self.count > self.most:
-            remedy = f"mend it, or raise prepare.most_skips above {self.most}"
-            raise Refusal([dataclasses.replace(p, remedy=f"{p.remedy}; {remedy}") for p in refusal.problems])
-
-
-def prepare(settings: PreparationSettings, directory: str | Path) -> Manifest:
+def prepare(settings: PreparationSettings, directory: str | Path, engine: Engine = Engine()) -> Manifest:
     """Makes the data set in `directory`, or what of it is missing. Raises Refusal for unusable sources or media."""
     refuse_if(settings.problems("prepare"))
     if not settings.sources:  # a job on a data set that is there already, or is still to be proven, names none
         raise Refusal(Problem("prepare.sources", None, "there is none", "name at least one source"))
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    listed = _list(settings)
-    preparation = fingerprint(
-        [_plain(settings), [[*place, [i.identity for i in own]] for place, own in listed.items()]]
-    )
+    tasks, left_out = _tasks(settings.sources)
+    preparation = fingerprint([_plain(settings), [[task.source, dataclasses.asdict(task.piece)] for task in tasks]])
     if (directory / FILE).exists():
         manifest = load_manifest(directory)
         if manifest.preparation == preparation:
             logging.info("%s is already prepared", directory)
             return manifest
-        raise Refusal(
-            Problem(
-                str(directory),
-                None,
-                "holds a data set prepared from other sources or settings",
-                "choose another folder, or delete it",
-            )
+        reason, remedy = (
+            "holds a data set prepared from other sources or settings",
+            "choose another folder, or delete it",
         )
-    skips = _Skips(directory / "skips.jsonl", settings.most_skips)
-    skips.path.unlink(missing_ok=True)
-    codecs = {m: _codec(settings, m, listed, directory, skips) for m in MODALITIES if m in settings.codecs}
-    vocabulary = Vocabulary.of({modality: codec.codebooks for modality, codec in codecs.items()})
-    ceilings = {
-        m: codec.ceiling(list(_media(listed, m, "heldout", skips, CEILING_ITEMS))) for m, codec in codecs.items()
-    }
-    shutil.rmtree(directory / "plans", ignore_errors=True)  # of an earlier attempt
-    streams = _write(settings, listed, codecs, directory, skips)
-    for (stream, split), own in listed.items():
+        raise Refusal(Problem(str(directory), None, reason, remedy))
+    engine.check()
+    split_of = lambda concept: SPLITS[int(parts.is_heldout(settings.seed, settings.heldout, concept))]  # noqa: E731
+    learning = any(registry.CODECS[choice.kind].learns for choice in settings.codecs.values())
+    surveyed = survey(settings.sources, tasks, split_of, settings.seed, learning, left_out)
+    _refuse_without_codec(settings, surveyed)
+    codecs = {m: _codec(settings, m, surveyed, directory) for m in MODALITIES if m in settings.codecs}
+    described = {m: _describe(settings, m, codec, surveyed) for m, codec in codecs.items()}
+    job = Job(
+        directory=directory,
+        sources=settings.sources,
+        modalities=surveyed.modalities,
+        codebooks={m: codec.codebooks for m, codec in codecs.items()},
+        heldout=settings.heldout,
+        most_skips=settings.most_skips,
+        seed=settings.seed,
+    )
+    job.open(fingerprint([preparation, {m: codec.fingerprint for m, codec in codecs.items()}]))
+    skipped = _encode(job, tasks, engine)
+    if any(source.chosen.duplicates != "keep" for source in settings.sources.values()):
+        engine.run([task.number for task in tasks], *deduplication.stages(job))
+    bounds = assembly.boundaries(job, tasks, settings.shard_documents)
+    refuse_empty({place: len(starts) for place, starts in bounds.starts.items()}, left_out)
+    engine.run(tasks, *assembly.stages(job, bounds))
+    streams, usage = assembly.publish(job, bounds)
+    for (stream, split), own in surveyed.items.items():
         exhibits.write(directory, stream, split, own)
-    described = {
-        modality: {"kind": codec.kind, "fingerprint": codec.fingerprint, "ceiling": ceilings[modality]}
-        for modality, codec in codecs.items()
-    }
+    vocabulary = Vocabulary.of(job.codebooks)
     manifest = Manifest(directory, vocabulary, described, streams, preparation)
+    dropped = {
+        kind: sum(deduplication.dropped(job, t.number)[kind].size for t in tasks) for kind in deduplication.KINDS
+    }
+    summary.write(manifest, usage, skipped, dropped)
     _write_tfds_metadata(directory, streams)
     manifest.save()
+    job.close()
     return manifest
 
 
@@ -147,68 +143,75 @@ def _plain(settings: PreparationSettings) -> dict:
     return value
 
 
-def _list(settings: PreparationSettings) -> dict[tuple[str, str], list[Item]]:
-    """Items of every (stream, split), in the order in which they are written."""
-    listed: dict[tuple[str, str], list[Item]] = {}
+def _tasks(settings: Mapping[str, SourceSettings]) -> tuple[list[Task], list[Problem]]:
+    """The pieces of all sources, and why some sources are left out."""
+    found: list[tuple[str, Piece]] = []
     left_out: list[Problem] = []
-    for name, source in settings.sources.items():
-        for split in SPLITS:
-            listed.setdefault((source.stream, split), [])
+    for name, source in settings.items():
         try:
-            own = list(sources.items(name, source))
+            found += [(name, piece) for piece in sources.pieces(name, source)]
         except Unavailable as refusal:
             logging.warning("source %s is left out, since its media cannot be had: %s", name, refusal)
             left_out += refusal.problems
-            continue
-        for item in own:
-            heldout = uniform(settings.seed, text_key(item.concept)) < settings.heldout
-            listed[source.stream, SPLITS[int(heldout)]].append(item)
-    for (stream, split), own in listed.items():
-        if not own:
-            empty = Problem(f"stream {stream}", split, "would hold no documents",
-                            "add media, or change prepare.heldout or prepare.seed")  # fmt: skip
-            raise Refusal([*left_out, empty])
-        kinds = {tuple(item.media) for item in own}
-        missing = {modality for kind in kinds for modality in kind} - set(settings.codecs)
-        if len(kinds) > 1:
-            raise Refusal(
-                Problem(f"stream {stream}", sorted(kinds), "mixes kinds of documents", "give each kind its own stream")
-            )
+    return [Task(number, name, piece) for number, (name, piece) in enumerate(found)], left_out
+
+
+def _refuse_without_codec(settings: PreparationSettings, surveyed: Survey) -> None:
+    for stream, modalities in surveyed.modalities.items():
+        missing = sorted(set(modalities) - set(settings.codecs))
         if missing:
-            raise Refusal(Problem(f"stream {stream}", sorted(missing), "has no codec", "add it to prepare.codecs"))
-        own.sort(key=lambda item: (int(mix(settings.seed, text_key(item.key))), item.key))
-    return listed
+            raise Refusal(Problem(f"stream {stream}", missing, "has no codec", "add it to prepare.codecs"))
 
 
-def _media(listed, modality: str, split: str, skips: _Skips, most: int | None = None) -> Iterator[Media]:
-    """Decoded media of one modality over all streams; what cannot be read is skipped here without being counted twice."""
-    own = (item for (_, s), group in listed.items() if s == split for item in group if modality in item.media)
-    for item in itertools.islice(own, most):
-        try:
-            yield item.media[modality]()
-        except Refusal as refusal:
-            if not skips.most:
-                skips.add(item.key, refusal)
+def _unreadable(settings: PreparationSettings) -> Callable[[Item, Refusal], None]:
+    """What cannot be read is refused at once where nothing may be skipped; else it is counted when it is to be encoded."""
+
+    def meet(item: Item, refusal: Refusal) -> None:
+        if not settings.most_skips:
+            raise refusal
+
+    return meet
 
 
-def _codec(settings: PreparationSettings, modality: str, listed, directory: Path, skips: _Skips) -> Codec:
+def _codec(settings: PreparationSettings, modality: str, surveyed: Survey, directory: Path) -> Codec:
     """The codec of a modality: loaded if it was fitted on the same media with the same settings, else fitted and saved."""
     choice = settings.codecs[modality]
-    own = [i.identity for (_, s), group in listed.items() if s == "train" for i in group if modality in i.media]
+    kind = registry.CODECS[choice.kind]
+    own = [item.identity for item in surveyed.of(modality, "train")] if kind.learns else []
     wanted = fingerprint([choice.kind, dataclasses.asdict(choice.settings), own])
     folder = directory / "codecs" / modality
     mark = folder / "fitted.json"
     if mark.exists() and json.loads(mark.read_text())["fingerprint"] == wanted:
         return registry.load(folder)
-    media = list(_media(listed, modality, "train", skips))
+    media = list(surveyed.media(modality, "train", _unreadable(settings))) if kind.learns else []
     logging.info("fitting the %s codec %s on %d items", modality, choice.kind, len(media))
     folder.mkdir(parents=True, exist_ok=True)
     state = directory / "codecs" / f"{modality}.{wanted}.fit"
-    codec = registry.CODECS[choice.kind].fit(media, choice.settings, progress=_progress(modality), state=state)
+    codec = kind.fit(media, choice.settings, progress=_progress(modality), state=state)
     codec.save(folder)
     mark.write_text(json.dumps({"fingerprint": wanted}))
     state.unlink(missing_ok=True)
     return codec
+
+
+def _describe(settings: PreparationSettings, modality: str, codec: Codec, surveyed: Survey) -> dict:
+    """What the manifest says of a codec."""
+    media = list(itertools.islice(surveyed.media(modality, "heldout", _unreadable(settings)), CEILING_ITEMS))
+    ceiling = codec.ceiling(media) if media else {}  # none where all came as codes
+    return {"kind": codec.kind, "fingerprint": codec.fingerprint, "ceiling": ceiling}
+
+
+def _encode(job: Job, tasks: Sequence[Task], engine: Engine) -> int:
+    """Makes every part; the number of records that were skipped. Raises what workers refused."""
+
+    def progress() -> str:
+        whole = sum(1 for _ in (job.folder / "parts").glob(f"*{parts.INDEX}"))
+        return f"encoded {whole} of {len(tasks)} pieces of the sources"
+
+    engine.run(tasks, functools.partial(parts.encode, job), progress=progress)
+    skipped = job.report_skips(job.directory / "skips.jsonl")
+    job.raise_refusals()
+    return skipped
 
 
 def _progress(modality: str) -> Callable[[int, int, dict], None]:
@@ -217,64 +220,6 @@ def _progress(modality: str) -> Callable[[int, int, dict], None]:
         logging.log_every_n_seconds(logging.INFO, "%s codec: step %d of %d, %s", 15, modality, step, steps, shown)
 
     return report
-
-
-def _encode(
-    title: str, group: list[Item], codecs: Mapping[str, Codec], skips: _Skips
-) -> Iterator[tuple[str, Document]]:
-    """(key, document) of every item that can be read, in order."""
-    for start in tqdm(
-        range(0, len(group), BATCH), title, unit=f" x {BATCH}", mininterval=2, disable=len(group) < BATCH
-    ):
-        opened = []
-        for item in group[start : start + BATCH]:
-            try:
-                opened.append((item.key, {m: read() for m, read in item.media.items()}))
-            except Refusal as refusal:
-                skips.add(item.key, refusal)
-        codes = {m: codecs[m].encode([media[m] for _, media in opened]) for m in (opened[0][1] if opened else {})}
-        for number, (key, _) in enumerate(opened):
-            document = {m: own[number] for m, own in codes.items()}
-            try:
-                documents.encode(key, document)
-            except Refusal as refusal:
-                skips.add(key, refusal)
-                continue
-            yield key, document
-
-
-def _write(settings: PreparationSettings, listed, codecs, directory: Path, skips: _Skips) -> dict[str, Stream]:
-    encoded = {
-        place: list(_encode(f"encoding {' '.join(place)}", group, codecs, skips)) for place, group in listed.items()
-    }
-    names = list(dict.fromkeys(stream for stream, _ in listed))
-    written: dict[str, dict[str, tuple[Shard, ...]]] = {name: {} for name in names}
-    for split in SPLITS:
-        parts = [
-            (name, first, encoded[name, split][first : first + settings.shard_documents])
-            for name in names
-            for first in range(0, len(encoded[name, split]), settings.shard_documents)
-        ]
-        for number, (name, first, part) in enumerate(parts):
-            shard = shards.write(directory, shards.file_name(split, number, len(parts)), part, first)
-            written[name][split] = (*written[name].get(split, ()), shard)
-    return {
-        name: Stream(
-            name=name,
-            modalities=tuple(m for m in MODALITIES if m in listed[name, "train"][0].media),
-            shards={split: written[name].get(split, ()) for split in SPLITS},
-            content={split: _content(document for _, document in encoded[name, split]) for split in SPLITS},
-        )
-        for name in names
-    }
-
-
-def _content(own: Iterable[Document]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for document in own:
-        for modality, codes in document.items():
-            total[modality] = total.get(modality, 0) + int(codes.size)
-    return total
 
 
 def _write_tfds_metadata(directory: Path, streams: Mapping[str, Stream]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,19 +27,23 @@ def file_name(split: str, number: int, count: int) -> str:
 
 def write(directory: Path, file: str, items: Sequence[tuple[str, Document]], first: int) -> Shard:
     """Writes one shard and its lengths; both appear only when they are whole."""
-    path = directory / file
-    lengths = np.zeros((len(items), len(MODALITIES)), np.int32)
-    with atomic.replacing(path) as temporary:
-        writer = ArrayRecordWriter(str(temporary), "group_size:1")  # random access needs one record a group
-        for number, (key, document) in enumerate(items):
-            writer.write(documents.encode(key, document))
-            lengths[number] = [document[m].size if m in document else 0 for m in MODALITIES]
-        writer.close()
-    shard = Shard(file, len(items), first, path.stat().st_size, file_digest(path))
+    size, digest = write_records(directory / file, [documents.encode(key, document) for key, document in items])
+    lengths = np.array([[d[m].size if m in d else 0 for m in MODALITIES] for _, d in items], np.int32)
+    shard = Shard(file, len(items), first, size, digest)
     (directory / "lengths").mkdir(exist_ok=True)
     with atomic.replacing(lengths_path(directory, shard)) as temporary, open(temporary, "wb") as file_:
         np.save(file_, lengths)
     return shard
+
+
+def write_records(path: Path, records: Iterable[bytes]) -> tuple[int, str]:
+    """Writes an ArrayRecord file in one step: (its bytes, its SHA-256). Equal records give equal files."""
+    with atomic.replacing(path) as temporary:
+        writer = ArrayRecordWriter(str(temporary), "group_size:1")  # random access needs one record a group
+        for record in records:
+            writer.write(record)
+        writer.close()
+    return path.stat().st_size, file_digest(path)
 
 
 def lengths_path(directory: Path, shard: Shard) -> Path:

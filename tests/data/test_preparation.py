@@ -17,6 +17,7 @@ from mdm.data import exhibits, preparation, shards, sources
 from mdm.data import manifest as manifests
 from mdm.data.demo.package import Unavailable
 from mdm.data.preparation import CodecChoice, PreparationSettings, prepare
+from mdm.data.readers.reader import whole
 from mdm.data.sources import SourceSettings
 from mdm.problems import Problem, Refusal
 
@@ -122,7 +123,7 @@ def test_a_second_start_redoes_nothing(prepared, monkeypatch):
 
 def test_an_interrupted_preparation_keeps_its_codecs(media, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(preparation, "_write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(preparation, "_encode", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             prepare(settings_of(media), tmp_path / "set")
     stamp = (tmp_path / "set/codecs/image/weights.npz").stat().st_mtime_ns
@@ -191,7 +192,7 @@ def test_a_source_whose_packages_cannot_be_had_is_left_out(media, tmp_path, monk
     def missing(name, folder):
         raise Unavailable(Problem("a package", None, "npm is not on this machine", "install npm"))
 
-    monkeypatch.setitem(sources.SOURCES, "emoji", missing)
+    monkeypatch.setitem(sources.SOURCES, "emoji", whole(missing))
     settings = settings_of(media)
     more = {**settings.sources, "e": SourceSettings("emoji", str(tmp_path / "fetched"), "image-text")}
     manifest = prepare(dataclasses.replace(settings, sources=more), tmp_path / "set")

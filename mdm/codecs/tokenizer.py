@@ -1,0 +1,176 @@
+"""Text by a tokenizer that exists: Hugging Face's JSON, a tiktoken rank file, or a SentencePiece model.
+
+Special tokens are never made from text, and nothing is added to it: document boundaries are this project's own.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from mdm.codecs import pretrained, storage
+from mdm.codecs.codec import Progress, some
+from mdm.codecs.text_bytes import checked
+from mdm.problems import Problem, Refusal
+
+FORMATS = ("json", "tiktoken", "sentencepiece")
+_NAMES = {"json": "tokenizer.json", "tiktoken": "tokenizer.tiktoken", "sentencepiece": "tokenizer.model|spiece.model"}
+
+# How text is cut before byte pairs are merged; a rank file does not say. Written from the published descriptions: runs of letters
+# (with at most one other character before), digits by three, punctuation, and blanks.
+PATTERNS = {
+    "gpt2": r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    "cl100k": r"(?i:'(?:[sdmt]|ll|ve|re))|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenizerSettings:
+    """path: its file, or the folder with it; format: one of `FORMATS`; pattern: for tiktoken, a name in `PATTERNS` or a regular
+    expression, by which text is cut before it is merged."""
+
+    path: str = ""
+    format: str = "json"
+    pattern: str = "cl100k"
+
+    def problems(self, at: str) -> list[Problem]:
+        found = pretrained.path_problems(at, self.path)
+        if self.format not in FORMATS:
+            found.append(Problem(f"{at}.format", self.format, "unknown", f"use one of {FORMATS}"))
+        return found
+
+
+class _Engine(Protocol):
+    """codes: how many there are; encode, decode: of whole batches."""
+
+    codes: int
+
+    def encode(self, texts: list[str]) -> list[list[int]]: ...
+
+    def decode(self, codes: list[int]) -> str: ...
+
+
+class PretrainedTokenizer:
+    """See the module."""
+
+    kind = "tokenizer"
+    modality = "text"
+    learns = False
+
+    def __init__(self, settings: TokenizerSettings):
+        """Raises Refusal for files that are missing or that are no tokenizer."""
+        self._settings = settings
+        self._files = pretrained.find(Path(settings.path), (_NAMES[settings.format],))
+        try:
+            self._engine: _Engine = _ENGINES[settings.format](self._files[0], settings)
+        except Refusal:
+            raise
+        except Exception as error:  # each library raises its own, some plain Exception
+            reason, remedy = (
+                f"is no tokenizer of format {settings.format} ({error})",
+                "check format, or restore the file",
+            )
+            raise Refusal(Problem(str(self._files[0]), None, reason, remedy)) from error
+        self.codebooks = (self._engine.codes,)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        return pretrained.own_fingerprint(self.kind, self._settings, self._files)
+
+    @classmethod
+    def fit(
+        cls, media: Sequence[str], settings: TokenizerSettings, *, progress: Progress, state: Path | None
+    ) -> PretrainedTokenizer:
+        """There is nothing to fit."""
+        return cls(settings)
+
+    def encode(self, media: Sequence[str]) -> list[np.ndarray]:
+        return [np.array(own, np.int32) for own in self._engine.encode([checked(text) for text in media])]
+
+    def decode(self, codes: Sequence[np.ndarray]) -> list[str]:
+        return [self._engine.decode(own.tolist()) for own in codes]
+
+    def save(self, folder: Path) -> None:
+        pretrained.save(folder, self.kind, self._settings, self._files, self.fingerprint)
+
+    @classmethod
+    def load(cls, folder: Path) -> PretrainedTokenizer:
+        settings = pretrained.placed(TokenizerSettings, folder)
+        file = next(
+            (own for own in sorted(folder.iterdir()) if own.name not in (storage.DESCRIPTION, "fitted.json")), None
+        )
+        codec = cls(settings if file is None else dataclasses.replace(settings, path=str(file)))
+        pretrained.check(folder, codec.fingerprint)
+        return codec
+
+    def ceiling(self, held_out: Sequence[str]) -> dict[str, float]:
+        """bytes_per_token, and the share of texts that come back unchanged: below 1 for a tokenizer that normalises."""
+        codes = self.encode(some(held_out, "ceiling of the text codec"))
+        total = sum(len(text.encode()) for text in held_out)
+        same = sum(back == text for back, text in zip(self.decode(codes), held_out, strict=True))
+        return {"bytes_per_token": total / max(1, sum(own.size for own in codes)), "unchanged": same / len(held_out)}
+
+
+class _Json:
+    def __init__(self, file: Path, settings: TokenizerSettings):
+        self._own = Tokenizer.from_str(storage.read_text(file))
+        self._own.no_padding()  # a file may ask for both, and a text's codes would follow from its neighbours
+        self._own.no_truncation()
+        self.codes = max(self._own.get_vocab(with_added_tokens=True).values()) + 1
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        return [own.ids for own in self._own.encode_batch(texts, add_special_tokens=False)]
+
+    def decode(self, codes: list[int]) -> str:
+        return self._own.decode(codes, skip_special_tokens=False)
+
+
+class _Tiktoken:
+    def __init__(self, file: Path, settings: TokenizerSettings):
+        ranks = {}
+        for number, line in enumerate(storage.read_text(file).splitlines(), 1):
+            try:
+                token, rank = line.split()
+                ranks[base64.b64decode(token, validate=True)] = int(rank)
+            except (ValueError, binascii.Error) as error:
+                raise ValueError(f"line {number} is not TOKEN RANK: {error}") from error
+        pattern = PATTERNS[settings.pattern] if settings.pattern in PATTERNS else settings.pattern
+        build = pretrained.library("tiktoken").Encoding
+        self._own = build("own", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+        self._bytes = {rank: token for token, rank in ranks.items()}
+        self.codes = max(self._bytes) + 1
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        return self._own.encode_ordinary_batch(texts)
+
+    def decode(self, codes: list[int]) -> str:
+        """Codes that no token has, as a generator may write them, are left out."""
+        content = b"".join(self._bytes[code] for code in codes if code in self._bytes)
+        return content.decode("utf-8", errors="replace")
+
+
+class _SentencePiece:
+    def __init__(self, file: Path, settings: TokenizerSettings):
+        self._own = pretrained.library("sentencepiece").SentencePieceProcessor(model_file=str(file))
+        self.codes = self._own.get_piece_size()
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        return self._own.encode(texts, out_type=int)
+
+    def decode(self, codes: list[int]) -> str:
+        return self._own.decode(codes)
+
+
+_ENGINES: dict[str, Callable[[Path, TokenizerSettings], _Engine]] = {
+    "json": _Json,
+    "tiktoken": _Tiktoken,
+    "sentencepiece": _SentencePiece,
+}

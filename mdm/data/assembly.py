@@ -1,0 +1,180 @@
+"""Assembly: documents of all parts, in an order that looks random, as the shards of streams and splits.
+
+Which shard a document belongs to follows from where it stands in the order, by boundaries that are found from counts alone,
+so no worker ever holds more than one shard.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mdm import atomic
+from mdm.data import deduplication, documents, parts, shards
+from mdm.data.manifest import SPLITS, Shard, Stream
+from mdm.data.workspace import Job, Task
+from mdm.tokens.vocabulary import MODALITIES
+
+_BITS = (
+    20  # of the order, by which boundaries are drawn: shards are full as long as there are fewer documents than 2^32
+)
+RECORDS, LENGTHS, USAGE, FIGURES = ".array_record", ".lengths.npy", ".usage.npz", ".json"
+
+Place = tuple[str, str]
+"""(stream, split)"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Boundaries:
+    """Of the shards of each place. starts: int64, the first bucket of the order that belongs to each shard; first: the number
+    of the place's first shard among all of them."""
+
+    starts: Mapping[Place, np.ndarray]
+    first: Mapping[Place, int]
+
+    def place(self, number: int) -> Place:
+        """Which stream and split shard `number` belongs to."""
+        return next(place for place, first in self.first.items() if 0 <= number - first < len(self.starts[place]))
+
+
+def boundaries(job: Job, tasks: Sequence[Task], most: int) -> Boundaries:
+    """Shards of at most `most` documents each. Reads the index of every part, keeps counts only.
+
+    Documents that are left out are not counted. A place without documents has no shard.
+    """
+    places = [(stream, split) for split in SPLITS for stream in dict.fromkeys(s.stream for s in job.sources.values())]
+    counts = {place: np.zeros(1 << _BITS, np.int64) for place in places}
+    for task in tasks:
+        for split, chosen, buckets in _split(job, task):
+            np.add.at(counts[job.sources[task.source].stream, split], buckets[chosen], 1)
+    starts, first, total = {}, {}, 0
+    for place, own in counts.items():
+        starts[place], first[place] = _starts(own, most), total
+        total += len(starts[place])
+    return Boundaries(starts, first)
+
+
+def _starts(counts: np.ndarray, most: int) -> np.ndarray:
+    filled = np.flatnonzero(counts)
+    ends, starts, place = np.cumsum(counts[filled]), [], 0
+    while place < len(filled):
+        starts.append(int(filled[place]))
+        before = ends[place - 1] if place else 0
+        # At least one bucket, even if it alone holds more than a shard should.
+        place = max(place + 1, int(np.searchsorted(ends, before + most, side="right")))
+    return np.array(starts, np.int64)
+
+
+def _split(job: Job, task: Task) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """(split, bool [N], bucket [N]) of the documents of a part: those of the split that are not left out."""
+    part = parts.load(job, task.number)
+    kept = np.ones(len(part.order), bool)
+    for indices in deduplication.dropped(job, task.number).values():
+        kept[indices] = False
+    buckets = (part.order >> np.uint64(64 - _BITS)).astype(np.int64)
+    for split in SPLITS:
+        yield split, kept & (part.heldout == (split == "heldout")), buckets
+
+
+def stages(job: Job, bounds: Boundaries) -> tuple[Callable, ...]:
+    """What an engine runs over the tasks, to write every shard."""
+    return functools.partial(_runs, job, bounds), functools.partial(_write, job, bounds)
+
+
+def _runs(job: Job, bounds: Boundaries, task: Task) -> Iterator[tuple[int, tuple[int, bytes]]]:
+    """(shard, (part, indices)) for each shard that documents of a part belong to."""
+    for split, chosen, buckets in _split(job, task):
+        place = (job.sources[task.source].stream, split)
+        indices = np.flatnonzero(chosen)
+        if not indices.size:
+            continue
+        own = bounds.first[place] + np.searchsorted(bounds.starts[place], buckets[indices], side="right") - 1
+        for shard in np.unique(own):
+            yield int(shard), (task.number, indices[own == shard].astype("<i8").tobytes())
+
+
+def _write(job: Job, bounds: Boundaries, group: tuple[int, Iterable[tuple[int, bytes]]]) -> None:
+    """Writes one shard, unless it is there."""
+    number, runs = group
+    if job.shard(number, FIGURES).exists():
+        return
+    found: list[tuple[int, int, int]] = []  # (order, part, index)
+    records: dict[tuple[int, int], bytes] = {}
+    for part, own in dict(runs).items():
+        indices = np.frombuffer(own, "<i8")
+        found += zip(
+            parts.load(job, part).order[indices].tolist(), [part] * len(indices), indices.tolist(), strict=True
+        )
+        read = parts.read_records(job, part, indices.tolist())
+        records |= {(part, index): record for index, record in zip(indices.tolist(), read, strict=True)}
+    ordered = [records.pop((part, index)) for _, part, index in sorted(found)]
+    stream, split = bounds.place(number)
+    usage = {
+        f"{modality}.{book}": np.zeros(size, np.int64)
+        for modality in job.modalities[stream]
+        for book, size in enumerate(job.codebooks[modality])
+    }
+    lengths = np.zeros((len(ordered), len(MODALITIES)), np.int32)
+    for row, record in enumerate(ordered):
+        _, document = documents.decode(record, f"shard {number} record {row}")
+        for modality, codes in document.items():
+            lengths[row, MODALITIES.index(modality)] = codes.size
+            flat = codes.reshape(-1, len(job.codebooks[modality]))
+            for book, size in enumerate(job.codebooks[modality]):
+                usage[f"{modality}.{book}"] += np.bincount(flat[:, book], minlength=size)
+    size, digest = shards.write_records(job.shard(number, RECORDS), ordered)
+    _save(job.shard(number, LENGTHS), lambda file: np.save(file, lengths))
+    _save(job.shard(number, USAGE), lambda file: np.savez(file, **usage))
+    figures = {"stream": stream, "split": split, "documents": len(ordered), "bytes": size, "sha256": digest}
+    atomic.write_text(job.shard(number, FIGURES), json.dumps(figures))
+
+
+def _save(path: Path, write: Callable) -> None:
+    with atomic.replacing(path) as temporary, open(temporary, "wb") as file:
+        write(file)
+
+
+def publish(job: Job, bounds: Boundaries) -> tuple[dict[str, Stream], dict]:
+    """Gives all shards their final names; (streams of the manifest, usage of codes: range -> int64 [codes])."""
+    count = sum(map(len, bounds.starts.values()))
+    figures = [json.loads(job.shard(n, FIGURES).read_text(encoding="utf-8")) for n in range(count)]
+    written: dict[Place, list[Shard]] = {place: [] for place in bounds.starts}
+    content = {place: dict.fromkeys(job.modalities[place[0]], 0) for place in bounds.starts}
+    usage: dict[str, np.ndarray] = {}
+    (job.directory / "lengths").mkdir(exist_ok=True)
+    of_split = {split: [n for n in range(count) if figures[n]["split"] == split] for split in SPLITS}
+    for split, numbers in of_split.items():
+        for position, number in enumerate(numbers):
+            own = figures[number]
+            place = (own["stream"], split)
+            file = shards.file_name(split, position, len(numbers))
+            first = sum(shard.documents for shard in written[place])
+            shard = Shard(file, own["documents"], first, own["bytes"], own["sha256"])
+            written[place].append(shard)
+            with np.load(job.shard(number, USAGE), allow_pickle=False) as arrays:
+                usage = usage | {name: arrays[name] + (usage[name] if name in usage else 0) for name in arrays.files}
+            _move(job.shard(number, LENGTHS), shards.lengths_path(job.directory, shard))
+            _move(job.shard(number, RECORDS), job.directory / file)
+            lengths = shards.lengths(job.directory, shard).sum(axis=0, dtype=np.int64)
+            for modality in content[place]:
+                content[place][modality] += int(lengths[MODALITIES.index(modality)])
+    streams = {
+        stream: Stream(
+            name=stream,
+            modalities=job.modalities[stream],
+            shards={split: tuple(written[stream, split]) for split in SPLITS},
+            content={split: content[stream, split] for split in SPLITS},
+        )
+        for stream in dict.fromkeys(stream for stream, _ in bounds.starts)
+    }
+    return streams, usage
+
+
+def _move(source: Path, target: Path) -> None:
+    if source.exists():  # else a start before this one has moved it
+        source.replace(target)

@@ -1,0 +1,111 @@
+"""Parquet and Arrow tables, read in batches of a few rows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from mdm.data.media import Item, unreadable, version_of
+from mdm.data.readers.arrow import library
+from mdm.data.readers.fields import FieldOptions, item_of
+from mdm.data.readers.reader import CHUNK, Piece, Reader
+from mdm.problems import Problem, Refusal
+
+BATCH = 256  # rows that are decoded at once
+_MEND = "mend or remove the file"
+
+
+def _files(path: Path, endings: tuple[str, ...]) -> list[str]:
+    if path.is_file():
+        return [""]
+    files = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.suffix in endings)
+    if not files:
+        raise Refusal(Problem(str(path), None, f"holds no {' or '.join(endings)} file", "check the path"))
+    return files
+
+
+def _parquet_pieces(name: str, path: Path, options: FieldOptions) -> Iterator[Piece]:
+    """Runs of row groups with at least CHUNK rows together."""
+    parquet = library("pyarrow.parquet")
+    for file in _files(path, (".parquet",)):
+        version = version_of(path / file)
+        try:
+            with parquet.ParquetFile(path / file) as opened:
+                rows = [opened.metadata.row_group(i).num_rows for i in range(opened.metadata.num_row_groups)]
+                _check(path / file, opened.schema_arrow.names, options)
+        except (OSError, ValueError) as error:  # pyarrow's errors are among these
+            raise Refusal(Problem(str(path / file), None, f"is no Parquet file ({error})", _MEND)) from error
+        first = group = 0
+        while group < len(rows):
+            last, count = group, 0
+            while last < len(rows) and count < CHUNK:
+                count += rows[last]
+                last += 1
+            yield Piece((file,), version, first, first + count, group)
+            first, group = first + count, last
+
+
+def _parquet_batches(file: Path, piece: Piece, options: FieldOptions) -> Iterator[Any]:
+    with library("pyarrow.parquet").ParquetFile(file) as opened:
+        row, groups = piece.first, []
+        for group in range(piece.offset, opened.metadata.num_row_groups):
+            if row >= piece.stop:
+                break
+            groups.append(group)
+            row += opened.metadata.row_group(group).num_rows
+        yield from opened.iter_batches(BATCH, row_groups=groups, columns=options.fields, use_threads=False)
+
+
+def _arrow_pieces(name: str, path: Path, options: FieldOptions) -> Iterator[Piece]:
+    for file in _files(path, (".arrow", ".feather")):
+        try:
+            with _arrow(path / file) as opened:
+                _check(path / file, opened.schema.names, options)
+        except (OSError, ValueError) as error:
+            raise Refusal(Problem(str(path / file), None, f"is no Arrow file ({error})", _MEND)) from error
+        yield Piece((file,), version_of(path / file))
+
+
+def _arrow_batches(file: Path, piece: Piece, options: FieldOptions) -> Iterator[Any]:
+    with _arrow(file) as opened:
+        random_access = hasattr(opened, "num_record_batches")
+        batches = map(opened.get_batch, range(opened.num_record_batches)) if random_access else iter(opened)
+        for batch in batches:
+            yield from (batch.slice(at, BATCH).select(options.fields) for at in range(0, batch.num_rows, BATCH))
+
+
+def _arrow(file: Path) -> Any:
+    """An IPC file, or the IPC stream that `datasets` writes. Mapped: a batch costs memory only where it is read."""
+    arrow, ipc = library("pyarrow"), library("pyarrow.ipc")
+    try:
+        return ipc.open_file(arrow.memory_map(str(file)))
+    except arrow.ArrowInvalid:
+        return ipc.open_stream(arrow.memory_map(str(file)))
+
+
+def _check(file: Path, names: list[str], options: FieldOptions) -> None:
+    missing = [field for field in options.fields if field not in names]
+    if missing:
+        raise Refusal(Problem(str(file), names, f"has no column {missing}", "name its columns in the options"))
+
+
+def _reader(pieces: Callable, batches: Callable) -> Reader:
+    def items(name: str, path: Path, options: FieldOptions, piece: Piece) -> Iterator[Item]:
+        (own,) = piece.files
+        file, row = path / own, piece.first
+        try:
+            for record in itertools.chain.from_iterable(b.to_pylist() for b in batches(file, piece, options)):
+                where = f"{file} row {row}"
+                yield item_of(name, f"{own or path.name}:{row}", where, record, file.parent, options)
+                row += 1
+        except (OSError, ValueError) as error:
+            problem = Problem(f"{file} from row {row}", None, f"cannot be read ({error})", _MEND)
+            yield unreadable(f"{name}/{own or path.name}:{row}+", problem, options.media)
+
+    return Reader(FieldOptions, pieces, items)
+
+
+PARQUET = _reader(_parquet_pieces, _parquet_batches)
+ARROW = _reader(_arrow_pieces, _arrow_batches)

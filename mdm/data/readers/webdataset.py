@@ -1,0 +1,182 @@
+"""WebDataset: tar files, compressed or not, in which members of one name and different endings are one sample."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from mdm.codecs.codec import Codes, Media
+from mdm.data.media import Item, read_image, read_sound, text_of, unreadable, version_of
+from mdm.data.readers.compression import DAMAGED, find, opened
+from mdm.data.readers.reader import Options, Piece, Reader
+from mdm.fingerprint import fingerprint
+from mdm.problems import Problem, Refusal
+from mdm.tokens.vocabulary import MODALITIES
+
+MOST_MEMBER = 1 << 28  # bytes
+_MEND = "mend or remove the file"
+
+
+@dataclasses.dataclass(frozen=True)
+class WebDatasetOptions(Options):
+    """text, image, audio: endings of the members that hold them, the first that a sample has; none for what the documents do not
+    have. An ending of JSON names its field: "json:caption". Codes are read from "npy". split_by: "text", "sample" or a field of
+    JSON as above: what stays on one side of the split."""
+
+    text: tuple[str, ...] = ("txt",)
+    image: tuple[str, ...] = ("jpg", "jpeg", "png", "webp")
+    audio: tuple[str, ...] = ()
+    split_by: str = "text"
+
+    @property
+    def media(self) -> dict[str, tuple[str, ...]]:
+        """modality -> endings."""
+        return {m: getattr(self, m) for m in MODALITIES if getattr(self, m)}
+
+    @property
+    def wanted(self) -> set[str]:
+        """Endings of all members that are read."""
+        by = (self.split_by,) if ":" in self.split_by else ()
+        return {ending.partition(":")[0] for endings in (*self.media.values(), by) for ending in endings}
+
+    def problems(self, at: str) -> list[Problem]:
+        found = super().problems(at)
+        if not self.media:
+            found.append(Problem(at, None, "names no ending of media", "name one of text, image and audio"))
+        if self.split_by not in ("text", "sample") and ":" not in self.split_by:
+            remedy = 'use "text", "sample" or "json:FIELD"'
+            found.append(Problem(f"{at}.split_by", self.split_by, "unknown", remedy))
+        if self.split_by == "text" and not self.text:
+            found.append(Problem(f"{at}.split_by", "text", "documents hold no text", 'use "sample"'))
+        return found
+
+
+class _Member(tarfile.TarInfo):
+    """tarfile takes a damaged header behind the first for the end of the archive: here it is an error."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"damaged or cut off at byte {archive.offset}: {error}") from error
+
+
+def _pieces(name: str, path: Path, options: WebDatasetOptions) -> Iterator[Piece]:
+    files = find(path, ".tar")
+    if not files:
+        raise Refusal(Problem(str(path), None, "holds no .tar file", "check the path"))
+    yield from (Piece((file,), version_of(path / file)) for file in files)
+
+
+def _items(name: str, path: Path, options: WebDatasetOptions, piece: Piece) -> Iterator[Item]:
+    (own,) = piece.files
+    file = path / own
+    last = None
+    try:
+        with opened(file) as stream:
+            for sample, members in _samples(stream, options.wanted):
+                last = sample
+                yield _item(f"{name}/{own or path.name}/{sample}", f"{file}: {sample}", members, options)
+    except (tarfile.TarError, *DAMAGED) as error:
+        where = f"{file}" if last is None else f"{file} behind {last}"
+        problem = Problem(where, None, f"cannot be read ({error})", _MEND)
+        yield unreadable(f"{name}/{own or path.name}/{last or ''}+", problem, options.media)
+
+
+def _samples(stream: BinaryIO, wanted: set[str]) -> Iterator[tuple[str, dict[str, bytes | None]]]:
+    """(name, members by ending) of each run of members with one name; None for one that is too large to be read."""
+    current, members = None, {}
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive:
+        for member in archive:
+            if not member.isfile():
+                continue
+            folder, _, file = member.name.rpartition("/")
+            stem, _, ending = file.partition(".")
+            sample = f"{folder}/{stem}" if folder else stem
+            if sample != current:
+                if members:
+                    yield current, members
+                current, members = sample, {}
+            if ending.lower() in wanted:
+                small = member.size <= MOST_MEMBER
+                members[ending.lower()] = archive.extractfile(member).read() if small else None
+    if members:
+        yield current, members
+
+
+def _item(key: str, where: str, members: dict[str, bytes | None], options: WebDatasetOptions) -> Item:
+    chosen: dict[str, str] = {}
+    for modality, endings in options.media.items():
+        found = [ending for ending in endings if ending.partition(":")[0] in members]
+        if not found:
+            problem = Problem(where, sorted(members), f"has none of {endings}", "add it, or remove the sample")
+            return unreadable(key, problem, options.media)
+        chosen[modality] = found[0]
+    large = [ending for ending, content in members.items() if content is None]
+    if large:
+        problem = Problem(f"{where}.{large[0]}", None, f"is over {MOST_MEMBER} bytes", "cut it, or remove the sample")
+        return unreadable(key, problem, options.media)
+    read = {m: _reader(m, ending, members, where) for m, ending in chosen.items()}
+    try:
+        concept = _concept(key, where, members, chosen, options)
+    except Refusal as refusal:
+        return unreadable(key, refusal.problems[0], options.media)
+    version = fingerprint([concept, *(len(content) for content in members.values())])
+    return Item(key, concept, read, version, sum(map(len, members.values())))
+
+
+def _concept(key: str, where: str, members, chosen: dict[str, str], options: WebDatasetOptions) -> str:
+    if options.split_by == "sample":
+        return key
+    by = chosen["text"] if options.split_by == "text" else options.split_by
+    if by.partition(":")[0] not in members:
+        raise Refusal(Problem(where, sorted(members), f"has no {by} to split by", "add it, or change split_by"))
+    content = _text(by, members, where)
+    return content if isinstance(content, str) else key
+
+
+def _reader(modality: str, ending: str, members: dict[str, bytes], where: str) -> Callable[[], Media]:
+    content, at = members[ending.partition(":")[0]], f"{where}.{ending}"
+    if ending == "npy":
+        return lambda: _codes(content, at)
+    if modality == "text":
+        return lambda: _text(ending, members, where)
+    return lambda: (read_image if modality == "image" else read_sound)(content, at)
+
+
+def _text(ending: str, members: dict[str, bytes], where: str) -> Media:
+    """The text of a member, or of a field of one that is JSON."""
+    kind, _, field = ending.partition(":")
+    at = f"{where}.{ending}"
+    if kind == "npy":
+        return _codes(members[kind], at)
+    text = text_of(members[kind], at)
+    if not field:
+        return text
+    try:
+        return str(json.loads(text)[field])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Refusal(Problem(at, None, f"is no JSON with that field ({error!r})", "mend the sample")) from error
+
+
+def _codes(content: bytes, where: str) -> Codes:
+    try:
+        array = np.load(io.BytesIO(content), allow_pickle=False)
+        if array.dtype.kind not in "iu":
+            raise ValueError(f"dtype {array.dtype}")
+    except (ValueError, EOFError, OSError) as error:
+        raise Refusal(Problem(where, None, f"is no array of whole numbers ({error})", "mend the sample")) from error
+    return Codes(array.astype(np.int32))
+
+
+WEBDATASET = Reader(WebDatasetOptions, _pieces, _items)

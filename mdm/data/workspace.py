@@ -1,0 +1,118 @@
+"""The work of a preparation that is not finished: what every worker knows, and where it leaves what it made.
+
+Below the data set, in `work/`: `parts/` holds what became of each piece of a source, `shards/` the shards as long as their
+final names are not known, `skips/` and `refusals/` what workers found wrong. Each file appears in one step, so that a start
+after a kill redoes only what is not there. The folder is deleted when the data set is whole.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from absl import logging
+
+from mdm import atomic
+from mdm.data.readers.reader import Piece
+from mdm.data.sources import SourceSettings
+from mdm.problems import Problem, Refusal
+
+FOLDER = "work"
+_IDENTITY = "identity"
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One piece of a source. number: its place among all of them."""
+
+    number: int
+    source: str
+    piece: Piece
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What every worker knows: plain data, and a folder that all of them see.
+
+    modalities: of each stream's documents; codebooks: sizes for each modality that has a codec
+    """
+
+    directory: Path
+    sources: Mapping[str, SourceSettings]
+    modalities: Mapping[str, tuple[str, ...]]
+    codebooks: Mapping[str, tuple[int, ...]]
+    heldout: float
+    most_skips: int
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        return self.directory / FOLDER
+
+    def part(self, number: int, ending: str) -> Path:
+        return self.folder / "parts" / f"{number:06d}{ending}"
+
+    def shard(self, number: int, ending: str) -> Path:
+        return self.folder / "shards" / f"{number:06d}{ending}"
+
+    def skips(self, number: int) -> Path:
+        return self.folder / "skips" / f"{number:06d}.jsonl"
+
+    def open(self, identity: str) -> None:
+        """Makes the folder. What is there of another preparation goes; what is there of this one stays, but for refusals."""
+        mark = self.folder / _IDENTITY
+        if not mark.exists() or mark.read_text(encoding="utf-8") != identity:
+            for name in (FOLDER, "lengths", "plans", "exhibits"):
+                shutil.rmtree(self.directory / name, ignore_errors=True)
+            for file in self.directory.glob("mdm-*.array_record-*"):
+                file.unlink()
+        shutil.rmtree(self.folder / "refusals", ignore_errors=True)
+        for name in ("parts", "shards", "skips", "refusals"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        atomic.write_text(mark, identity)
+
+    def refuse(self, number: int, refusal: Refusal) -> None:
+        """A worker tells the others, and whoever waits for them, that this preparation cannot succeed."""
+        text = json.dumps([dataclasses.asdict(problem) for problem in refusal.problems], default=str)
+        atomic.write_text(self.folder / "refusals" / f"{number:06d}.json", text)
+
+    @property
+    def refused(self) -> bool:
+        return any((self.folder / "refusals").iterdir())
+
+    def raise_refusals(self) -> None:
+        """Raises one Refusal with what workers refused, if they did."""
+        problems = [
+            Problem(**problem)
+            for file in sorted((self.folder / "refusals").glob("*.json"))
+            for problem in json.loads(file.read_text(encoding="utf-8"))
+        ]
+        if problems:
+            raise Refusal(problems)
+
+    def skip(self, number: int, key: str, refusal: Refusal) -> None:
+        """Notes a record of piece `number` that cannot be used. Raises `refusal` if there are more than may be skipped."""
+        lines = [{"key": key, "where": problem.where, "reason": problem.reason} for problem in refusal.problems]
+        with open(self.skips(number), "a", encoding="utf-8") as file:
+            file.write(json.dumps({"key": key, "problems": lines}) + "\n")
+        logging.warning("skipped %s: %s", key, refusal)
+        if sum(file.read_bytes().count(b"\n") for file in self.skips(0).parent.iterdir()) > self.most_skips:
+            remedy = f"mend it, or raise prepare.most_skips above {self.most_skips}"
+            raise Refusal([dataclasses.replace(p, remedy=f"{p.remedy}; {remedy}") for p in refusal.problems])
+
+    def report_skips(self, path: Path) -> int:
+        """Writes all skips, a problem a line, in the order of the pieces; gives the number of records."""
+        files = sorted(self.skips(0).parent.glob("*.jsonl"))
+        skipped = [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+        text = "".join(json.dumps(problem) + "\n" for record in skipped for problem in record["problems"])
+        if text:
+            atomic.write_text(path, text)
+        else:
+            path.unlink(missing_ok=True)
+        return len(skipped)
+
+    def close(self) -> None:
+        shutil.rmtree(self.folder)

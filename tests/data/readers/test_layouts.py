@@ -1,0 +1,129 @@
+"""Folders of pictures, LJSpeech, LibriSpeech, TFDS, arrays: what is there is read, what is not is named."""
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from mdm.data import sources
+from mdm.data.readers import arrays, reader
+from mdm.data.sources import SourceSettings
+from mdm.problems import Refusal
+from tests.data import synthetic
+from tests.data.readers.reading import items, opened, png, wav
+
+
+def test_pictures_with_captions_beside_them(tmp_path):
+    for name in ("a/1.png", "a/2.PNG", "b/3.png", "b/4.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(png(5))
+    for name, text in (("a/1.txt", "one\n"), ("a/2.txt", "two"), ("b/3.txt", " \n")):
+        (tmp_path / name).write_text(text)
+    found = items("image-folder", tmp_path, split_by="folder")
+    assert [item.key for item in found] == ["own/a/1.png", "own/a/2.PNG", "own/b/3.png", "own/b/4.png"]
+    assert opened(found[0])["text"] == "one" and (opened(found[0])["image"] == 5).all()
+    assert found[0].concept == found[1].concept == "own/a"
+    assert "b/3.txt" in opened(found[2]) and "is empty" in opened(found[2])
+    assert "b/4.txt" in opened(found[3]) and "cannot be read" in opened(found[3])
+    assert [item.concept for item in items("image-folder", tmp_path)][:2] == ["one", "two"]
+
+
+def test_ljspeech(tmp_path):
+    (tmp_path / "wavs").mkdir()
+    (tmp_path / "wavs/LJ001-0001.wav").write_bytes(wav())
+    lines = ["LJ001-0001|Dr. A|Doctor A", "LJ001-0002|x|x", "LJ002-0001", "../up|y|y"]
+    (tmp_path / "metadata.csv").write_text("\n".join(lines) + "\n")
+    found = items("ljspeech", tmp_path)
+    assert opened(found[0])["text"] == "Doctor A" and opened(found[0])["audio"].rate == 8000
+    assert opened(items("ljspeech", tmp_path, normalized=False)[0])["text"] == "Dr. A"
+    assert found[0].concept == found[1].concept == "own/LJ001" and found[0].key == "own/LJ001-0001"
+    assert "LJ001-0002.wav" in opened(found[1])
+    assert "metadata.csv line 3" in opened(found[2])
+    assert "wavs/up.wav" in opened(found[3])  # stays in the folder
+
+
+def test_librispeech(tmp_path):
+    for speaker, chapter in ((19, 198), (19, 227), (26, 495)):
+        folder = tmp_path / f"train/{speaker}/{chapter}"
+        folder.mkdir(parents=True)
+        for clip in range(2):
+            (folder / f"{speaker}-{chapter}-{clip:04d}.flac").write_bytes(wav())
+        text = "".join(f"{speaker}-{chapter}-{clip:04d} WORDS {clip}\n" for clip in range(2))
+        (folder / f"{speaker}-{chapter}.trans.txt").write_text(text + ("nothing\n" if speaker == 26 else ""))
+    found = items("librispeech", tmp_path)
+    assert len(found) == 7 and {item.concept for item in found[:4]} == {"own/19"}
+    assert found[0].key == "own/19-198-0000" and opened(found[1])["text"] == "WORDS 1"
+    assert opened(found[0])["audio"].samples.shape == (80,)
+    assert "26-495.trans.txt line 3" in opened(found[-1])
+    assert {i.concept for i in items("librispeech", tmp_path, split_by="chapter")[:4]} == {"own/19-198", "own/19-227"}
+
+
+def test_a_data_set_of_tfds_is_read(tmp_path):
+    synthetic.write(tmp_path / "set", documents=9)
+    from mdm.data import manifest
+    from mdm.data.preparation import _write_tfds_metadata
+
+    _write_tfds_metadata(tmp_path / "set", manifest.load(tmp_path / "set").streams)
+    found = items("tfds", tmp_path / "set", text="key", split="train")
+    builder = tfds.builder_from_directory(tmp_path / "set")
+    assert [opened(item)["text"] for item in found] == [r["key"].decode() for r in builder.as_data_source("train")]
+    assert found[3].key == "own/train:3"
+    codes = items("tfds", tmp_path / "set", text="text", key="key")
+    assert opened(codes[0])["text"].codes.tolist() == builder.as_data_source("train")[0]["text"].tolist()
+    with pytest.raises(Refusal, match="cannot be opened by TFDS"):
+        items("tfds", tmp_path / "set", split="validation")
+    with pytest.raises(Refusal, match="no feature"):
+        items("tfds", tmp_path / "set", text="caption")
+
+
+@pytest.mark.parametrize("layout", ["stacked", "lengths", "end"])
+def test_arrays_of_codes(tmp_path, monkeypatch, layout):
+    monkeypatch.setattr(arrays, "CHUNK", 4)
+    rng = np.random.default_rng(0)
+    lengths = np.full(11, 5) if layout == "stacked" else rng.integers(1, 9, 11)
+    documents = [rng.integers(0, 200, n).astype(np.uint16) for n in lengths]
+    if layout == "stacked":
+        np.save(tmp_path / "a.npy", np.stack(documents))
+    elif layout == "lengths":
+        np.save(tmp_path / "a.npy", np.concatenate(documents))
+        np.save(tmp_path / "a.lengths.npy", lengths)
+    else:
+        np.save(tmp_path / "a.npy", np.concatenate([np.append(own, 999).astype(np.uint16) for own in documents]))
+    found = items("arrays", tmp_path, end=999 if layout == "end" else -1)
+    assert [opened(item)["text"].codes.tolist() for item in found] == [own.tolist() for own in documents]
+    assert found[6].key == "own/a.npy:6"
+
+
+def test_arrays_that_cannot_be_cut_are_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(10))
+    with pytest.raises(Refusal, match=r"a\.npy.*neither its lengths nor the code at an end"):
+        items("arrays", tmp_path)
+    np.save(tmp_path / "a.lengths.npy", np.array([3, 3]))
+    with pytest.raises(Refusal, match="its lengths sum up to 6"):
+        items("arrays", tmp_path)
+    np.save(tmp_path / "a.npy", np.ones(6))
+    with pytest.raises(Refusal, match="no array of whole numbers"):
+        items("arrays", tmp_path)
+    np.save(tmp_path / "a.npy", np.array([{}]), allow_pickle=True)
+    with pytest.raises(Refusal, match="no array of whole numbers"):
+        items("arrays", tmp_path)
+
+
+def test_tables_come_in_pieces_that_find_their_rows(tmp_path, monkeypatch):
+    from mdm.data.readers import tables
+
+    monkeypatch.setattr(tables, "chunks", lambda records: reader.chunks(records, 3))
+    text = "file\tcaption\n" + "".join(f"{i}.png\tnumber {i} é\n" + "\n" * (i % 2) for i in range(8))
+    (tmp_path / "t.tsv").write_text(text, encoding="utf-8")
+    settings = SourceSettings("captioned-images", str(tmp_path), "s")
+    own = list(sources.pieces("own", settings))
+    assert len(own) == 3
+    found = [item.concept for piece in own for item in sources.items_of("own", settings, piece)]
+    assert found == [f"number {i} é" for i in range(8)]
+
+
+def test_options_are_checked(tmp_path):
+    for kind, wrong in (("prose", {"document": "word"}), ("image-folder", {"split_by": "size"}),
+                        ("webdataset", {"split_by": "x"}), ("librispeech", {"split_by": "x"}), ("arrays", {"modality": "x"}),
+                        ("json-lines", {"text": ""}), ("ljspeech", {"duplicates": "some"})):  # fmt: skip
+        options = sources.SOURCES[kind].options(**wrong)
+        assert SourceSettings(kind, str(tmp_path), "s", options).problems("at"), kind

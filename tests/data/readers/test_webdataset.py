@@ -1,0 +1,96 @@
+"""WebDataset tar files: as their own library writes them, and damaged in every way that once passed in silence."""
+
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+
+from mdm.data.readers import webdataset
+from tests.data.readers.reading import items, opened, png, wav
+
+
+def write(path, members, mode="w"):
+    with tarfile.open(path, mode) as archive:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.fixture
+def archive(tmp_path):
+    members = [
+        (f"a/{i:02d}.{end}", own) for i in range(6) for end, own in (("png", png(i)), ("txt", b"picture %d" % i))
+    ]
+    return write(tmp_path / "0.tar", members)
+
+
+def test_what_the_library_writes_is_read(tmp_path):
+    wds = pytest.importorskip("webdataset")
+    with wds.TarWriter(str(tmp_path / "a.tar")) as writer:
+        for i in range(5):
+            picture = np.full((4, 4, 3), i, np.uint8)
+            writer.write({"__key__": f"k{i}", "png": picture, "json": {"caption": f"c {i}"}, "cls": 3})
+    found = items("webdataset", tmp_path, text=("json:caption",))
+    assert [item.key for item in found] == [f"own/a.tar/k{i}" for i in range(5)]
+    for i, item in enumerate(found):
+        assert item.concept == f"c {i}" and opened(item)["text"] == f"c {i}" and (opened(item)["image"] == i).all()
+
+
+def test_samples_of_several_endings_folders_and_codes(tmp_path):
+    codes = io.BytesIO()
+    np.save(codes, np.arange(6).reshape(2, 3))
+    write(tmp_path / "a.tar.gz", [("x/1.flac", wav()), ("x/1.txt", b"one"), ("y/1.wav", wav()), ("y/1.txt", b"two"),
+                                  ("z.v.txt", b"?"), ("z.npy", codes.getvalue()), ("z.txt", b"three")], "w:gz")  # fmt: skip
+    one, two, three = items("webdataset", tmp_path, image=(), audio=("flac", "wav", "npy"), split_by="sample")
+    assert (one.key, two.key) == ("own/a.tar.gz/x/1", "own/a.tar.gz/y/1") and one.concept == one.key
+    assert opened(one)["audio"].rate == 8000 and opened(two)["text"] == "two"
+    assert opened(three)["audio"].codes.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_a_key_in_json_keeps_samples_together(tmp_path):
+    write(tmp_path / "a.tar", [(f"{i}.{end}", own) for i in range(4) for end, own in
+                               (("txt", b"t%d" % i), ("json", json.dumps({"site": i % 2}).encode()))])  # fmt: skip
+    assert [i.concept for i in items("webdataset", tmp_path, image=(), split_by="json:site")] == ["0", "1", "0", "1"]
+
+
+def test_a_picture_that_is_broken_and_a_sample_that_is_not_whole_are_named(tmp_path):
+    write(
+        tmp_path / "a.tar",
+        [("1.png", b"no"), ("1.txt", b"one"), ("2.txt", b"two"), ("3.png", png()), ("3.txt", b"\xff")],
+    )
+    first, second, third = map(opened, items("webdataset", tmp_path))
+    assert "a.tar: 1.png" in first and "not a readable picture" in first
+    assert "a.tar: 2" in second and "has none of" in second
+    assert "a.tar: 3.txt" in third and "not UTF-8" in third
+
+
+@pytest.mark.parametrize("damage", ["header", "cut in a member", "cut in a header", "cut between members"])
+def test_a_damaged_archive_never_ends_in_silence(archive, damage):
+    content = bytearray(archive.read_bytes())
+    with tarfile.open(archive) as opened_:
+        offsets = [member.offset for member in opened_]
+    place = offsets[6]  # of sample 3
+    if damage == "header":
+        content[place + 5] ^= 0xFF
+    else:
+        content = content[: place + {"cut in a member": 515, "cut in a header": 100, "cut between members": 0}[damage]]
+    archive.write_bytes(content)
+    *whole, last = items("webdataset", archive.parent)
+    known = 3 if damage == "cut in a member" else 2  # a sample is whole as soon as the next one begins
+    assert [opened(item)["text"] for item in whole] == [f"picture {i}" for i in range(known)]
+    assert f"0.tar behind a/{known - 1:02d}" in opened(last)
+
+
+def test_a_member_without_bounds_is_not_read(archive, monkeypatch):
+    monkeypatch.setattr(webdataset, "MOST_MEMBER", 20)
+    assert all("is over 20 bytes" in opened(item) for item in items("webdataset", archive.parent))
+
+
+def test_a_file_that_is_no_archive(tmp_path):
+    (tmp_path / "a.tar").write_bytes(b"nothing" * 500)
+    (only,) = items("webdataset", tmp_path)
+    assert "a.tar" in opened(only)

@@ -1,0 +1,116 @@
+"""What is prepared does not depend on the engine: not on its workers, its runner, or on where an earlier start was killed."""
+
+import dataclasses
+import json
+
+import pytest
+
+from mdm.data import assembly, parts
+from mdm.data import engine as engines
+from mdm.data import manifest as manifests
+from mdm.data.engine import Engine
+from mdm.problems import Refusal
+from tests.data import prose
+
+pytest.importorskip("apache_beam")
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory):
+    return prose.write(tmp_path_factory.mktemp("prose") / "media")
+
+
+@pytest.fixture(scope="module")
+def once(media, tmp_path_factory):
+    return prose.prepared(prose.settings_of(media), tmp_path_factory.mktemp("prose") / "once")
+
+
+def assert_same(one, other):
+    mine, others = prose.files_of(one), prose.files_of(other)
+    assert mine.keys() == others.keys()
+    differing = [file for file in mine if mine[file] != others[file] and file != "dataset_info.json"]
+    assert not differing  # dataset_info.json names its own folder
+
+
+def test_several_workers_write_the_same_bytes(media, once, tmp_path):
+    assert len(prose.texts(once)) == 60
+    assert_same(once, prose.prepared(prose.settings_of(media), tmp_path / "twice", Engine(workers=3)))
+
+
+@pytest.mark.slow
+def test_another_runner_writes_the_same_bytes(media, once, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        options = (f"--dask_client_address={cluster.scheduler_address}", "--dask_partition_size=1")
+        other = prose.prepared(prose.settings_of(media), tmp_path / "dask", Engine("DaskRunner", options=options))
+    assert_same(once, other)
+
+
+@pytest.mark.parametrize("place", ["part", "shard", "publish", "manifest"])
+def test_a_start_after_a_kill_finishes_with_the_same_bytes(media, once, tmp_path, monkeypatch, place):
+    class Killed(Exception):
+        pass
+
+    calls = []
+
+    def killed(function, at):
+        def run(*arguments, **keywords):
+            calls.append(place)
+            if len(calls) == at:
+                raise Killed
+            return function(*arguments, **keywords)
+
+        return run
+
+    owner, name, at = {
+        "part": (parts, "_write", 3),
+        "shard": (assembly.shards, "write_records", 4),
+        "publish": (assembly, "_move", 5),
+        "manifest": (manifests.Manifest, "save", 1),
+    }[place]
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, killed(getattr(owner, name), at))
+        with pytest.raises(Exception, match="Killed|") as error:
+            prose.prepared(prose.settings_of(media), tmp_path / "set")
+        assert "Killed" in repr(error.value) + str(error.value)
+    with pytest.raises(Refusal, match="no prepared data set"):
+        manifests.load(tmp_path / "set")
+    made = []
+    monkeypatch.setattr(parts, "_write", lambda job, task, own=parts._write: (made.append(task.number), own(job, task)))
+    assert_same(once, prose.prepared(prose.settings_of(media), tmp_path / "set"))
+    assert len(made) == (3 if place == "part" else 0)
+
+
+def test_what_another_preparation_left_is_not_taken_for_this_one(media, once, tmp_path, monkeypatch):
+    settings = prose.settings_of(media)
+    with monkeypatch.context() as patch:
+        patch.setattr(manifests.Manifest, "save", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            prose.prepared(dataclasses.replace(settings, seed=1, shard_documents=3), tmp_path / "set")
+    assert_same(once, prose.prepared(settings, tmp_path / "set"))
+
+
+def test_the_summary_counts_what_is_there(once):
+    summary = json.loads((once.directory / "summary.json").read_text())
+    found = prose.texts(once)
+    counted = summary["streams"]["text"]
+    assert sum(own["documents"] for own in counted.values()) == 60 and summary["skipped"] == 0
+    lengths = sorted(len(text) for text in prose.texts(once, split="train").values())
+    assert counted["train"]["lengths"]["text"]["least"] == lengths[0]
+    assert counted["train"]["lengths"]["text"]["most"] == lengths[-1]
+    assert summary["codes"]["text.0"]["used"] == len(set("".join(found.values())))
+
+
+def test_without_beam_the_extra_is_named(media, tmp_path, monkeypatch):
+    def missing(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(engines.importlib, "import_module", missing)
+    with pytest.raises(Refusal, match=r"mdm\[beam\]"):
+        prose.prepared(prose.settings_of(media), tmp_path / "set")
+
+
+def test_a_shard_holds_at_most_what_was_said(once):
+    sizes = [shard.documents for own in once.streams["text"].shards.values() for shard in own]
+    assert max(sizes) <= 7 and sum(sizes) == 60
+    assert len(sizes) <= 60 / 7 + 2  # a split's last shard may be short, no other

@@ -1,0 +1,89 @@
+"""From what other libraries wrote to a data set: sources with options, codes that were made elsewhere, bad records."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mdm import config
+from mdm.codecs.text_bytes import BytesSettings
+from mdm.data.preparation import CodecChoice, PreparationSettings, prepare
+from mdm.data.readers.arrays import ArrayOptions
+from mdm.data.readers.fields import FieldOptions
+from mdm.data.sources import SourceSettings
+from mdm.problems import Refusal
+from tests.data import prose
+
+pytest.importorskip("apache_beam")
+BYTES = {"text": CodecChoice("bytes", BytesSettings())}
+
+
+def prepared(path, source, **changes):
+    usual = {"sources": {"own": source}, "codecs": BYTES, "heldout": 0.3}
+    return prepare(PreparationSettings(**usual | changes), path)
+
+
+def test_a_field_of_parquet_decides_the_split(tmp_path):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    rows = {"body": [f"text {i}" for i in range(60)], "site": [f"site {i % 12}" for i in range(60)]}
+    parquet.write_table(arrow.table(rows), tmp_path / "a.parquet")
+    options = FieldOptions(text="body", split_by="site")
+    manifest = prepared(tmp_path / "set", SourceSettings("parquet", str(tmp_path / "a.parquet"), "text", options))
+    sides = [prose.texts(manifest, split=split).values() for split in ("train", "heldout")]
+    assert sum(map(len, sides)) == 60 and all(sides)
+    sites = [{int(text.split()[1]) % 12 for text in side} for side in sides]
+    assert not sites[0] & sites[1]
+
+
+def test_codes_made_elsewhere_are_taken_as_they_are_and_checked(tmp_path):
+    documents = np.random.default_rng(0).integers(0, 256, (40, 6)).astype(np.uint16)
+    np.save(tmp_path / "a.npy", documents)
+    source = SourceSettings("arrays", str(tmp_path / "a.npy"), "text", ArrayOptions())
+    manifest = prepared(tmp_path / "set", source)
+    assert manifest.codecs["text"]["ceiling"] == {}
+    found = {int(key.split(":")[1]): codes for key, codes in _codes(manifest)}
+    assert all((found[i] == documents[i]).all() for i in range(40))
+    documents[7, 3] = 256
+    np.save(tmp_path / "a.npy", documents)
+    with pytest.raises(Refusal, match=r"a\.npy:7.*outside of the codebooks"):
+        prepared(tmp_path / "other", source)
+
+
+def _codes(manifest):
+    from mdm.data.shards import read_all
+
+    for split in ("train", "heldout"):
+        yield from ((key, document["text"]) for _, key, document in read_all(manifest, "text", split))
+
+
+def test_a_record_without_text_is_named_by_its_key(tmp_path):
+    lines = [json.dumps({"text": f"text {i}" if i != 5 else ""}) for i in range(40)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    source = SourceSettings("json-lines", str(tmp_path / "a.jsonl"), "text")
+    with pytest.raises(Refusal, match=r"own/a\.jsonl:6.*is empty"):
+        prepared(tmp_path / "refused", source)
+    manifest = prepared(tmp_path / "set", source, most_skips=1)
+    assert len(prose.texts(manifest)) == 39
+    (line,) = (tmp_path / "set/skips.jsonl").read_text().splitlines()
+    assert json.loads(line)["key"] == "own/a.jsonl:6"
+
+
+def test_options_of_a_source_in_a_config(tmp_path):
+    (tmp_path / "a.jsonl").write_text("{}")
+    base = config.base().to_dict()
+    base["data"] |= {"streams": {"text": config.stream({"text": 1.0}).to_dict()}, "stages": [config.stage(text=1)]}
+    base["training"]["tokens"] = 1 << 20
+
+    def resolved(**options):
+        base["prepare"]["sources"] = {"j": config.source("json-lines", str(tmp_path), "text", **options).to_dict()}
+        base["prepare"]["codecs"] = {"text": config.codec("bytes").to_dict()}
+        return config.resolve(base)
+
+    settings = resolved(text="body", duplicates="exact")
+    assert settings.prepare.sources["j"].chosen == FieldOptions(text="body", duplicates="exact")
+    assert config.from_dict(config.to_dict(settings), "config.json") == settings
+    assert resolved().prepare.sources["j"].options is None
+    with pytest.raises(Refusal, match=r"prepare\.sources\.j\.duplicats.*did you mean prepare\.sources\.j\.duplicates"):
+        resolved(duplicats="exact")
+    with pytest.raises(Refusal, match=r"prepare\.sources\.j\.duplicates.*unknown"):
+        resolved(duplicates="all")
