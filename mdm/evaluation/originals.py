@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 
+from mdm.codecs.codec import Media
 from mdm.data.exhibits import Exhibit
 from mdm.evaluation.gallery import Maker
 from mdm.evaluation.measures.measure import Documents, Measure, Score
@@ -20,7 +21,7 @@ class Originals:
 
     def __init__(self, exhibits: Callable[[str], Sequence[Exhibit]], most: int):
         self._exhibits, self._most = exhibits, most
-        self._codec: dict[tuple[str, str], Documents] = {}
+        self._codec: dict[tuple[str, str, str, str], Media] = {}
         self._scores: dict[tuple[str, str, Measure], tuple[Sequence[Score], Sequence[Score]]] = {}
 
     @functools.cache  # noqa: B019 - the originals live as long as the evaluation
@@ -40,8 +41,12 @@ class Originals:
         return self._scores[place]
 
     def _through_codecs(self, maker: Maker, task: str, split: str) -> Documents:
-        if (task, split) not in self._codec:
-            media = [{m: exhibit.media[m] for m in TASKS[task].targets} for exhibit in self.of(task)[split]]
-            encoded = [{m: maker.encode(m, own) for m, own in document.items()} for document in media]
-            self._codec[task, split] = [maker.decode(document) for document in encoded]
-        return self._codec[task, split]
+        return [{m: self._back(maker, e, m) for m in TASKS[task].targets} for e in self.of(task)[split]]
+
+    def _back(self, maker: Maker, exhibit: Exhibit, modality: str) -> Media:
+        """What the codec gives back of one medium, whichever tasks it is a target of."""
+        place = exhibit.stream, exhibit.split, exhibit.key, modality
+        if place not in self._codec:
+            codes = maker.encode(modality, exhibit.media[modality])
+            self._codec[place] = maker.decode({modality: codes})[modality]
+        return self._codec[place]

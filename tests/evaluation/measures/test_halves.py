@@ -6,7 +6,7 @@ import pytest
 from mdm.codecs import recognition
 from mdm.codecs.codec import Sound
 from mdm.data import media, samples
-from mdm.evaluation.measures import halves
+from mdm.evaluation.measures import halves, speech
 
 
 def test_texts_are_likest_to_themselves():
@@ -38,8 +38,9 @@ def test_captions_and_pictures_that_were_exchanged_are_told():
 
 def test_words_that_are_heard_are_told_against_the_own_text(monkeypatch):
     pytest.importorskip("jiwer")
+    monkeypatch.setattr(speech, "_heard", {})
     monkeypatch.setattr(recognition, "transcribe", lambda sounds: ["red apple", "blue car"])
-    sound = Sound(np.zeros(9, np.float32), 16_000)
-    made = [{"text": "Red apple", "audio": sound}, {"text": "blue cart", "audio": sound}]
+    made = [{"text": text, "audio": Sound(np.full(9, text == "Red apple", np.float32), 16_000)}
+            for text in ("Red apple", "blue cart")]  # fmt: skip
     (score,) = halves.TEXT_AND_WORDS.score(made, [{"text": "nothing of it"}] * 2)
     assert score.value == 0.25 and score.chance == 1

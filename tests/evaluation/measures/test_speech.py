@@ -74,13 +74,31 @@ def test_mel_statistics_tell_speech_from_noise_and_voices_apart():
         assert kernel.value > 4 * kernel.error and frechet.value > factor * floor.value
 
 
-def test_words_are_counted_against_the_text_and_against_other_texts(monkeypatch):
+@pytest.fixture
+def recogniser(monkeypatch):
+    """Hears these words in a sine and in silence; the result is the list of what it was given."""
+    given = []
+    monkeypatch.setattr(speech, "_heard", {})
+    monkeypatch.setattr(
+        recognition,
+        "transcribe",
+        lambda own: [given.append(s) or ("a blue car", "red apple")[int(s.samples.any())] for s in own],
+    )
+    return given
+
+
+def test_words_are_counted_against_the_text_and_against_other_texts(recogniser):
     pytest.importorskip("jiwer")
-    monkeypatch.setattr(recognition, "transcribe", lambda sounds: ["red apple", "a blue car"])
     own = [{"text": "A red apple-tree!"}, {"text": "a blue car"}]
-    (score,) = speech.WORDS.score([document(SINE)] * 2, own)
+    (score,) = speech.WORDS.score([document(SINE), document(ZEROS)], own)
     assert score.value == pytest.approx(2 / 7)
     assert score.chance == pytest.approx((4 + 2) / 7)
+
+
+def test_what_was_heard_once_is_not_heard_again(recogniser):
+    assert speech.heard([document(SINE), document(ZEROS), document(SINE)]) == ["red apple", "a blue car", "red apple"]
+    assert speech.heard([document(ZEROS), document(SINE, rate=8000)]) == ["a blue car", "red apple"]
+    assert len(recogniser) == 3  # a sound at another rate is another sound
 
 
 @pytest.mark.slow
