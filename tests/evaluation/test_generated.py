@@ -122,6 +122,12 @@ def test_originals_and_codecs_are_scored_once_for_all_samplers():
     assert maker.encoded == 5 and len(maker.seeds) == 15
 
 
+def test_a_medium_goes_through_its_codec_once_for_all_tasks_and_measures():
+    maker = Maker()
+    measure(maker, originals(4, ("heldout",)), ("text-to-image", "joint-image-text"), QUICK)
+    assert maker.encoded == 2 * 4  # pictures and captions
+
+
 def test_what_comes_from_nothing_is_made_once_for_both_splits():
     maker = Maker()
     figures = measure(maker, originals(6), ("joint-image-text",), QUICK)

@@ -19,6 +19,7 @@ from mdm.evaluation.measures.measure import ALIKE, Counts, Documents, Figure, Me
 from mdm.problems import Problem, Refusal, refuse_if
 
 _NEEDED = ("torch", "transformers")
+_PASSAGE = 50  # words, of the entropy
 _TOKENS = 512  # of a text that are scored, at most
 
 
@@ -40,9 +41,9 @@ def under(folder: str) -> Measure:
 
     def score(made: Documents, originals: Documents) -> list[Score]:
         tokenizer, model = loaded()
-        return [prose.entropy_score(made, originals), perplexity([m["text"] for m in made], tokenizer, model)]
+        return [prose.entropy_score(made, originals, _PASSAGE), perplexity([m["text"] for m in made], tokenizer, model)]
 
-    figures = (prose.ENTROPY, Figure(f"perplexity under {Path(folder).name}, a token of its own", "", ALIKE))
+    figures = (prose.entropy(_PASSAGE), Figure(f"perplexity under {Path(folder).name}, a token of its own", "", ALIKE))
     return Measure(f"perplexity under {folder}", prose.PROSE.tasks, "text", figures, score, slow=True)
 
 

@@ -17,20 +17,44 @@ from mdm.evaluation import statistics
 from mdm.evaluation.measures import distances
 from mdm.evaluation.measures.measure import ALIKE, LESS, Counts, Documents, Figure, Measure, Score
 
-PASSAGE = 50  # words; and what a text gives at most, so that passages are nearly independent
 _LONGEST = 100  # words that are counted of a length: a row may hold no more
+_FREQUENT = 5  # times that the originals have what is told apart in the divergences; all the rest counts as one
 _WORD = re.compile(r"\w+|[^\w\s]")
 
-ENTROPY = Figure(f"entropy of the words in {PASSAGE}", "bits", ALIKE)
-_FIGURES = (
-    ENTROPY,
-    Figure("words equal to the one before", "%", ALIKE),
-    Figure(f"triples that came before in {PASSAGE} words", "%", ALIKE),
-    Figure("different pairs among all", "%", ALIKE),
-    Figure("divergence of the words", "bits", LESS),
-    Figure("divergence of pairs of words", "bits", LESS),
-)
-_LENGTH = Figure(f"words, counted to {_LONGEST}", "", ALIKE)
+
+def measure(tasks: tuple[str, ...], size: int) -> Measure:
+    """The measure of variety, over passages of `size` words, which is also what a text gives at most."""
+
+    def score(made: Documents, originals: Documents) -> list[Score]:
+        own, others = _cut(made, originals, size)
+        single, pairs = (_counts(own, others, length) for length in (1, 2))
+        return [
+            _entropy_score(own),
+            _total(own, lambda passage: (sum(a == b for a, b in _grams(passage, 2)), size - 1)),
+            _total(own, lambda passage: (size - 2 - len(set(_grams(passage, 3))), size - 2)),
+            _different(pairs[0]),
+            _divergence(*single),
+            _divergence(*pairs),
+        ]
+
+    figures = (
+        entropy(size),
+        Figure("words equal to the one before", "%", ALIKE),
+        Figure(f"triples that came before in {size} words", "%", ALIKE),
+        Figure("different pairs among all", "%", ALIKE),
+        Figure("divergence of frequent words", "bits", LESS),
+        Figure("divergence of frequent pairs", "bits", LESS),
+    )
+    return Measure("prose", tasks, "text", figures, score)
+
+
+def entropy(size: int) -> Figure:
+    return Figure(f"entropy of the words in {size}", "bits", ALIKE)
+
+
+def entropy_score(made: Documents, originals: Documents, size: int) -> Score:
+    """Mean over passages of `size` words of the entropy of their words, in bits; at most log2 of it."""
+    return _entropy_score(_cut(made, originals, size)[0])
 
 
 def words(text: str) -> list[str]:
@@ -38,33 +62,10 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
-def passages(texts: Sequence[str]) -> list[list[str]]:
-    """N passages of PASSAGE words; what is left over is dropped."""
-    joined = [word for text in texts for word in words(text)[:PASSAGE]]
-    return [joined[i : i + PASSAGE] for i in range(0, len(joined) - PASSAGE + 1, PASSAGE)]
-
-
-def entropy(own: Sequence[list[str]]) -> Score:
-    """Mean over passages of the entropy of their words, in bits; at most log2 W."""
-    found = [_entropy(passage) for passage in own]
-    return Counts(np.array(found), np.ones(len(found))).score()
-
-
-def entropy_score(made: Documents, originals: Documents) -> Score:
-    """`entropy` of the texts that were made."""
-    return entropy(_cut(made, originals)[0])
-
-
-def _score(made: Documents, originals: Documents) -> list[Score]:
-    own, others = _cut(made, originals)
-    single, pairs = (_counts(own, others, size) for size in (1, 2))
-    return [
-        entropy(own),
-        _total(own, lambda passage: (sum(a == b for a, b in _grams(passage, 2)), len(passage) - 1)),
-        _total(own, lambda passage: (len(passage) - 2 - len(set(_grams(passage, 3))), len(passage) - 2)),
-        _different(pairs[0]),
-        *(distances.across_halves(distances.divergence, *counts) for counts in (single, pairs)),
-    ]
+def passages(texts: Sequence[str], size: int) -> list[list[str]]:
+    """N passages of `size` words; what is left over is dropped."""
+    joined = [word for text in texts for word in words(text)[:size]]
+    return [joined[i : i + size] for i in range(0, len(joined) - size + 1, size)]
 
 
 def _length_score(made: Documents, originals: Documents) -> list[Score]:
@@ -72,11 +73,15 @@ def _length_score(made: Documents, originals: Documents) -> list[Score]:
     return [Counts(np.array(counts, float), np.ones(len(counts))).score()]
 
 
-def _cut(made: Documents, originals: Documents) -> tuple[list[list[str]], list[list[str]]]:
+def _cut(made: Documents, originals: Documents, size: int) -> tuple[list[list[str]], list[list[str]]]:
     """Passages of both, equally many."""
-    own, others = (passages([media["text"] for media in group]) for group in (made, originals))
+    own, others = (passages([media["text"] for media in group], size) for group in (made, originals))
     most = min(len(own), len(others))
     return own[:most], others[:most]
+
+
+def _entropy_score(own: Sequence[list[str]]) -> Score:
+    return Counts(np.array([_entropy(passage) for passage in own]), np.ones(len(own))).score()
 
 
 def _grams(passage: Sequence[str], size: int) -> list[tuple[str, ...]]:
@@ -111,11 +116,21 @@ def _different(counts: np.ndarray) -> Score:
     return Score(np.count_nonzero(total) / float(total.sum()), statistics.jackknife(np.array(left_out)))
 
 
-PROSE = Measure("prose", ("text", "joint-image-text", "joint-audio-text"), "text", _FIGURES, _score)
+def _divergence(own: np.ndarray, others: np.ndarray) -> Score:
+    """Across halves, of the n-grams that the originals have often, and one more for all others; none if no n-gram is frequent."""
+    frequent = others.sum(axis=0) >= _FREQUENT
+    if not frequent.any():
+        return Score(None)
+    own, others = (np.c_[counts[:, frequent], counts[:, ~frequent].sum(axis=1)] for counts in (own, others))
+    return distances.across_halves(distances.divergence, own, others)
+
+
+PROSE = measure(("text",), 50)
+SHORT = measure(("joint-image-text", "joint-audio-text"), 20)
 LENGTH = Measure(
     "length of texts",
     ("text", "image-to-text", "speech-to-text", "joint-image-text", "joint-audio-text"),
     "text",
-    (_LENGTH,),
+    (Figure(f"words, counted to {_LONGEST}", "", ALIKE),),
     _length_score,
 )

@@ -7,6 +7,7 @@ from mdm.evaluation.measures.measure import Measure
 
 MEASURES: tuple[Measure, ...] = (
     prose.PROSE,
+    prose.SHORT,
     prose.LENGTH,
     pictures.OWN_PICTURE,
     pictures.LOOKS,

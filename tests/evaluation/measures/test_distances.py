@@ -97,6 +97,33 @@ def test_the_originals_among_themselves_are_the_floor():
     assert np.mean([score.error for score in others]) == pytest.approx(values[1].std(), rel=0.6)
 
 
+def test_the_jackknife_is_that_of_sets_without_one_document():
+    made, own = RNG.normal(size=(2, 6, 3))
+    left_out = [distances.kernel(np.delete(made, i, axis=0), np.delete(own, i, axis=0)).value for i in range(6)]
+    assert distances.kernel(made, own).error == pytest.approx(
+        np.sqrt(5 / 6 * np.square(left_out - np.mean(left_out)).sum())
+    )
+
+
+@pytest.mark.parametrize("documents", [16, 100])
+def test_a_set_that_varies_less_does_not_come_below_the_floor(documents):
+    """Many more features than documents, of falling variance as those of media are."""
+    own, other = RNG.normal(size=(2, documents, 300)) / np.sqrt(np.arange(1, 301))
+    floor = distances.across_halves(distances.frechet, *distances.components(own, own)).value
+    same = distances.across_halves(distances.frechet, *distances.components(other, own)).value
+    assert same < 2.5 * floor
+    for made in (np.broadcast_to(own.mean(axis=0), own.shape), 0.3 * other):
+        assert distances.across_halves(distances.frechet, *distances.components(made, own)).value > 1.1 * floor
+
+
+def test_components_are_those_in_which_the_originals_vary():
+    own = np.zeros((16, 5))
+    own[:, 3], own[:, 1] = np.arange(16), np.arange(16) % 2
+    a, b = distances.components(own + 1, own)
+    assert a.shape == b.shape == (16, 2)
+    np.testing.assert_allclose(np.square(b).sum(), np.square(own - own.mean(axis=0)).sum())
+
+
 def test_sets_that_are_too_small_have_no_figure():
     one = np.zeros((1, 3))
     assert distances.kernel(one, one).value is None

@@ -26,6 +26,14 @@ def test_agreement_and_its_chance():
         assert found.chance == pytest.approx(10 / 40, abs=0.03)
 
 
+def test_agreement_looks_up_the_text_first():
+    texts = np.zeros((3, 40))
+    texts[np.arange(3), (30, 20, 10)] = 1
+    apart = np.abs(np.array([28, 20, 30])[:, None] - np.arange(40))
+    found = halves.agreement(texts, apart)  # the third picture leads to 30, which is the text of the first
+    assert found.value == pytest.approx(2 / 3) and found.chance == pytest.approx(1 / 6)
+
+
 def test_captions_and_pictures_that_were_exchanged_are_told():
     files = sorted((samples.directory() / "images").glob("*.png"))[:40]
     own = [{"text": path.stem.replace("-", " "), "image": media.read_image(path)} for path in files]

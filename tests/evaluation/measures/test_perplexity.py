@@ -25,7 +25,7 @@ def test_entropy_stands_before_perplexity(monkeypatch, tmp_path):
     )
     (tmp_path / "config.json").write_text("{}")
     measure = perplexity.under(str(tmp_path))
-    assert measure.figures[0] is prose.ENTROPY and tmp_path.name in measure.figures[1].name
+    assert measure.figures[0] == prose.entropy(50) and tmp_path.name in measure.figures[1].name
     made = [{"text": " ".join(["again"] * 50)}] * 2
     entropy, found = measure.score(made, [{"text": " ".join(map(str, range(50)))}] * 2)
     assert entropy.value == 0  # what repeats itself betrays itself

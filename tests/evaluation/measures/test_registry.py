@@ -21,7 +21,18 @@ def test_every_target_of_every_task_has_a_quick_figure(task):
     assert len(set(names)) == len(names)
 
 
-def test_tasks_exist():
+def test_what_is_measured_of_each_task():
+    found = {task: {measure.name for measure in MEASURES if task in measure.tasks} for task in TASKS}
+    looks, sounds = {"looks of pictures", "image distances"}, {"sound of speech", "audio distances"}
+    assert found == {
+        "text": {"prose", "length of texts"},
+        "text-to-image": {"pictures of captions", *looks},
+        "image-to-text": {"captions", "length of texts"},
+        "joint-image-text": {"prose", "length of texts", "caption and picture", *looks},
+        "text-to-speech": {"words of speech", "speech of texts", *sounds},
+        "speech-to-text": {"transcripts", "length of texts"},
+        "joint-audio-text": {"prose", "length of texts", "text and speech", "text and words heard", *sounds},
+    }
     assert all(task in TASKS for measure in MEASURES for task in measure.tasks)
 
 
