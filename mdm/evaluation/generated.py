@@ -32,7 +32,7 @@ class Generated:
     model, se_data:  of the model, and its standard error over documents; None for what cannot be told, as those below
     codec, original: the same figure of the originals through the codec, and of the originals
     chance:          what media that ignore their condition get
-    sampler, seeds:  how the media were made (seeds from, to); seconds: that it took, for all figures of the task and split
+    sampler, seeds:  how the media were made (seeds from, to); seconds: that it took, of all figures of the task and split
     step, config, time: of the checkpoint and of the writing; `mdm.evaluation.result.stamped` fills them in
     """
 
@@ -102,22 +102,27 @@ def _usable(measure: Measure) -> bool:
 def _measure(
     maker: Maker, task: str, originals: Originals, sampler: Any, measures: Sequence[Measure], seed: int
 ) -> list[Generated]:
-    found, made, seconds = [], [], 0.0
-    for split, exhibits in originals.of(task).items():
-        # What is made from nothing is the same for every split.
-        if TASKS[task].conditions or len(made) < len(exhibits):
-            made, seconds = _made(maker, task, exhibits, sampler, seed)
+    found, splits, first = [], originals.of(task), 0
+    if not splits:
+        return found
+    # What is made from nothing is the same for every split; else all splits are sampled together, in fewer and fuller batches.
+    alone = not TASKS[task].conditions
+    wanted = [max(splits.values(), key=len)] if alone else list(splits.values())
+    made, seconds = _made(maker, task, [(e, seed + n) for own in wanted for n, e in enumerate(own)], sampler)
+    for split, exhibits in splits.items():
+        part = made[first : first + len(exhibits)]
+        first += 0 if alone else len(exhibits)
         beside = {
             "split": split,
             "task": task,
             "documents": len(exhibits),
             "sampler": dataclasses.asdict(sampler),
             "seeds": (seed, seed + len(exhibits) - 1),
-            "seconds": seconds,
+            "seconds": seconds * len(part) / len(made),
             "device": device(),
         }
         for own in measures:
-            scores = own.score(made[: len(exhibits)], [exhibit.media for exhibit in exhibits])
+            scores = own.score(part, [exhibit.media for exhibit in exhibits])
             codec, original = originals.scores(maker, task, split, own)
             found += [
                 Generated(
@@ -135,17 +140,16 @@ def _measure(
                 )
                 for number, (figure, score) in enumerate(zip(own.figures, scores, strict=True))
             ]
-        logging.info("%s, %s: %d documents, made in %.1f s", split, task, len(exhibits), seconds)
+    logging.info("%s: %d documents made in %.1f s, %d figures", task, len(made), seconds, len(found))
     return found
 
 
-def _made(maker: Maker, task: str, exhibits: Sequence[Exhibit], sampler: Any, seed: int) -> tuple[Documents, float]:
-    """What the model makes of the conditions of some exhibits, and the seconds it took."""
+def _made(maker: Maker, task: str, wanted: Sequence[tuple[Exhibit, int]], sampler: Any) -> tuple[Documents, float]:
+    """What the model makes of the conditions of some exhibits, a seed each, and the seconds it took."""
     begun = time.monotonic()
     made = []
-    for start in range(0, len(exhibits), BATCH):
-        part = exhibits[start : start + BATCH]
-        requests = [maker.request(task, {m: e.media[m] for m in TASKS[task].conditions}, {}, {}) for e in part]
-        documents = maker.generate(requests, sampler, range(seed + start, seed + start + len(part)))
-        made += [maker.decode(document) for document in documents]
+    for start in range(0, len(wanted), BATCH):
+        exhibits, seeds = zip(*wanted[start : start + BATCH], strict=True)
+        requests = [maker.request(task, {m: e.media[m] for m in TASKS[task].conditions}, {}, {}) for e in exhibits]
+        made += [maker.decode(document) for document in maker.generate(requests, sampler, seeds)]
     return made, time.monotonic() - begun
