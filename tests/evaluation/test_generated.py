@@ -77,6 +77,17 @@ def test_pictures_are_looked_for_among_those_of_their_split():
     assert figures[0].sampler == {"steps": 3}
 
 
+def test_every_split_gets_what_was_made_for_it():
+    own = [Exhibit("s", "train" if n < 7 else "heldout", str(n), MEDIA[n]) for n in range(12)]
+    maker = Maker()
+    figures = [f for f in measure(maker, Originals(lambda task: own, 6)) if f.what == "own picture is nearest"]
+    assert [(f.split, f.documents, f.model, f.seeds) for f in figures] == [
+        ("train", 6, 1, (0, 5)),
+        ("heldout", 5, 1, (0, 4)),
+    ]
+    assert maker.seeds == [*range(6), *range(5)]
+
+
 def test_a_painter_that_does_not_listen_gets_chance():
     nearest = measure(Maker(listens=False), originals())[0]
     assert nearest.model == pytest.approx(1 / COUNT) == nearest.chance

@@ -109,11 +109,15 @@ def test_the_jackknife_is_that_of_sets_without_one_document():
 def test_a_set_that_varies_less_does_not_come_below_the_floor(documents):
     """Many more features than documents, of falling variance as those of media are."""
     own, other = RNG.normal(size=(2, documents, 300)) / np.sqrt(np.arange(1, 301))
-    floor = distances.across_halves(distances.frechet, *distances.components(own, own)).value
-    same = distances.across_halves(distances.frechet, *distances.components(other, own)).value
-    assert same < 2.5 * floor
+    measure = distances.measure(distances.Extractor("themselves", np.stack), "image", ("text-to-image",))
+
+    def frechet(made):
+        return measure.score(*([{"image": row} for row in rows] for rows in (made, own)))[1].value
+
+    floor = frechet(own)
+    assert frechet(other) < 2.5 * floor
     for made in (np.broadcast_to(own.mean(axis=0), own.shape), 0.3 * other):
-        assert distances.across_halves(distances.frechet, *distances.components(made, own)).value > 1.1 * floor
+        assert frechet(made) > 1.1 * floor
 
 
 def test_components_are_those_in_which_the_originals_vary():
