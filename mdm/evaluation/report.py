@@ -19,15 +19,15 @@ from PIL import Image
 
 from mdm.codecs.codec import Media, Sound
 from mdm.data.manifest import SPLITS, Manifest
+from mdm.evaluation import measured
 from mdm.evaluation.gallery import Piece, Room
 from mdm.evaluation.generated import Generated
+from mdm.evaluation.measures import speech
 from mdm.evaluation.result import Result
 from mdm.model.transformer import ModelSettings
 from mdm.problems import Problem, Refusal
 from mdm.tokens.tasks import TASKS
 from mdm.tokens.vocabulary import MODALITIES
-
-SILENCE_DB = -50.0  # below the loudest: what counts as silence in the figures under a sound
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ def render(report: Report) -> str:
     from mdm.evaluation import plots
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters |= {"figure": _figure, "signed": _signed, "gain": _gain, "share": _share}
+    environment.filters |= {"figure": _figure, "signed": _signed, "gain": _gain}
     page = environment.from_string((Path(__file__).parent / "report.html.j2").read_text(encoding="utf-8"))
     held = [result for result in report.results if result.split == SPLITS[1]]
     unigram = _by_modality(held or report.results)
@@ -88,6 +88,7 @@ def render(report: Report) -> str:
         rows=safe(plots.mixture(report.lines, "rows")) if report.lines else "",
         targets=safe(plots.mixture(report.lines, "targets")) if report.lines else "",
         bars=safe(plots.against_unigram(held)) if held else "",
+        measured=measured.blocks(report.made),
         rooms=[{"room": room, "pieces": [_shown(room, piece) for piece in room.pieces]} for room in report.rooms],
     )
 
@@ -166,12 +167,9 @@ def sound_figures(sound: Sound) -> str:
     """Duration, level and share of silence: what can be told of a sound without ears."""
     if not len(sound.samples):
         return "empty"
-    power = np.square(sound.samples.astype(np.float64))
-    frame = max(1, sound.rate // 50)
-    frames = power[: len(power) // frame * frame].reshape(-1, frame).mean(axis=1) if len(power) >= frame else power
-    level = 10 * np.log10(max(power.mean(), 1e-12))
-    silent = float((frames < frames.max() * 10 ** (SILENCE_DB / 10)).mean())
-    return f"{len(power) / sound.rate:.1f} s, {level:.0f} dB, {100 * silent:.0f} % silent"
+    silent, frames = speech.silence(sound)
+    seconds = len(sound.samples) / sound.rate
+    return f"{seconds:.1f} s, {speech.level(sound):.0f} dB, {100 * silent / frames:.0f} % silent"
 
 
 def _uri(kind: str, buffer: io.BytesIO) -> str:
@@ -180,10 +178,6 @@ def _uri(kind: str, buffer: io.BytesIO) -> str:
 
 def _figure(value: float | None, digits: int = 3) -> str:
     return "" if value is None else f"{value:.{digits}f}"
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f} %"
 
 
 def _signed(value: float | None) -> str:

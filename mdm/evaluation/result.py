@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import jax
 
@@ -13,7 +15,7 @@ import jax
 class Result:
     """The likelihood of one modality of one task, on one split of one stream. Figures are in bits per target token.
 
-    step:           of the checkpoint; the caller fills it in
+    step, config, time: of the checkpoint, fingerprint of the run's settings, and when it was written (UTC); see `stamped`
     what:           the measure, a name in `mdm.evaluation.task.MEASURES`
     data:           fingerprint of the manifest
     documents:      rows that were scored (pieces, where documents are split); groups: independent ones of the bootstrap
@@ -58,6 +60,8 @@ class Result:
     shuffled_documents: int = 0
     reshaped_conditions: int = 0
     step: int | None = None
+    config: str | None = None
+    time: str | None = None
 
     def to_json(self) -> dict:
         """Plain values; `from_json` of it equals this."""
@@ -68,9 +72,18 @@ class Result:
         return cls(**{**value, "seeds": tuple(value["seeds"])})
 
 
-def versions() -> dict[str, str]:
-    """Of what decides the figures."""
-    return {"jax": jax.__version__, "mdm": _version("mdm")}
+Stamped = TypeVar("Stamped")
+
+
+def stamped(figures: Sequence[Stamped], step: int, config: str) -> list[Stamped]:
+    """Figures of one checkpoint with its step, the fingerprint of the run's settings, and the time of this call."""
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return [dataclasses.replace(figure, step=step, config=config, time=now) for figure in figures]
+
+
+def versions(packages: Sequence[str] = ()) -> dict[str, str]:
+    """Of what decides the figures; packages: of these modules too."""
+    return {"jax": jax.__version__, "mdm": _version("mdm"), **{name: _version(name) for name in packages}}
 
 
 def device() -> str:

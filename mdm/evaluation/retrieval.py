@@ -19,8 +19,14 @@ def features(picture: np.ndarray) -> np.ndarray:
     """uint8 [rows, columns, 3] -> float32 [576]; colours weigh about as much as edges."""
     image = Image.fromarray(picture)
     colours = np.asarray(image.resize((_GRID, _GRID), Image.Resampling.BOX), np.float32).ravel() / 255 / _GRID
-    edges = np.sqrt(_orientations(np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BOX), np.float32) / 255))
-    return np.concatenate([colours, edges.ravel() / max(float(np.linalg.norm(edges)), 1e-6)])
+    return np.concatenate([colours, edges(picture)])
+
+
+def edges(picture: np.ndarray) -> np.ndarray:
+    """Histograms of edge orientation alone, float32 [384], of length 1; of length 0 for a flat picture."""
+    image = Image.fromarray(picture).resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    found = np.sqrt(_orientations(np.asarray(image, np.float32) / 255)).ravel()
+    return found / max(float(np.linalg.norm(found)), 1e-6)
 
 
 def _orientations(image: np.ndarray) -> np.ndarray:
@@ -40,6 +46,11 @@ def _orientations(image: np.ndarray) -> np.ndarray:
 
 def ranks(made: Sequence[np.ndarray], own: Sequence[np.ndarray]) -> np.ndarray:
     """int64 [N]: how many of the N pictures of `own` are nearer to made[n] than own[n] is; 0 is nearest."""
+    apart = distances(made, own)
+    return (apart < np.diagonal(apart)[:, None]).sum(axis=1)
+
+
+def distances(made: Sequence[np.ndarray], own: Sequence[np.ndarray]) -> np.ndarray:
+    """Squared distances of features, float32 [N, M]."""
     a, b = (np.stack([features(picture) for picture in pictures]) for pictures in (made, own))
-    distances = np.square(a[:, None] - b[None]).sum(axis=-1)
-    return (distances < np.diagonal(distances)[:, None]).sum(axis=1)
+    return np.square(a[:, None] - b[None]).sum(axis=-1)

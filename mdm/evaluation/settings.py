@@ -18,7 +18,8 @@ class EvaluationSettings:
     seed:              of the noise; does not change which documents are chosen
     splits:            of the data set
     unigram_documents: at most so many training documents are counted for the unigram baseline
-    generated:         documents of each split whose targets are made and measured; speech needs the extra `scorers`
+    generated:         documents of each task and split whose targets are made and measured; what is read, heard or
+                       described needs the extra `scorers`
     """
 
     documents: int = 256

@@ -59,12 +59,26 @@ def paired_difference(
     return bits_per_token(nats - other, targets, groups, seed)
 
 
-def ratio(counted: np.ndarray, of: np.ndarray) -> tuple[float, float | None]:
-    """Ratio of two sums over independent documents, [N] each, with its standard error (linearised); None for one document."""
+def ratio(counted: np.ndarray, of: np.ndarray) -> tuple[float | None, float | None]:
+    """Ratio of two sums over independent documents, [N] each, with its standard error (linearised).
+
+    The error is None for one document, both are where there is nothing to count.
+    """
     total = float(of.sum())
+    if not total:
+        return None, None
     value = float(counted.sum()) / total
     n = len(of)
     return value, math.sqrt(float(np.square(counted - value * of).sum()) * n / (n - 1)) / total if n > 1 else None
+
+
+def jackknife(left_out: np.ndarray) -> float | None:
+    """Standard error of a figure of n documents from its values without each of them, [n]; None for fewer than two.
+
+    For smooth figures of a whole set, such as distances, that are no sum over documents (Efron and Stein 1981).
+    """
+    n = len(left_out)
+    return math.sqrt((n - 1) * float(np.var(left_out))) if n > 1 else None
 
 
 def _noise_error(nats: np.ndarray) -> float:

@@ -1,36 +1,28 @@
-"""Figures of what was made: known answers, and what they stand beside."""
+"""Figures of what was made: for every task, beside what they are compared with, and nothing measured twice."""
 
 import dataclasses
+import importlib.util
+import json
 
 import numpy as np
 import pytest
 
-from mdm.codecs import recognition
 from mdm.codecs.codec import Sound
 from mdm.data.exhibits import Exhibit
-from mdm.evaluation import generated, retrieval
+from mdm.evaluation import generated
+from mdm.evaluation.generated import Generated
+from mdm.evaluation.measures.measure import LESS, MORE, Figure, Measure, Score
+from mdm.evaluation.measures.pictures import OWN_PICTURE
+from mdm.evaluation.measures.registry import QUICK
+from mdm.evaluation.originals import Originals
+from mdm.evaluation.result import stamped
+from mdm.tokens.tasks import TASKS
 
 RNG = np.random.default_rng(0)
-PICTURES = [np.kron(RNG.integers(0, 256, (8, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8) for _ in range(30)]
-
-
-def test_a_picture_is_nearest_to_itself_and_chance_is_chance():
-    assert not retrieval.ranks(PICTURES, PICTURES).any()
-    others = retrieval.ranks(PICTURES[1:] + PICTURES[:1], PICTURES)
-    assert (others > 0).all()
-    strangers = [RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8) for _ in range(30)]
-    assert (retrieval.ranks(strangers, PICTURES) == 0).mean() < 0.2
-
-
-def test_small_changes_stay_nearest_whatever_the_size():
-    darker = [(picture * 0.8).astype(np.uint8) for picture in PICTURES]
-    larger = [np.kron(picture, np.ones((2, 2, 1), np.uint8)) for picture in PICTURES]
-    assert (retrieval.ranks(darker, PICTURES) == 0).mean() > 0.9
-    assert not retrieval.ranks(larger, PICTURES).any()
-
-
-def test_a_flat_picture_has_finite_features():
-    assert np.isfinite(retrieval.features(np.zeros((64, 64, 3), np.uint8))).all()
+COUNT = 30
+PICTURES = [np.kron(RNG.integers(0, 256, (8, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8) for _ in range(COUNT)]
+SOUNDS = [Sound(np.sin(np.cumsum(RNG.random(3000 + 100 * n))).astype(np.float32) / 2, 16_000) for n in range(COUNT)]
+MEDIA = [{"text": f"number {n}", "image": PICTURES[n], "audio": SOUNDS[n]} for n in range(COUNT)]
 
 
 @dataclasses.dataclass
@@ -39,74 +31,132 @@ class Sampler:
 
 
 class Maker:
-    """Paints the picture of the caption's number, or always the first."""
+    """Makes the document of the number that a caption says; without a caption, or if it does not listen, the first. Codes are
+    the media themselves; the image codec gives back grey."""
 
-    def __init__(self, listens):
-        self.listens, self.seeds = listens, []
+    def __init__(self, listens=True):
+        self.listens, self.seeds, self.encoded = listens, [], 0
 
     def request(self, task, given, lengths, known):
-        assert set(given) == {"text"}
-        return int(given["text"].split()[1])
+        assert set(given) == set(TASKS[task].conditions)
+        return task, int(given["text"].split()[1]) if "text" in given and self.listens else 0
 
     def generate(self, requests, sampler, seeds):
         self.seeds += list(seeds)
-        return [{"image": request if self.listens else 0} for request in requests]
+        return [{m: MEDIA[number][m] for m in TASKS[task].targets} for task, number in requests]
 
     def encode(self, modality, media):
-        return media
+        self.encoded += 1
+        return np.zeros_like(media) if modality == "image" else media
 
     def decode(self, document):
-        own = document["image"]
-        return {"image": PICTURES[own] if isinstance(own, int) else own}
+        return document
 
 
-def measure(maker, most=30):
-    own = [Exhibit("s", split, str(n), {"text": f"number {n}", "image": PICTURES[n]})
-           for split in ("heldout", "train") for n in range(30)]  # fmt: skip
-    return generated.measure(maker, ("image-to-text", "text-to-image"), lambda task: own, lambda task: Sampler(), most)
+def originals(most=COUNT, splits=("heldout", "train")):
+    own = [Exhibit("s", split, str(n), MEDIA[n]) for split in splits for n in range(COUNT)]
+    return Originals(lambda task: own, most)
+
+
+def measure(maker, own, tasks=("text-to-image",), measures=(OWN_PICTURE,)):
+    return generated.measure(maker, tasks, own, lambda task: Sampler(), measures)
 
 
 def test_pictures_are_looked_for_among_those_of_their_split():
-    maker = Maker(listens=True)
-    figures = measure(maker, most=20)
+    maker = Maker()
+    figures = [f for f in measure(maker, originals(20)) if "picture" in f.what]
     assert [(f.split, f.what) for f in figures] == [
         (split, what)
         for split in ("heldout", "train")
-        for what in ("own picture is nearest among 20", "own picture is one of the nearest ten among 20")
+        for what in ("own picture is nearest", "own picture is one of the nearest ten")
     ]
-    assert all((f.model, f.codec, f.original, f.documents) == (1, 1, 1, 20) for f in figures)
+    assert all((f.model, f.original, f.documents) == (1, 1, 20) for f in figures)
     assert [f.chance for f in figures[:2]] == [0.05, 0.5]
+    assert figures[0].codec < 1  # grey
     assert maker.seeds == [*range(20), *range(20)] and figures[0].seeds == (0, 19)
     assert figures[0].sampler == {"steps": 3}
 
 
+def test_every_split_gets_what_was_made_for_it():
+    own = [Exhibit("s", "train" if n < 7 else "heldout", str(n), MEDIA[n]) for n in range(12)]
+    maker = Maker()
+    figures = [f for f in measure(maker, Originals(lambda task: own, 6)) if f.what == "own picture is nearest"]
+    assert [(f.split, f.documents, f.model, f.seeds) for f in figures] == [
+        ("train", 6, 1, (0, 5)),
+        ("heldout", 5, 1, (0, 4)),
+    ]
+    assert maker.seeds == [*range(6), *range(5)]
+
+
 def test_a_painter_that_does_not_listen_gets_chance():
-    nearest = measure(Maker(listens=False))[0]
-    assert nearest.model == pytest.approx(1 / 30) == nearest.chance
-    assert nearest.se_data == pytest.approx(1 / 30)  # one of 30: sqrt(p (1 - p) / (n - 1))
-    assert nearest.codec == 1
+    nearest = measure(Maker(listens=False), originals())[0]
+    assert nearest.model == pytest.approx(1 / COUNT) == nearest.chance
+    assert nearest.se_data == pytest.approx(1 / COUNT)  # one of 30: sqrt(p (1 - p) / (n - 1))
 
 
 def test_nothing_is_made_where_nothing_is_asked_for():
-    assert measure(Maker(listens=True), most=0) == []
+    maker = Maker()
+    assert measure(maker, originals(0)) == measure(maker, originals(), tasks=("image-to-text",)) == []
+    assert not maker.seeds
 
 
-def test_words_are_counted_beside_the_codec_and_the_original(monkeypatch):
-    heard = {"made": "red apple", "codec": "a red apple", "original": "a red apple tree"}
-    monkeypatch.setattr(recognition, "transcribe", lambda sounds: [heard[sound.samples] for sound in sounds])
-    media = [{"text": "A red apple-tree!", "audio": Sound("original", 1)}]
-    (figure,) = generated.MEASURES["text-to-speech"].figures(
-        media, [{"audio": Sound("codec", 1)}], [{"audio": Sound("made", 1)}]
-    )
-    assert figure.what == "word error rate" and figure.chance is None
-    assert [counts.counted.tolist() for counts in (figure.model, figure.codec, figure.original)] == [[2], [1], [0]]
-    assert figure.model.of.tolist() == [4]
+def test_every_task_has_figures_that_can_be_written_and_read():
+    figures = measure(Maker(), originals(8), tuple(TASKS), QUICK)
+    assert {figure.task for figure in figures} == set(TASKS)
+    for figure in stamped(figures, 7, "abc"):
+        line = json.dumps(figure.to_json(), allow_nan=False)
+        assert Generated.from_json(json.loads(line)) == figure
+        assert (figure.step, figure.config, figure.documents) == (7, "abc", 8)
+        assert figure.time.endswith("+00:00") and figure.device.startswith("cpu") and "jax" in figure.versions
+    chrf = next(figure for figure in figures if figure.what == "chrF")
+    assert chrf.versions["sacrebleu"][0].isdigit() and chrf.modality == "text"
 
 
-def test_a_missing_recogniser_costs_only_what_needs_it(monkeypatch, caplog):
-    monkeypatch.setattr(recognition, "available", lambda: False)
-    own = [Exhibit("s", "heldout", str(n), {"text": f"number {n}", "image": PICTURES[n]}) for n in range(3)]
-    tasks = ("text-to-speech", "text-to-image")
-    figures = generated.measure(Maker(listens=True), tasks, lambda task: own, lambda task: Sampler(), 3)
-    assert {figure.task for figure in figures} == {"text-to-image"}
-    assert "mdm[scorers]" in caplog.text
+class Counted:
+    """A measure that counts what it was asked to score."""
+
+    def __init__(self, task):
+        self.asked = []
+        self.measure = Measure("counted", (task,), "image", (Figure("f", "", MORE),), self.score)
+
+    def score(self, made, own):
+        self.asked.append([made is own, len(made)])
+        return [Score(1.0)]
+
+
+def test_originals_and_codecs_are_scored_once_for_all_samplers():
+    counted, own, maker = Counted("text-to-image"), originals(5, ("heldout",)), Maker()
+    for _ in range(3):
+        measure(maker, own, measures=(counted.measure,))
+    assert len(counted.asked) == 3 + 2  # three times the model; the codec and the originals once
+    assert sum(same for same, _ in counted.asked) == 1
+    assert maker.encoded == 5 and len(maker.seeds) == 15
+
+
+def test_a_medium_goes_through_its_codec_once_for_all_tasks_and_measures():
+    maker = Maker()
+    measure(maker, originals(4, ("heldout",)), ("text-to-image", "joint-image-text"), QUICK)
+    assert maker.encoded == 2 * 4  # pictures and captions
+
+
+def test_what_comes_from_nothing_is_made_once_for_both_splits():
+    maker = Maker()
+    figures = measure(maker, originals(6), ("joint-image-text",), QUICK)
+    assert {figure.split for figure in figures} == {"heldout", "train"}
+    assert maker.seeds == [*range(6)]
+
+
+def test_a_missing_package_costs_only_what_needs_it(monkeypatch, caplog):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "sacrebleu" else real(name))
+    figures = measure(Maker(), originals(3), ("image-to-text", "text-to-image"), QUICK)
+    assert "chrF" not in {figure.what for figure in figures}
+    assert {figure.task for figure in figures} == {"image-to-text", "text-to-image"}
+    assert "sacrebleu" in caplog.text and "mdm[scorers]" in caplog.text
+
+
+def test_a_task_whose_measures_all_lack_a_package_is_not_sampled(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    needy = Measure("n", ("text-to-image",), "image", (Figure("f", "", LESS),), lambda a, b: [Score(1.0)], ("absent",))
+    maker = Maker()
+    assert measure(maker, originals(), measures=(needy,)) == [] and not maker.seeds

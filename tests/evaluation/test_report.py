@@ -61,9 +61,11 @@ def page():
     results = [result("text-to-image", "image"), result("text-to-image", "image", "train", bits=12.5)]
     made = [
         Generated(
-            "heldout", "text-to-image", "own picture is nearest among 4", 4, 0.25, 0.1, 1.0, 1.0, 0.25, {}, (0, 3), 1.0
+            split="heldout", task="text-to-image", modality="image", what=f"own picture is nearest {HOSTILE}", unit="%",
+            better="more", documents=4, model=0.25, se_data=0.1, codec=1.0, original=1.0, chance=0.25, sampler={},
+            seeds=(0, 3), seconds=1.0, versions={}, device="cpu",
         )
-    ]
+    ]  # fmt: skip
     return report.render(
         report.Report("a run", lines, results, made, Manifest(), [picture, speech], {"Model": [("width", "8")]})
     )
@@ -83,7 +85,7 @@ def test_foreign_text_is_only_text(page):
 def test_figures_stand_beside_what_they_are_compared_with(page):
     assert "20.0 %" in page and "-25.0 %" in page  # 8 and 12.5 bits against 10
     assert "psnr_db 21.5" in page and "1.0 s" in page
-    assert "own picture is nearest among 4" in page and "10.0 %" in page
+    assert "own picture is nearest" in page and "25.0 ± 10.0" in page
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mdm.evaluation.statistics import bits_per_token, paired_difference
+from mdm.evaluation.statistics import bits_per_token, jackknife, paired_difference, ratio
 
 
 def test_a_figure_is_a_ratio_of_sums():
@@ -56,3 +56,15 @@ def test_pairs_cancel_what_they_share():
 def test_an_error_that_cannot_be_told_is_none():
     estimate = bits_per_token(np.ones((1, 3)), np.ones(3, int), ["a", "a", "a"])
     assert estimate.se_noise is None and estimate.se_data is None
+
+
+def test_the_jackknife_of_a_mean_is_its_textbook_error():
+    values = np.random.default_rng(4).normal(size=30)
+    left_out = np.array([np.delete(values, i).mean() for i in range(30)])
+    assert jackknife(left_out) == pytest.approx(values.std(ddof=1) / math.sqrt(30))
+    assert jackknife(left_out[:1]) is None
+
+
+def test_a_ratio_with_nothing_to_count_is_none():
+    assert ratio(np.zeros(3), np.zeros(3)) == (None, None)
+    assert ratio(np.ones(1), np.full(1, 2.0)) == (0.5, None)

@@ -1,0 +1,132 @@
+"""Which sampler for which task? One setting at a time is changed from the defaults that the literature suggests.
+
+    python -m mdm.study --study=experiments/studies/samplers.py:text-to-image --run=runs/demo_long/run \\
+        --data=runs/demo_long/data --workdir=runs/studies/samplers/text-to-image --jobs=2
+
+The argument is the task. Every level stands beside "one a step", which uncovers one position a network call.
+"""
+
+from mdm.evaluation.measures.pictures import PICTURE_DISTANCES
+from mdm.studies.analyses.comparison import Comparison
+from mdm.studies.study import Axis, Study
+from mdm.studies.work import SAMPLING
+
+START = "as it was"
+ONE = {"order": "confidence", "grid": "uniform", "steps": 512}
+
+# Changes to the starting point of each task, by label.
+PAINT = {
+    "ancestral": {"order": "ancestral"},
+    "ancestral, top-p 0.95": {"order": "ancestral", "top_p": 0.95},
+    "no noise": {"noise": 0.0},
+    "noise 1": {"noise": 1.0},
+    "noise 10": {"noise": 10.0},
+    "16 steps": {"steps": 16},
+    "64 steps": {"steps": 64},
+    "uniform grid": {"grid": "uniform"},
+    "guidance 1": {"guidance": 1.0},
+    "guidance 2": {"guidance": 2.0},
+    "guidance 5": {"guidance": 5.0},
+    "guidance rises": {"guidance_schedule": "linear"},
+    "temperature 0.8": {"temperature": 0.8},
+    "remasking, conf": {"remask": "conf", "eta": 0.2},
+    "corrector 0.1": {"corrector": 0.1},
+    "entropy-bounded 1": {"order": "entropy-bounded", "entropy_bound": 1.0},
+    "entropy-bounded 4": {"order": "entropy-bounded", "entropy_bound": 4.0},
+    "one a step": {**ONE, "noise": 0.0},
+}
+SPEAK = {
+    "ancestral": {"order": "ancestral"},
+    "ancestral, top-p 0.95": {"order": "ancestral", "top_p": 0.95},
+    "ancestral, 128 steps": {"order": "ancestral", "steps": 128},
+    "ancestral, no guidance": {"order": "ancestral", "guidance": 1.0},
+    "ancestral, guidance 4": {"order": "ancestral", "guidance": 4.0},
+    "no noise": {"noise": 0.0},
+    "noise 4.5": {"noise": 4.5},
+    "noise 15": {"noise": 15.0},
+    "temperature 0.8": {"order": "ancestral", "temperature": 0.8},
+    "blocks of 32": {"order": "confidence", "block": 32, "steps": 8, "noise": 4.5},
+    "remasking, cap": {"order": "ancestral", "remask": "cap", "eta": 0.05},
+    "entropy-bounded 4": {"order": "entropy-bounded", "entropy_bound": 4.0},
+    "one a step": {**ONE, "noise": 0.0},
+}
+WRITE = {
+    "top-p 1": {"top_p": 1.0},
+    "top-p 0.8": {"top_p": 0.8},
+    "temperature 0.8": {"temperature": 0.8, "top_p": 1.0},
+    "32 steps": {"steps": 32},
+    "64 steps": {"steps": 64},
+    "256 steps": {"steps": 256},
+    "first-hitting": {"order": "first-hitting"},
+    "cosine grid": {"grid": "cosine"},
+    "confidence, noise 4.5": {"order": "confidence", "noise": 4.5},
+    "blocks of 32": {"order": "confidence", "noise": 4.5, "block": 32, "steps": 16},
+    "remasking, cap": {"remask": "cap", "eta": 0.02},
+    "remasking, rescale": {"remask": "rescale", "eta": 0.05},
+    "entropy-bounded 0.5": {"order": "entropy-bounded", "entropy_bound": 0.5},
+    "entropy-bounded 4": {"order": "entropy-bounded", "entropy_bound": 4.0},
+    "threshold 0.5": {"order": "threshold", "threshold": 0.5},
+    "one a step": ONE,
+}
+TELL = {
+    "margin": {"order": "margin"},
+    "entropy": {"order": "entropy"},
+    "ancestral": {"order": "ancestral"},
+    "8 steps": {"steps": 8},
+    "32 steps": {"steps": 32},
+    "guidance 2": {"guidance": 2.0},
+    "guidance 1.5": {"guidance": 1.5},
+    "temperature 0.5": {"temperature": 0.5},
+    "threshold 0.9": {"order": "threshold", "threshold": 0.9},
+    "threshold 0.5": {"order": "threshold", "threshold": 0.5},
+    "entropy-bounded 0.5": {"order": "entropy-bounded", "entropy_bound": 0.5},
+    "entropy-bounded 2": {"order": "entropy-bounded", "entropy_bound": 2.0},
+    "one a step": ONE,
+}
+BOTH = {
+    "top-p 1": {"top_p": 1.0},
+    "top-p 0.8": {"top_p": 0.8},
+    "32 steps": {"steps": 32},
+    "128 steps": {"steps": 128},
+    "uniform grid": {"grid": "uniform"},
+    "confidence, noise 4.5": {"order": "confidence", "noise": 4.5},
+    "remasking, cap": {"remask": "cap", "eta": 0.05},
+    "corrector 0.1": {"corrector": 0.1},
+    "entropy-bounded 4": {"order": "entropy-bounded", "entropy_bound": 4.0},
+    "one a step": ONE,
+}
+
+_TALE, _PICTURE = "text/divergence of the words", f"image/{PICTURE_DISTANCES.figures[0].name}"
+TASKS = {
+    "text": (WRITE, (_TALE, "text/divergence of pairs of words")),
+    "text-to-image": (PAINT, ("image/own picture is one of the nearest ten", _PICTURE)),
+    "image-to-text": (TELL, ("text/chrF", "text/same words")),
+    "joint-image-text": (BOTH, (_PICTURE, _TALE)),
+    "text-to-speech": (SPEAK, ("audio/own recording is nearest", "audio/silence", "audio/level")),
+    "speech-to-text": (TELL, ("text/word error rate", "text/character error rate")),
+    "joint-audio-text": (BOTH, ("audio/silence", _TALE)),
+}
+
+
+def get_study(task: str = "text-to-image") -> Study:
+    levels, figures = TASKS[task]
+    return Study(
+        title=f"Samplers: {task}",
+        question="Which settings of the sampler make the best of this task, and what does each network call buy?",
+        expectation=(
+            "Orders by confidence are better where one answer is right, ancestral ones where variety counts; guidance helps what "
+            "has a condition; entropy bounds and thresholds save calls at little loss (arXiv 2505.24857, 2505.22618, 2503.00307)."
+        ),
+        base=f"experiments/sampling_base.py:{task}",
+        axes=(Axis("sampler", {START: {}, **{
+            label: {f"sampler.{key}": value for key, value in changes.items()} for label, changes in levels.items()
+        }}),),
+        seeds=(0, 1000, 2000),
+        seeded=("seed",),
+        metrics=(*figures, "network_calls", "seconds"),
+        work=SAMPLING,
+        analyses=(
+            Comparison(f"Against {START}", "sampler", START, figures),
+            Comparison("Against one position a step", "sampler", "one a step", (*figures, "network_calls")),
+        ),
+    )  # fmt: skip

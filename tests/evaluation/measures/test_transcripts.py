@@ -1,0 +1,30 @@
+"""Word and character errors against known edits, through jiwer."""
+
+import pytest
+
+from mdm.evaluation.measures.transcripts import TRANSCRIPTS
+
+pytest.importorskip("jiwer")
+
+SAID = ["The cat sat.", "on the mat", "all day long"]
+
+
+def score(made):
+    return TRANSCRIPTS.score([{"text": text} for text in made], [{"text": text} for text in SAID])
+
+
+def test_texts_have_no_errors_against_themselves():
+    words, characters = score(SAID)
+    assert (words.value, words.error) == (characters.value, characters.error) == (0, 0)
+    assert words.chance > 0.9
+
+
+def test_a_deletion_an_insertion_and_a_replacement():
+    words, characters = score(["cat sat", "on the the mat", "all day lung"])
+    assert words.value == pytest.approx(3 / 9)
+    assert characters.value == pytest.approx((4 + 4 + 1) / (11 + 10 + 12))
+    assert words.error == 0  # one error in every three words
+
+
+def test_nothing_was_written():
+    assert score(["", "", ""])[0].value == 1
