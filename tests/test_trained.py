@@ -104,7 +104,7 @@ def test_evaluation_writes_a_line_a_result(root):
     lines = [json.loads(line) for line in (root / "run/evaluations/step-000000003.jsonl").read_text().splitlines()]
     assert len(lines) == 2 * 9  # each split: text alone, and four targets of each kind of pair
     assert all(np.isfinite(line["bits"]) and line["step"] == 3 for line in lines)
-    assert "bits/token" in told
+    assert "bits/token" in told and len({line["config"] for line in lines}) == 1
 
 
 @pytest.mark.slow
@@ -115,7 +115,6 @@ def test_evaluation_shows_and_measures_what_every_task_makes(root):
     ]
     assert {figure["task"] for figure in figures} == set(TASKS)
     assert all(figure["step"] == 3 and figure["config"] and figure["documents"] <= 2 for figure in figures)
-    assert {line["config"] for line in lines} == {figures[0]["config"]}
     page = (root / "report.html").read_text()
     assert page.count("<h3>") >= len(WINGS) and "data:audio/mpeg" in page and "data:image/png" in page
 
