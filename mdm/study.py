@@ -15,11 +15,13 @@ import jax
 from absl import flags, logging
 
 from mdm import command, config
-from mdm.data import manifest, pipeline
+from mdm.data import exhibits, manifest, pipeline
 from mdm.data.manifest import SPLITS
 from mdm.data.pipeline import Rows
-from mdm.evaluation import report
+from mdm.evaluation import generated, report
+from mdm.evaluation.originals import Originals
 from mdm.evaluation.result import Result
+from mdm.fingerprint import fingerprint
 from mdm.launching.hardware import Hardware
 from mdm.pretraining import pretrain
 from mdm.problems import Problem, Refusal
@@ -28,11 +30,12 @@ from mdm.runs.lock import Lock
 from mdm.studies import array, file, metrics, page, parent, pool
 from mdm.studies.folder import StudyFolder
 from mdm.studies.plan import Trial, plan
+from mdm.studies.sampling import Counted, Sampled, Sampling, SamplingSettings
 from mdm.studies.search import Searcher
 from mdm.studies.study import Study
 from mdm.studies.training import Training
 from mdm.studies.trial import perform
-from mdm.studies.work import TRAINING, Work
+from mdm.studies.work import SAMPLING, TRAINING, Work
 from mdm.trained import TrainedModel
 from mdm.training.noise import gradient_noise
 
@@ -159,8 +162,26 @@ def _own_flags() -> list[str]:
     return [f"--study={_STUDY.value}", f"--workdir={_WORKDIR.value}", *given]
 
 
+def _mark(run: str) -> str:
+    folder = RunFolder(run)
+    return fingerprint(folder.read_json(folder.config))
+
+
+def _sample(own: SamplingSettings) -> Sampled:
+    model = TrainedModel.load(own.run, own.step)
+    data = manifest.load(_DATA.value or model.settings.data.directory)
+    streams = [name for name, stream in model.settings.data.streams.items() if own.task in stream.tasks]
+    if not streams:
+        raise Refusal(Problem("task", own.task, f"{own.run} was not trained on it", "take another task or run"))
+    shown = Originals(lambda _: list(exhibits.read(data.directory, streams[0], own.split)), own.documents)
+    maker = Counted(model)
+    figures = generated.measure(maker, (own.task,), shown, lambda _: own.sampler, own.measures, own.seed)
+    return Sampled(figures, maker.network_calls, maker.part_calls, maker.seconds)
+
+
 WORK: dict[str, Work] = {
     TRAINING: Training(config.resolve, config.to_dict, pretrain, _score, {"gradient-noise": _noise}),
+    SAMPLING: Sampling(_mark, _sample),
 }
 """By the kind that a study names."""
 

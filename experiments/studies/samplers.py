@@ -6,7 +6,11 @@
 The argument is the task. Every level stands beside "one a step", which uncovers one position a network call.
 """
 
+import dataclasses
+
 from mdm.evaluation.measures.pictures import PICTURE_DISTANCES
+from mdm.evaluation.measures.speech import SPEECH_DISTANCES
+from mdm.sampling.defaults import DEFAULTS
 from mdm.studies.analyses.comparison import Comparison
 from mdm.studies.study import Axis, Study
 from mdm.studies.work import SAMPLING
@@ -96,16 +100,34 @@ BOTH = {
     "one a step": ONE,
 }
 
-_TALE, _PICTURE = "text/divergence of the words", f"image/{PICTURE_DISTANCES.figures[0].name}"
+_TALE = "text/divergence of frequent words"
+_PICTURE, _SPEECH = (f"{own.modality}/{own.figures[0].name}" for own in (PICTURE_DISTANCES, SPEECH_DISTANCES))
 TASKS = {
-    "text": (WRITE, (_TALE, "text/divergence of pairs of words")),
-    "text-to-image": (PAINT, ("image/own picture is one of the nearest ten", _PICTURE)),
+    "text": (WRITE, (_TALE, "text/divergence of frequent pairs", "text/different pairs among all")),
+    "text-to-image": (
+        PAINT,
+        ("image/own picture is one of the nearest ten", "image/colours in common with the own", _PICTURE),
+    ),
     "image-to-text": (TELL, ("text/chrF", "text/same words")),
-    "joint-image-text": (BOTH, (_PICTURE, _TALE)),
-    "text-to-speech": (SPEAK, ("audio/own recording is nearest", "audio/silence", "audio/level")),
+    "joint-image-text": (
+        BOTH,
+        ("text + image/picture of the nearest caption is one of the nearest ten", _PICTURE, _TALE),
+    ),
+    "text-to-speech": (SPEAK, ("audio/own recording is nearest", _SPEECH, "audio/silence", "audio/level")),
     "speech-to-text": (TELL, ("text/word error rate", "text/character error rate")),
-    "joint-audio-text": (BOTH, ("audio/silence", _TALE)),
+    "joint-audio-text": (
+        BOTH,
+        ("text + audio/recording of the nearest text is one of the nearest ten", _SPEECH, "audio/silence", _TALE),
+    ),
 }
+
+
+def base(task: str) -> dict:
+    """See `mdm.studies.sampling.SamplingSettings`; --run names another run."""
+    return {
+        "run": "runs/demo_long/run", "step": 12_000, "task": task, "split": "heldout", "documents": 48, "seed": 0,
+        "slow": False, "sampler": dataclasses.asdict(DEFAULTS[task]),
+    }  # fmt: skip
 
 
 def get_study(task: str = "text-to-image") -> Study:
@@ -117,7 +139,7 @@ def get_study(task: str = "text-to-image") -> Study:
             "Orders by confidence are better where one answer is right, ancestral ones where variety counts; guidance helps what "
             "has a condition; entropy bounds and thresholds save calls at little loss (arXiv 2505.24857, 2505.22618, 2503.00307)."
         ),
-        base=f"experiments/sampling_base.py:{task}",
+        base=lambda: base(task),
         axes=(Axis("sampler", {START: {}, **{
             label: {f"sampler.{key}": value for key, value in changes.items()} for label, changes in levels.items()
         }}),),

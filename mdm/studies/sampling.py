@@ -3,7 +3,7 @@
 The settings of a trial are those of `SamplingSettings`; its figures are named MODALITY/FIGURE after `mdm.evaluation.measures`,
 with the standard error over documents behind them as MODALITY/FIGURE error, and
 
-network_calls    over whole rows, a batch
+network_calls    over whole rows, of all batches
 part_calls       over the part of the rows that a cache leaves
 seconds          to make all documents, compilation included
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from mdm.problems import Problem, refuse_if
 from mdm.runs.folder import RunFolder
 from mdm.sampling.settings import SamplerSettings
 from mdm.studies.work import Outcome
+from mdm.tokens.rows import Document
 from mdm.tokens.tasks import TASKS
 
 COUNTS = ("network_calls", "part_calls", "seconds")
@@ -71,6 +73,28 @@ class Sampled(NamedTuple):
     network_calls: int
     part_calls: int
     seconds: float
+
+
+class Counted:
+    """A maker (`mdm.evaluation.gallery.Maker`) that notes what its samples took.
+
+    maker: it must have `generate_counted`, as `mdm.trained.TrainedModel` does
+    """
+
+    def __init__(self, maker: Any):
+        self._maker = maker
+        self.network_calls, self.part_calls, self.seconds = 0, 0, 0.0
+
+    def generate(self, requests: Sequence[Any], sampler: SamplerSettings, seeds: Sequence[int]) -> list[Document]:
+        begun = time.monotonic()
+        documents, calls = self._maker.generate_counted(requests, sampler, seeds)
+        self.seconds += time.monotonic() - begun
+        self.network_calls += int(calls.whole)
+        self.part_calls += int(calls.part)
+        return documents
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._maker, name)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,18 +5,25 @@ import pytest
 from mdm.problems import Refusal
 from mdm.studies import file
 from mdm.studies.plan import plan
+from mdm.studies.sampling import Sampling
+from mdm.studies.work import SAMPLING, TRAINING
+from mdm.tokens.tasks import TASK_NAMES
 from tests.studies.conftest import WORK
 from tests.test_config import ROOT
 
-SHIPPED = sorted((ROOT / "experiments" / "studies").glob("*.py"))
+SHIPPED = [
+    (path, argument)
+    for path in sorted((ROOT / "experiments" / "studies").glob("*.py"))
+    for argument in (TASK_NAMES if path.stem == "samplers" else ("", "pod"))
+]
 
 
-@pytest.mark.parametrize("size", ["", ":pod"])
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_the_studies_that_ship_can_be_planned(path, size, monkeypatch):
+@pytest.mark.parametrize(("path", "argument"), SHIPPED, ids=lambda part: getattr(part, "stem", part))
+def test_the_studies_that_ship_can_be_planned(path, argument, monkeypatch):
     monkeypatch.chdir(ROOT)  # a base is named from the root of the checkout, as --config is
-    study, base = file.load(f"{path}{size}")
-    assert plan(study, base, WORK)
+    study, base = file.load(f"{path}:{argument}" if argument else str(path))
+    works = {TRAINING: WORK, SAMPLING: Sampling(lambda run: "the run", None)}
+    assert plan(study, base, works[study.work])
 
 
 @pytest.mark.parametrize(
