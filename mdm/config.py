@@ -239,15 +239,16 @@ def _source(value: Any, at: str, problems: list[Problem]) -> SourceSettings | No
     if not isinstance(value, Mapping) or "kind" not in value:
         return _wrong(value, at, "a source (a group of settings with a kind)", problems)
     place = ("kind", "path", "stream")
-    missing = [Problem(f"{at}.{key}", None, "is missing", "see mdm.config.source") for key in place if key not in value]
-    given = {key: part for key, part in value.items() if key not in place}
-    if value["kind"] not in SOURCES:
-        missing.append(Problem(f"{at}.kind", value["kind"], "unknown", f"use one of {tuple(SOURCES)}"))
-    if missing:
-        problems += missing
+    if value["kind"] not in tuple(SOURCES):
+        problems.append(Problem(f"{at}.kind", value["kind"], "unknown", f"use one of {tuple(SOURCES)}"))
         return None
+    given = {key: part for key, part in value.items() if key not in place}
     usual = SOURCES[value["kind"]].options()
     options = _build(type(usual), to_dict(usual) | given, at, problems) if given else usual
+    missing = [key for key in place if key not in value]
+    if missing:  # told after a misspelt one, which is why it is missing
+        problems += [Problem(f"{at}.{key}", None, "is missing", "see mdm.config.source") for key in missing]
+        return None
     own = [_build(str, value[key], f"{at}.{key}", problems) for key in place]
     return SourceSettings(*own, options=None if options == usual else options)
 
@@ -255,7 +256,7 @@ def _source(value: Any, at: str, problems: list[Problem]) -> SourceSettings | No
 def _codec(value: Any, at: str, problems: list[Problem]) -> CodecChoice | None:
     if not isinstance(value, Mapping) or "kind" not in value:
         return _wrong(value, at, "a codec (a group of settings with a kind)", problems)
-    if value["kind"] not in registry.CODECS:
+    if value["kind"] not in tuple(registry.CODECS):
         remedy = f"use one of {tuple(registry.CODECS)}"
         problems.append(Problem(f"{at}.kind", value["kind"], "is not a codec", remedy))
         return None
