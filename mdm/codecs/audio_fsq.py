@@ -211,16 +211,16 @@ def _in_buckets(
 
 
 def _parameters(settings: MelFsqSettings) -> dict:
-    keys = iter(jax.random.split(jax.random.key(settings.seed), 256))
+    rng = np.random.default_rng(settings.seed)
     w, q, fold = settings.width, len(settings.levels), settings.stride * mel.BANDS
     conv, block = layers.conv_parameters, layers.block_parameters
     return {
-        "in": conv(keys, _NEAR, fold, w),
-        "blocks_in": [block(keys, (3,), w) for _ in range(settings.blocks)],
-        "to_code": conv(keys, (1,), w, q),
-        "from_code": conv(keys, _NEAR, q, w),
-        "blocks_out": [block(keys, (3,), w) for _ in range(settings.blocks)],
-        "out": conv(keys, _NEAR, w, fold, gain=0.5),
+        "in": conv(rng, _NEAR, fold, w),
+        "blocks_in": [block(rng, (3,), w) for _ in range(settings.blocks)],
+        "to_code": conv(rng, (1,), w, q),
+        "from_code": conv(rng, _NEAR, q, w),
+        "blocks_out": [block(rng, (3,), w) for _ in range(settings.blocks)],
+        "out": conv(rng, _NEAR, w, fold, gain=0.5),
     }
 
 

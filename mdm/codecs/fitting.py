@@ -17,7 +17,7 @@ from mdm.problems import Problem, Refusal
 
 SAVE_SECONDS = 20.0
 WARM_UP = 0.05  # share of the steps
-MOST_BLOCKS = 24  # residual blocks of a stack; more would run out of the 256 keys that parameters are drawn with
+MOST_BLOCKS = 24  # residual blocks of a stack; more would be a mistake
 REPORTS = 50  # at most, over a fit
 
 

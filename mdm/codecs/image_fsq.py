@@ -140,20 +140,20 @@ def _in_batches(function, items: np.ndarray) -> np.ndarray:
 
 
 def _parameters(settings: ImageFsqSettings) -> dict:
-    keys = iter(jax.random.split(jax.random.key(settings.seed), 256))
+    rng = np.random.default_rng(settings.seed)
     w, inner, q, near = settings.width, settings.inner_width, len(settings.levels), (3, 3)
     conv, block = layers.conv_parameters, layers.block_parameters
     return {
-        "in": conv(keys, near, 12, w),
-        "outer_in": [block(keys, near, w) for _ in range(settings.blocks)],
-        "down": conv(keys, near, w, inner),
-        "inner_in": [block(keys, near, inner) for _ in range(settings.blocks)],
-        "to_code": conv(keys, (1, 1), inner, q),
-        "from_code": conv(keys, near, q, inner),
-        "inner_out": [block(keys, near, inner) for _ in range(settings.blocks)],
-        "up": conv(keys, near, inner, 4 * w),
-        "outer_out": [block(keys, near, w) for _ in range(settings.blocks)],
-        "out": conv(keys, near, w, 12, gain=0.5),
+        "in": conv(rng, near, 12, w),
+        "outer_in": [block(rng, near, w) for _ in range(settings.blocks)],
+        "down": conv(rng, near, w, inner),
+        "inner_in": [block(rng, near, inner) for _ in range(settings.blocks)],
+        "to_code": conv(rng, (1, 1), inner, q),
+        "from_code": conv(rng, near, q, inner),
+        "inner_out": [block(rng, near, inner) for _ in range(settings.blocks)],
+        "up": conv(rng, near, inner, 4 * w),
+        "outer_out": [block(rng, near, w) for _ in range(settings.blocks)],
+        "out": conv(rng, near, w, 12, gain=0.5),
     }
 
 

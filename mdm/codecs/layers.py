@@ -8,7 +8,6 @@ Letters: B items, S spatial dims, C channels.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -18,13 +17,12 @@ from jax import lax
 
 
 def conv_parameters(
-    keys: Iterator[jax.Array], size: tuple[int, ...], channels: int, out: int, gain: float = 1.0
+    rng: np.random.Generator, size: tuple[int, ...], channels: int, out: int, gain: float = 1.0
 ) -> dict:
     """A kernel [*size, channels, out] of deviation gain / sqrt(fan in), and a bias of zeros."""
-    fan_in = math.prod(size) * channels
-    # Two dims, not four: XLA:CPU needs ten times as long to compile the draw of as many numbers in four.
-    kernel = gain / np.sqrt(fan_in) * jax.random.normal(next(keys), (fan_in, out))
-    return {"kernel": kernel.reshape(*size, channels, out), "bias": jnp.zeros(out)}
+    # Drawn on the host: XLA would compile a program for the shape of every kernel, which took longer than a small fit.
+    kernel = gain / np.sqrt(math.prod(size) * channels) * rng.standard_normal((*size, channels, out))
+    return {"kernel": jnp.asarray(kernel, jnp.float32), "bias": jnp.zeros(out)}
 
 
 def conv(parameters: dict, x: jax.Array, stride: int = 1) -> jax.Array:
@@ -36,12 +34,12 @@ def conv(parameters: dict, x: jax.Array, stride: int = 1) -> jax.Array:
     return out + parameters["bias"]
 
 
-def block_parameters(keys: Iterator[jax.Array], size: tuple[int, ...], channels: int) -> dict:
+def block_parameters(rng: np.random.Generator, size: tuple[int, ...], channels: int) -> dict:
     """Of a residual block; its last kernel is small, so that a deep stack begins near the identity."""
     return {
         "gain": jnp.ones(channels),
-        "first": conv_parameters(keys, size, channels, channels),
-        "second": conv_parameters(keys, size, channels, channels, gain=0.2),
+        "first": conv_parameters(rng, size, channels, channels),
+        "second": conv_parameters(rng, size, channels, channels, gain=0.2),
     }
 
 

@@ -49,7 +49,10 @@ def shallow(vocabulary):
 
 @pytest.mark.parametrize(
     ("cache", "guidance", "refresh"),
-    [("dual", 2.0, 0), *(pytest.param(*case, marks=pytest.mark.slow) for case in (("dual", 1.0, 2), ("prefix", 2.0, 0)))],
+    [
+        ("dual", 2.0, 0),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in (("dual", 1.0, 2), ("prefix", 2.0, 0))),
+    ],
 )
 def test_where_nothing_gets_out_of_date_a_cache_changes_nothing(cache, guidance, refresh, canvas, vocabulary, shallow):
     rule = {"order": "confidence", "steps": 3, "block": 5, "guidance": guidance}
