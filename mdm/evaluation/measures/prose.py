@@ -49,6 +49,7 @@ def measure(tasks: tuple[str, ...], size: int) -> Measure:
 
 
 def entropy(size: int) -> Figure:
+    """The figure that `entropy_score` gives."""
     return Figure(f"entropy of the words in {size}", "bits", ALIKE)
 
 
