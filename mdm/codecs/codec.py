@@ -67,6 +67,13 @@ class Codec(Protocol):
         ...
 
 
+class SoundCodec(Codec, Protocol):
+    """A codec of sound, whose codes come at one rate."""
+
+    @property
+    def tokens_per_second(self) -> float: ...
+
+
 def some(media: Sequence[Media], what: str) -> Sequence[Media]:
     """`media` themselves. Raises Refusal, naming `what` they are for, if there are none."""
     if not media:

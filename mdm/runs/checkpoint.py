@@ -206,10 +206,21 @@ class CheckpointReader:
             return []
         return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdigit() and self._whole(path))
 
-    def latest(self) -> int | None:
-        """The newest step that is not damaged."""
+    def sealed(self, step: int) -> bool:
+        """Whether all of a step is in place: its seal is written behind everything else, by the run and by most copies."""
+        return seal.exists(self._folder / str(step))
+
+    def stamp(self, step: int) -> str:
+        """Changes when files of a step change. Raises Vanished if it is gone."""
+        try:
+            return seal.stamp(self._folder / str(step))
+        except OSError as error:
+            raise Vanished(f"{self._folder / str(step)} is gone") from error
+
+    def latest(self, part: str | None = None) -> int | None:
+        """The newest step that is not damaged, or of which one of its `PARAMETERS` is not."""
         for step in reversed(self.steps()):
-            wrong = seal.damage(self._folder / str(step))
+            wrong = seal.damage(self._folder / str(step), part)
             if wrong is None:
                 return step
             logging.error("checkpoint %s cannot be used, trying the one before: %s", self._folder / str(step), wrong)
@@ -223,8 +234,9 @@ class CheckpointReader:
         folder = self._folder / str(step)
         if step not in self.steps():
             raise Vanished(f"{folder} is not there; the run holds {self.steps()}")
-        wrong = seal.damage(folder)
+        wrong = None
         try:
+            wrong = seal.damage(folder, which)  # of the rest, three times as much, nothing is read
             if wrong is None:
                 with ocp.StandardCheckpointer() as checkpointer:
                     return checkpointer.restore(folder / which, abstract)
@@ -238,7 +250,10 @@ class CheckpointReader:
 
     @staticmethod
     def _whole(path: epath.Path) -> bool:
-        return ocp.utils.is_checkpoint_finalized(path) and (path / _POSITION).exists()
+        try:
+            return ocp.utils.is_checkpoint_finalized(path) and (path / _POSITION).exists()
+        except (OSError, ValueError):  # deleted since its folder was listed
+            return False
 
 
 def _foreign(folder: epath.Path, error: Exception) -> Refusal:

@@ -1,0 +1,274 @@
+"""The Python door, and what stands behind it: a run folder is enough, on any machine; what is exported is the same model."""
+
+import dataclasses
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import mdm
+from mdm import export
+from mdm.data import manifest
+from mdm.evaluation.continuations import TextScoring
+from mdm.evaluation.settings import EvaluationSettings
+from mdm.model import attention
+from mdm.problems import Refusal
+from mdm.tokens.vocabulary import Vocabulary
+from mdm.trained import TrainedModel
+from tests import made
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("door")
+    made.run(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def model(root):
+    return mdm.load(str(root / "run"))
+
+
+def test_importing_the_package_imports_no_jax():
+    code = "import sys, mdm; assert callable(mdm.load); assert not {'jax', 'flax', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
+def test_it_is_the_newest_step_or_the_one_that_is_asked_for(root, model):
+    assert model.step == 2 and model.tasks == ("text",)
+    assert mdm.load(str(root / "run"), 1).step == 1
+    with pytest.raises(Refusal, match=r"holds \[1, 2\]"):
+        mdm.load(str(root / "run"), 3)
+
+
+def test_weights_are_the_average_or_those_in_training(root, model):
+    own = mdm.load(str(root / "run"), weights="parameters")
+    ratio = jax.tree.map(lambda a, b: np.asarray(a / b), model.trained.parameters, own.trained.parameters)
+    assert all(np.allclose(leaf, 1.1) for leaf in jax.tree.leaves(ratio))
+    with pytest.raises(Refusal, match="weights"):
+        mdm.load(str(root / "run"), weights="best")
+
+
+def test_the_same_seed_writes_the_same_and_what_is_kept_stays(model):
+    first, second = model.generate("text", count=2, seed=5, length=12, sampler={"steps": 3})
+    assert set(first) == {"text"} and first != second
+    assert model.generate("text", seed=6, length=12, sampler={"steps": 3})[0] == second
+    (kept,) = model.generate("text", text="abcdefgh", keep=(0.0, 0.5), sampler={"steps": 3})
+    assert kept["text"].startswith("abcd")
+
+
+@pytest.mark.parametrize(
+    "task, arguments, told",
+    [
+        ("music", {}, "is not a task"),
+        ("text-to-image", {}, "needs text"),
+        ("text", {"image": np.zeros((8, 8, 3), np.uint8)}, "is no part of it"),
+        ("text", {"text": "abc"}, "keep"),
+        ("text", {"sampler": {"stps": 3}}, "there is no such setting"),
+        ("text", {"sampler": {"steps": -3}}, "sampler.steps"),
+    ],
+)
+def test_what_cannot_be_made_is_refused(model, task, arguments, told):
+    with pytest.raises(Refusal, match=told):
+        model.generate(task, **arguments)
+
+
+def test_documents_are_scored(model):
+    short, long = model.score("text", [{"text": "abc"}, {"text": "abc" * 20}], samples=4)
+    assert 0 < short.bits["text"] < long.bits["text"] and long.se_noise["text"] > 0
+    assert 3 < short.tokens["text"] < long.tokens["text"]
+    again = model.score("text", [{"text": "abc"}], samples=4)[0]
+    assert again.bits["text"] == pytest.approx(short.bits["text"], rel=1e-5)
+    with pytest.raises(Refusal, match="longer than a row of 128"):
+        model.score("text", [{"text": "abc" * 60}])
+    with pytest.raises(Refusal, match="lacks text"):
+        model.score("text", [{}])
+
+
+def test_texts_are_scored_behind_a_context(model):
+    one, other = model.score_texts([("abc", "d"), ("abc", "e")], TextScoring("forward"))
+    assert one.nats != other.nats and one.tokens == 1
+    # All that may stand there, END included, shares a probability of 1.
+    every = model.score_texts([("abc", chr(code)) for code in range(1, 128)], TextScoring("forward"))
+    assert 0 < sum(np.exp(-score.nats) for score in every) < 1
+
+
+def test_two_evaluations_agree_bit_for_bit(root, model):
+    figures = [[(r.bits, r.se_noise, r.se_data) for r in model.evaluate()] for _ in range(2)]
+    again = [(r.bits, r.se_noise, r.se_data) for r in mdm.load(str(root / "run")).evaluate()]
+    assert figures[0] == figures[1] == again and len(again) == 2
+    text = model.evaluate()[0]
+    assert text.bits_per_byte == text.bits_per_character and text.bits_per_picture is None
+
+
+@pytest.mark.parametrize("batch_rows", [1, 5])
+def test_the_batch_changes_no_figure_beyond_rounding(model, batch_rows):
+    settings = dataclasses.replace(model.trained.settings.evaluation, batch_rows=batch_rows)
+    for a, b in zip(model.evaluate(), model.evaluate(settings=settings), strict=True):
+        assert (a.documents, a.targets) == (b.documents, b.targets)
+        assert a.bits == pytest.approx(b.bits, rel=1e-5)
+
+
+def test_a_run_trained_with_a_kernel_of_another_machine_is_read_here(tmp_path, root, model):
+    """Head size 128 as splash wants it; the same parameters, so the figures are those of the reference."""
+    own = made.run(tmp_path, (1,), attention="splash", width=128, head_size=128)
+    here = TrainedModel.load(str(own.path))
+    assert here.settings.model.attention == "splash" and here.network.settings.attention == "blockwise"
+    data = manifest.load(tmp_path / "set")
+    plain = TrainedModel.load(str(own.path), attention="reference")
+    for a, b in zip(here.score(data), plain.score(data), strict=True):
+        assert a.bits == pytest.approx(b.bits, rel=1e-5)
+    with pytest.raises(Refusal, match="runs on tpu"):
+        TrainedModel.load(str(own.path), attention="splash")
+    with pytest.raises(Refusal, match="no attention kernel"):
+        TrainedModel.load(str(own.path), attention="flash")
+
+
+def test_a_kernel_that_runs_here_is_kept():
+    assert (
+        attention.on_platform("splash", "tpu") == "splash" and attention.on_platform("reference", "tpu") == "reference"
+    )
+    assert attention.on_platform("cudnn", "tpu") == "blockwise"
+
+
+def test_rows_are_laid_out_as_the_kernel_wants_them(root, model, monkeypatch):
+    """On a TPU, splash takes rows in multiples of 128 only; here a kernel that wants the same stands in for it."""
+    seen = []
+    picky = dataclasses.replace(
+        attention.BACKENDS["reference"],
+        attend=lambda q, *more: seen.append(q.shape[1]) or attention.reference(q, *more),
+        length_multiple=128,
+    )
+    monkeypatch.setitem(attention.BACKENDS, "reference", picky)
+    own = mdm.load(str(root / "run"))
+    own.evaluate(settings=EvaluationSettings(documents=3, samples=1, splits=("train",)))
+    own.generate("text", length=5, sampler={"steps": 2})
+    own.score("text", [{"text": "a"}], samples=1)
+    own.score_texts([("a", "b")])
+    assert set(seen) == {128}
+
+
+def copied(root, tmp_path, name="run"):
+    shutil.copytree(root / "run", tmp_path / name)
+    return tmp_path / name
+
+
+def test_a_folder_without_a_checkpoint_is_refused(root, tmp_path):
+    run = copied(root, tmp_path)
+    shutil.rmtree(run / "checkpoints")
+    with pytest.raises(Refusal, match="holds no whole checkpoint"):
+        mdm.load(str(run))
+    with pytest.raises(Refusal, match=r"config\.json"):
+        mdm.load(str(tmp_path / "nothing"))
+
+
+def test_a_checkpoint_of_another_vocabulary_is_refused(root, tmp_path):
+    run = copied(root, tmp_path)
+    (run / "vocabulary.json").write_text(Vocabulary.of({"text": (100,)}).dumps())
+    with pytest.raises(Refusal, match="does not fit this model"):
+        mdm.load(str(run))
+
+
+def test_data_of_another_vocabulary_are_refused(model, tmp_path):
+    data = made.data_set(tmp_path / "set")
+    dataclasses.replace(data, vocabulary=Vocabulary.of({"text": (200,)})).save()
+    with pytest.raises(Refusal, match="another vocabulary"):
+        model.evaluate(str(tmp_path / "set"))
+
+
+SAFETENSORS = pytest.mark.skipif(importlib.util.find_spec("safetensors") is None, reason="needs the extra export")
+
+
+@pytest.fixture(scope="module")
+def exported(model, tmp_path_factory):
+    return model.export(tmp_path_factory.mktemp("out") / "exported")
+
+
+@SAFETENSORS
+def test_the_export_is_whole_and_says_what_it_is(model, exported):
+    from safetensors import safe_open
+
+    with safe_open(exported / export.WEIGHTS, framework="np") as file:
+        names, metadata = list(file.keys()), file.metadata()
+        sizes = sum(file.get_tensor(name).size for name in names)
+    assert "blocks.qkv" in names and metadata["step"] == "2" and metadata["weights"] == "ema"
+    text = (exported / export.CARD).read_text()
+    assert f"{sizes:,} parameters" in text and all(f"`{name}`" in text for name in names)
+    assert text.startswith("---\n") and "This checkpoint has not been evaluated" in text
+    assert json.loads((exported / "config.json").read_text())["model"]["width"] == 16
+    assert (exported / "codecs/text/codec.json").exists()
+    assert not [path for path in exported.rglob("*") if path.suffix in (".pkl", ".pt", ".tmp")]
+
+
+@SAFETENSORS
+def test_an_export_overwrites_nothing(model, exported, root):
+    for folder in (exported, root / "run"):
+        with pytest.raises(Refusal, match="not an empty folder"):
+            model.export(folder)
+
+
+def test_without_the_package_the_extra_is_named(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(export.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(Refusal, match=r"mdm\[export\]"):
+        model.export(tmp_path / "exported")
+
+
+@pytest.mark.slow
+@SAFETENSORS
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs PyTorch")
+def test_the_export_read_by_pytorch_gives_the_same_logits(model, exported):
+    """The formula of the model card, written down in PyTorch, on what the safetensors library reads."""
+    import torch
+    from safetensors.torch import load_file
+
+    own, settings = load_file(exported / export.WEIGHTS), json.loads((exported / "config.json").read_text())["model"]
+    size, half = settings["head_size"], settings["head_size"] // 2
+    residual = (settings["depth"] / settings["parameterization"]["base_depth"]) ** -settings["parameterization"][
+        "alpha"
+    ]
+
+    def rms(x, gain):
+        return x / torch.sqrt((x**2).mean(-1, keepdim=True) + 1e-6) * gain
+
+    def rotate(x, positions):
+        j = torch.arange(half)
+        angle = positions[:, j % 3].float() * settings["rope_base"] ** (-2 * j / size)
+        cos, sin = torch.cos(angle)[:, None], torch.sin(angle)[:, None]
+        a, b = x[..., :half], x[..., half:]
+        return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+
+    def logits(ids, segments, positions, ranges):
+        x = own["embedding"][ids] + own["range_embedding"][ranges]
+        seen = (segments[:, None] == segments[None]) & (segments > 0)[None]
+        for n in range(settings["depth"]):
+            layer = {name.removeprefix("blocks."): t[n] for name, t in own.items() if name.startswith("blocks.")}
+            h = rms(x, layer["attention_norm"])
+            q, k, v = (torch.einsum("ld,dhk->lhk", h, w) for w in layer["qkv"])
+            q, k = rotate(rms(q, layer["query_norm"]), positions), rotate(rms(k, layer["key_norm"]), positions)
+            scores = torch.einsum("lhk,shk->hls", q, k) / size**0.5
+            shares = torch.softmax(scores.masked_fill(~seen, -1e30), -1)
+            x = x + residual * torch.einsum("lhk,hkd->ld", torch.einsum("hls,shk->lhk", shares, v), layer["out"])
+            h = rms(x, layer["mlp_norm"])
+            gate, up = (h @ w for w in layer["gate_up"])
+            x = x + residual * (torch.nn.functional.silu(gate) * up) @ layer["down"]
+        return rms(x, own["final_norm"]) @ own["unembedding"].T
+
+    rng = np.random.default_rng(0)
+    length = 24
+    ids, segments = rng.integers(0, 257, length).astype(np.int32), np.repeat([1, 2, 0], [12, 8, 4]).astype(np.int32)
+    positions = rng.integers(0, 30, (length, 3)).astype(np.int32)
+    ranges = np.where(rng.random(length) < 0.8, 0, -1).astype(np.int8)
+    denoiser = model.trained.network.bind(model.trained.parameters)
+    hidden = denoiser.hidden(*(array[None] for array in (ids, segments, positions, ranges)))
+    expected = np.asarray(denoiser.logits(hidden, 0))[0]
+    found = logits(*(torch.from_numpy(array.astype(np.int64)) for array in (ids, segments, positions, ranges)))
+    real = segments > 0
+    np.testing.assert_allclose(found.detach().numpy()[real], expected[real], rtol=1e-4, atol=1e-4)
+    assert np.abs(expected).max() > 0.1

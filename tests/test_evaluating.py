@@ -1,0 +1,145 @@
+"""`mdm.evaluate` as a whole: another machine, other devices, a run that is still being trained."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mdm import config
+from mdm.evaluating import Evaluation, Plan
+from mdm.evaluation.follower import Follower
+from mdm.evaluation.ordered import OrderSettings
+from mdm.problems import Refusal
+from mdm.runs.folder import RunFolder
+from tests import made
+
+ROOT = Path(__file__).parents[1]
+
+
+def start(devices, *arguments, module="mdm.evaluate"):
+    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("evaluating")
+    made.run(root)
+    good = {"context": "abc", "choices": ["d", "e"], "answer": 0}
+    (root / "good.jsonl").write_text(json.dumps(good) + "\n")
+    (root / "bad.jsonl").write_text(json.dumps(good) + "\n{}\n")
+    return root
+
+
+PLAN = Plan(orders=OrderSettings(draws=2, documents=2))
+
+
+@pytest.fixture(scope="module")
+def here(root):
+    """An evaluation of all steps in this process, on one device."""
+    own = Evaluation(RunFolder(root / "run"), root / "here", PLAN)
+    Follower(RunFolder(root / "run"), own.evaluate, own.finished).catch_up()
+    own.close()
+    return own
+
+
+def files(folder):
+    return {p.relative_to(folder): (p.stat().st_mtime_ns, p.read_bytes()) for p in folder.rglob("*") if p.is_file()}
+
+
+def test_every_step_is_evaluated_once_and_the_run_is_only_read(root, here):
+    before = files(root / "run")
+    own = Evaluation(RunFolder(root / "run"), root / "here", PLAN)
+    assert here.folder.steps() == [1, 2] and own.finished(1) and own.finished(2)
+    assert not Evaluation(RunFolder(root / "run"), root / "here", Plan(choices=("c.jsonl",))).finished(1)
+    stamps = {p.name: p.stat().st_mtime_ns for p in here.folder.path.iterdir()}
+    Follower(RunFolder(root / "run"), own.evaluate, own.finished).catch_up()
+    assert own._model is None  # not even the parameters were read
+    assert {p.name: p.stat().st_mtime_ns for p in here.folder.path.iterdir()} == stamps
+    assert files(root / "run") == before
+
+
+def test_every_line_can_be_made_again_from_what_it_says(here):
+    for part in ("likelihood", "orders"):
+        for line in here.folder.read(2, part):
+            told = ("step", "config", "weights", "data", "documents", "samples", "seeds", "versions", "device", "time")
+            assert all(line[key] not in (None, "", []) for key in told), line
+    table = here.folder.table.read_text()
+    assert "Step 2; weights ema" in table and "random x 2" in table
+
+
+def test_compiled_once_for_all_steps(here):
+    assert here._material._scorer.compilations == 1
+
+
+def test_offline_from_a_copied_folder_on_other_devices(root, here, tmp_path):
+    """Sums over two devices are taken in another order: 1e-5 of a figure. One bad file costs only itself."""
+    for name in ("run", "set"):
+        shutil.copytree(root / name, tmp_path / name)
+    arguments = ["--workdir", tmp_path / "run", "--data", tmp_path / "set", "--all", "--orders=2", "--order_documents=2",
+                 "--choices", root / "bad.jsonl", "--choices", root / "good.jsonl"]  # fmt: skip
+    for hidden in ("run", "set"):
+        (root / hidden).rename(root / f"away-{hidden}")
+    try:
+        process = start(2, *arguments)
+        out, error = process.communicate(timeout=600)
+    finally:
+        for hidden in ("run", "set"):
+            (root / f"away-{hidden}").rename(root / hidden)
+    assert process.returncode == 2 and "bad.jsonl: line 2" in error, error
+    own = Evaluation(RunFolder(tmp_path / "run"), tmp_path / "run" / "evaluations", Plan()).folder
+    assert own.steps() == [1, 2] and out.count("bits/token") == 2
+    for part in ("likelihood", "orders"):
+        for a, b in zip(here.folder.read(2, part), own.read(2, part), strict=True):
+            assert a["device"].endswith("x1") and b["device"].endswith("x2")
+            assert (a["documents"], a["targets"], a["seeds"]) == (b["documents"], b["targets"], b["seeds"])
+            for figure in ("bits", "unigram_bits", "bits_per_byte"):
+                assert a[figure] == pytest.approx(b[figure], rel=1e-5), figure
+    assert not own.finished(1, "choices.bad") and own.read(2, "choices.good")[0]["questions"] == 1
+
+
+def test_a_plan_that_cannot_be_followed_is_refused_before_anything_is_read(tmp_path):
+    plan = Plan(orders=OrderSettings("forward", 2), choices=("a/x.jsonl", "b/x.jsonl"))
+    with pytest.raises(Refusal) as refusal:
+        Evaluation(RunFolder(tmp_path / "run"), tmp_path / "out", plan)
+    assert len(refusal.value.problems) == 2
+
+
+@pytest.mark.slow
+def test_beside_a_real_training_that_deletes_its_old_checkpoints(tmp_path):
+    """The follower starts before the run's folder is there, and ends by itself."""
+    made.data_set(tmp_path / "set", 60)
+    value = config.to_dict(made.settings(tmp_path / "set"))
+    value["training"] |= {"batch_size": 4, "tokens": 400 * 4 * made.ROW, "log_every": 100}
+    value["checkpoints"] = {"every": 5, "latest": 2, "keep_every": 50}
+    (tmp_path / "config.py").write_text(
+        f"from ml_collections import ConfigDict\n\ndef get_config():\n    return ConfigDict({value!r})\n"
+    )
+    follower = start(1, "--workdir", tmp_path / "run", "--follow")
+    trainer = start(1, "--config", tmp_path / "config.py", "--workdir", tmp_path / "run", module="mdm.train")
+    try:
+        _, error = trainer.communicate(timeout=300)
+        assert trainer.returncode == 0, error[-3000:]
+        _, error = follower.communicate(timeout=300)
+        assert follower.returncode == 0, error[-3000:]
+    finally:
+        for process in (trainer, follower):
+            process.kill()
+    run = RunFolder(tmp_path / "run")
+    stayed = {int(path.name) for path in run.checkpoints.iterdir() if path.name.isdigit()}
+    assert {50, 100, 150, 200, 250, 300, 350, 395, 400} <= stayed
+    done = set(Evaluation(run, run.evaluations, Plan()).folder.steps())
+    assert stayed <= done, (stayed, done)  # nothing that stayed is missed; some that went were caught in time
+    bits = [
+        json.loads((run.evaluations / f"step-{step:09d}.jsonl").read_text().splitlines()[0])["bits"]
+        for step in (50, 400)
+    ]
+    assert bits[1] < bits[0]
+    assert "Traceback" not in error
