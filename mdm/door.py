@@ -19,7 +19,6 @@ from mdm.data import manifest
 from mdm.evaluation.batches import row_lengths
 from mdm.evaluation.continuations import TextScore, TextScoring
 from mdm.evaluation.documents import Example
-from mdm.evaluation.elbo import Scorer
 from mdm.evaluation.result import Result
 from mdm.evaluation.settings import EvaluationSettings
 from mdm.problems import Problem, Refusal, refuse_if
@@ -135,8 +134,8 @@ class Model:
         if not examples:
             return []
         lengths = row_lengths([example.positions for example in examples], row_length, multiple=network.multiple)
-        found = Scorer(network.network, samples).scores(
-            network.parameters, examples, task, lengths, min(len(examples), settings.batch_rows), settings.seeds
+        found = network.scorer(samples).scores(
+            network.parameters, examples, task, lengths, settings.batch_rows, settings.seeds
         )
         bits = found.nats / math.log(2)
         return [

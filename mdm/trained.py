@@ -18,6 +18,7 @@ from mdm.codecs.codec import Codec, Media
 from mdm.data.manifest import Manifest
 from mdm.data.spans import SpanLength
 from mdm.evaluation.continuations import TASK, TextScorer, TextScoring
+from mdm.evaluation.elbo import Scorer
 from mdm.evaluation.material import Material
 from mdm.evaluation.ordered import OrderSettings
 from mdm.evaluation.result import Result
@@ -184,10 +185,15 @@ class TrainedModel:
         if TASK not in self.spans:
             reason = f"this run was not trained on it; it knows {tuple(self.spans)}"
             raise Refusal(Problem("task", TASK, reason, "texts are scored by a run with a stream of text"))
-        scoring = dataclasses.replace(scoring, batch_rows=self._divisible(scoring.batch_rows))
-        return TextScorer(
-            self._on_mesh, self._codec("text"), self.settings.data.row_length, scoring, multiple=self.multiple
-        )
+        if scoring not in self._programs:
+            own = dataclasses.replace(scoring, batch_rows=self._divisible(scoring.batch_rows))
+            length = self.settings.data.row_length
+            self._programs[scoring] = TextScorer(self._on_mesh, self._codec("text"), length, own, self.multiple)
+        return self._programs[scoring]
+
+    def scorer(self, samples: int) -> Scorer:
+        """Scores documents by the ELBO of so many mask counts, a row at a time or many, on one device."""
+        return self._programs.setdefault(("scorer", samples), Scorer(self.network, samples))
 
     def continue_texts(
         self, texts: Sequence[str], most: int, sampler: SamplerSettings, seeds: Sequence[int]

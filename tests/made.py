@@ -41,10 +41,10 @@ def settings(directory: Path, **model) -> config.Settings:
     c.data.row_length = ROW
     c.data.streams = {"text": config.stream({"text": 1.0})}
     c.data.stages = [config.stage(text=1)]
-    shape = {"width": 16, "depth": 2, "head_size": 8, "hidden": 32, "head_chunk": 64, "unembedding_std": 0.5}
+    shape = {"width": 16, "depth": 1, "head_size": 8, "hidden": 32, "head_chunk": 64, "unembedding_std": 0.5}
     c.model.update(shape | model)
     c.training.update({"batch_size": 4, "tokens": 4 * ROW})
-    c.evaluation.update({"documents": 6, "samples": 2, "batch_rows": 4})
+    c.evaluation.update({"documents": 4, "samples": 1, "batch_rows": 3})
     return config.from_dict(c.to_dict(), "made")
 
 
