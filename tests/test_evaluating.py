@@ -59,10 +59,10 @@ def test_every_step_is_evaluated_once_and_the_run_is_only_read(root, here):
     own = Evaluation(RunFolder(root / "run"), root / "here", PLAN)
     assert here.folder.steps() == [1, 2] and own.finished(1) and own.finished(2)
     assert not Evaluation(RunFolder(root / "run"), root / "here", Plan(choices=("c.jsonl",))).finished(1)
-    stamps = {p.name: p.stat().st_mtime_ns for p in here.folder.path.iterdir()}
+    results = files(root / "here")
     Follower(RunFolder(root / "run"), own.evaluate, own.finished).catch_up()
     assert own._model is None  # not even the parameters were read
-    assert {p.name: p.stat().st_mtime_ns for p in here.folder.path.iterdir()} == stamps
+    assert files(root / "here") == results
     assert files(root / "run") == before
 
 
@@ -76,7 +76,7 @@ def test_every_line_can_be_made_again_from_what_it_says(here):
 
 
 def test_compiled_once_for_all_steps(here):
-    assert here._material._scorer.compilations == 1
+    assert here._material._scorer.compilations == len(here._material._lengths)
 
 
 def test_offline_from_a_copied_folder_on_other_devices(root, here, tmp_path):

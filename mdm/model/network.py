@@ -32,7 +32,7 @@ class Network:
 
     def _module(self, rngs: nnx.Rngs) -> Transformer:
         v = self.vocabulary
-        return Transformer(self.settings, v.size, v.output_size, len(v.ranges), rngs)
+        return Transformer(self.settings, v.size, v.output_size, len(v.ranges), rngs, self.placement)
 
     @functools.cached_property
     def _abstract(self) -> tuple[nnx.GraphDef, nnx.State]:
