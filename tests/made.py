@@ -32,6 +32,7 @@ def data_set(directory: Path, documents: int = 12) -> Manifest:
         directory, VOCABULARY, {}, {"text": Stream("text", ("text",), own, {s: {} for s in SPLITS})}, "made"
     )
     made.save()
+    Bytes().save(directory / "codecs" / "text")
     return made
 
 
