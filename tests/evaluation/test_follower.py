@@ -81,6 +81,22 @@ def test_the_last_step_is_evaluated_whenever_the_end_is_marked(play):
     assert play.evaluated == [2]
 
 
+def test_a_run_that_ends_while_its_steps_are_listed_is_not_left_early(play, monkeypatch):
+    follower = play.follower()
+    listed, happens = follower._reader.steps, [lambda: (play.save(7), play.end())]
+
+    def steps():
+        found = listed()
+        if happens:  # what the run did between this look and the next
+            happens.pop()()
+        return found
+
+    monkeypatch.setattr(follower._reader, "steps", steps)
+    play.script = [lambda: None]
+    follower.follow()
+    assert play.evaluated == [7]
+
+
 def test_what_vanishes_is_missed_and_what_stays_is_not(play, caplog):
     """The run keeps its newest two while the follower is slow."""
     play.save(1, 2)
