@@ -77,9 +77,9 @@ def test_the_context_is_seen_and_the_continuation_is_masked():
 def test_a_code_that_spans_the_boundary_is_scored_whole():
     codec = Bpe.fit(["ab ab ab abc abc"] * 20, BpeSettings(vocabulary=262), progress=lambda *_: None, state=None)
     apart = [codec.encode([text])[0].size for text in ("a", "b")]
-    own = continuation(codec, "a", "b", ROW)
-    assert apart == [1, 1] and own.codes.size == 1 and own.start == 0  # "ab" is one code
-    assert codec.decode([own.codes]) == ["ab"]
+    own = continuation(codec, "a", "b ab ab", ROW)
+    assert apart == [1, 1] and own.codes.size == 3 and own.start == 0  # "ab" is one code
+    assert codec.decode([own.codes]) == ["ab ab ab"]
 
 
 def test_a_context_that_is_too_long_loses_its_beginning_and_says_so():
