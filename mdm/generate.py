@@ -17,13 +17,12 @@ from typing import NamedTuple
 
 from absl import flags, logging
 
-from mdm import command, config
+from mdm import command
 from mdm.data import prompts
 from mdm.data.prompts import Asked, Prompt
 from mdm.evaluation import result, unmasking
 from mdm.evaluation.samples import SampleFolder
 from mdm.evaluation.sheet import Picture
-from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, collecting, refuse_if
 from mdm.sampling.batches import Batch
 from mdm.sampling.canvas import Request
@@ -113,7 +112,7 @@ def _make(
     requests, seeds = [job.request for job in jobs], [job.seed for job in jobs]
     pictures: dict[int, Picture] = {}
     same = {
-        "step": model.step, "workdir": _WORKDIR.value, "config": fingerprint(config.to_dict(model.settings)),
+        "step": model.step, "workdir": _WORKDIR.value, "config": model.fingerprint,
         "codecs": {name: codec.fingerprint for name, codec in model.codecs.items()},
         "versions": result.versions(), "device": result.device(), "grid_asked": sampler.grid,
     }  # fmt: skip

@@ -1,104 +1,124 @@
-"""A trained model, read back from its run folder: all that is needed to generate and to score, on any machine."""
+"""A trained model, read back from its run folder: all that is needed to generate and to score, on any machine.
+
+What a machine is like is decided here and not by the run: the devices, the mesh over them, and the attention kernel.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import time
 from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from mdm import config
 from mdm.codecs import registry
 from mdm.codecs.codec import Codec, Media
 from mdm.data.manifest import Manifest
 from mdm.data.spans import SpanLength
+from mdm.evaluation.continuations import TASK, TextScorer, TextScoring
+from mdm.evaluation.elbo import Scorer
+from mdm.evaluation.material import Material
+from mdm.evaluation.ordered import OrderSettings
 from mdm.evaluation.result import Result
 from mdm.evaluation.settings import EvaluationSettings
-from mdm.evaluation.task import evaluate
+from mdm.evaluation.task import run, tasks_of
+from mdm.fingerprint import fingerprint
+from mdm.model import attention as kernels
 from mdm.model.network import Network, Parameters
+from mdm.model.transformer import ModelSettings
 from mdm.problems import Problem, Refusal, collecting, refuse_if
-from mdm.runs.checkpoint import CheckpointReader
+from mdm.runs.checkpoint import PARAMETERS, CheckpointReader
 from mdm.runs.folder import RunFolder
-from mdm.sampling.batches import Batch, plan_batches
-from mdm.sampling.canvas import (
-    Canvas,
-    Layout,
-    Request,
-    build_canvas,
-    expected_tail,
-    layout_of,
-    read_canvas,
-    read_turns,
-    trim_canvas,
-)
+from mdm.sampling.batches import Batch, Fit, one_batch, plan_batches
+from mdm.sampling.canvas import Request, expected_tail
 from mdm.sampling.grids import TRAINED
-from mdm.sampling.sampler import sample
+from mdm.sampling.programs import Programs, Sampled
 from mdm.sampling.settings import SamplerSettings
 from mdm.sampling.steps import Calls
 from mdm.tokens.rows import Document
 from mdm.tokens.tasks import TASK_NAMES, TASKS
 from mdm.tokens.vocabulary import ENDING, Vocabulary
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Sampled:
-    """A batch that was written. Lists follow `Batch.numbers`.
-
-    documents: codes of every target
-    turns:     in their shapes, when each was written (see `mdm.sampling.sampler.Written`)
-    sampler:   as it was used, with the grid that "trained" stood for
-    calls:     network calls
-    compiling: seconds that it took to make the program, or to find that it was made; seconds: of all that came after
-    """
-
-    documents: list[Document]
-    turns: list[Document]
-    sampler: SamplerSettings
-    calls: Calls
-    compiling: float
-    seconds: float
+from mdm.training import sharding
+from mdm.training.mesh import Devices, MeshSettings, make_mesh
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """Parameters of one step, with the network, the codecs and the settings they belong to."""
+    """Parameters of one step, with the network, the codecs and the settings they belong to.
 
+    settings: as the run was trained with; network: the same but for the attention kernel, which is that of this machine
+    weights:  which parameters: "ema", or "parameters"
+    mesh:     the devices over which the parameters lie
+    """
+
+    folder: RunFolder
     settings: config.Settings
     network: Network
     parameters: Parameters
     codecs: Mapping[str, Codec]
     spans: Mapping[str, Mapping[str, SpanLength]]
     step: int
+    weights: str
+    mesh: Mesh
+    _programs: dict = dataclasses.field(default_factory=dict)  # compiled; shared by the steps of a run
 
     @classmethod
-    def load(cls, workdir: str, step: int | None = None, parameters: str = "ema") -> TrainedModel:
-        """Reads a run folder: its newest whole step, or `step`. Raises Refusal naming what is missing or damaged."""
-        folder = RunFolder(workdir)
+    def load(
+        cls, workdir: str, step: int | None = None, parameters: str = "ema", attention: str | None = None
+    ) -> TrainedModel:
+        """Reads a run folder: its newest whole step, or `step`, over all devices of this process.
+
+        attention: name of the kernel; by default that of the run where it runs here, and blockwise where it does not
+        Raises Refusal naming what is missing or damaged, or a kernel that does not run here; Vanished, which is one, for a
+        step that is not there.
+        """
+        folder, devices = RunFolder(workdir), jax.devices()
+        if parameters not in PARAMETERS:
+            raise Refusal(Problem("weights", parameters, "are not in a checkpoint", f"use one of {PARAMETERS}"))
         settings = config.from_dict(folder.read_json(folder.config), str(folder.config))
         vocabulary = Vocabulary.from_json(folder.read_json(folder.vocabulary), str(folder.vocabulary))
-        network = Network(settings.model, vocabulary)
-        reader = CheckpointReader(folder.checkpoints)
-        if step is not None and step not in reader.steps():
-            raise Refusal(
-                Problem(
-                    str(folder.checkpoints), step, f"is no whole step; there are {reader.steps()}", "use one of them"
-                )
-            )
-        step = reader.latest() if step is None else step
+        network = Network(_on(devices[0].platform, settings, attention), vocabulary)
+        step = CheckpointReader(folder.checkpoints).latest(parameters) if step is None else step
         if step is None:
             raise Refusal(
                 Problem(str(folder.checkpoints), None, "holds no whole checkpoint", "train first, or check the path")
             )
-        values = reader.restore_parameters(step, network.abstract_parameters(), parameters)
         codecs = {path.name: registry.load(path) for path in sorted(folder.codecs.iterdir()) if path.is_dir()}
         spans = {
             task: {modality: SpanLength(**own) for modality, own in by_modality.items()}
             for task, by_modality in folder.read_json(folder.spans).items()
         }
-        return cls(settings, network, values, codecs, spans, step)
+        mesh = _mesh(settings.model, devices)
+        return cls(folder, settings, network, {}, codecs, spans, step, parameters, mesh).at(step)
+
+    def at(self, step: int) -> TrainedModel:
+        """The same at another step: what was compiled serves it too. Raises as `load`."""
+        shapes, axes = self.network.abstract_parameters(), self.network.annotations("axes")
+        lying = jax.tree.map(
+            lambda leaf, names: jax.ShapeDtypeStruct(
+                leaf.shape, leaf.dtype, sharding=sharding.sharding(self.mesh, names)
+            ),
+            shapes,
+            axes,
+        )
+        values = CheckpointReader(self.folder.checkpoints).restore_parameters(step, lying, self.weights)
+        return dataclasses.replace(self, parameters=values, step=step)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the settings of the run."""
+        return fingerprint(config.to_dict(self.settings))
+
+    @property
+    def fit(self) -> Fit:
+        """What this machine wants of rows: as many as the devices divide, of lengths that the attention kernel takes."""
+        return Fit(self.mesh.size, kernels.BACKENDS[self.network.settings.attention].length_multiple)
+
+    def filled(self, rows: int) -> int:
+        """At least so many rows of a batch, to be cut over the devices."""
+        return -(-rows // self.fit.rows) * self.fit.rows
 
     def encode(self, modality: str, media: Media) -> np.ndarray:
         """Codes of one medium."""
@@ -145,48 +165,79 @@ class TrainedModel:
         self, requests: Sequence[Request], sampler: SamplerSettings, seeds: Sequence[int]
     ) -> tuple[list[Document], Calls]:
         """As `generate`, with the network calls that it took."""
-        canvas = trim_canvas(build_canvas(requests, self.network.vocabulary, self.settings.data.row_length))
-        whole = Batch(tuple(range(len(requests))), canvas, layout_of(canvas, self.network.vocabulary))
+        whole = one_batch(requests, self.network.vocabulary, self.settings.data.row_length, self.fit)
         sampled = self.write(whole, requests, sampler, seeds)
         return sampled.documents, sampled.calls
 
     def batches(self, requests: Sequence[Request], names: Sequence[str], most: int) -> list[Batch]:
         """The requests in batches of at most `most` for `write`; names: what each is called in a refusal."""
-        return plan_batches(requests, names, self.network.vocabulary, self.settings.data.row_length, most)
+        return plan_batches(requests, names, self.network.vocabulary, self.settings.data.row_length, most, self.fit)
 
     def write(
         self, batch: Batch, requests: Sequence[Request], sampler: SamplerSettings, seeds: Sequence[int]
     ) -> Sampled:
-        """Writes one of the batches that `requests` were put into; seeds: of every request."""
-        requests, vocabulary = [requests[number] for number in batch.numbers], self.network.vocabulary
-        sampler = self._on_schedule(sampler, requests)
-        own = np.array([seeds[batch.numbers[row]] for row in batch.rows], np.uint32)
-        begun = time.perf_counter()
-        shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batch.canvas)
-        run = self._program(sampler, batch.layout, shapes)
-        compiled = time.perf_counter()
-        written = jax.device_get(run(self.parameters, batch.canvas, own))
-        done = time.perf_counter()
-        documents = read_canvas(written.canvas, requests, vocabulary)
-        few = jax.tree.map(lambda a: a[: len(requests)], written.canvas)
-        turns = read_turns(few, written.turns[: len(requests)], documents, vocabulary)
-        return Sampled(documents, turns, sampler, written.calls, compiled - begun, done - compiled)
+        """Writes one of the batches that `requests` were put into, on all devices; seeds: of every request.
 
-    def score(self, data: Manifest, settings: EvaluationSettings | None = None) -> list[Result]:
-        """The likelihood of every task of the run on a data set. settings: instead of the run's own.
+        `Sampled.sampler` names the grid that "trained" stood for.
+        """
+        sampler = self._on_schedule(sampler, [requests[number] for number in batch.numbers])
+        programs = self._programs.setdefault("sampling", Programs(self._on_mesh.bind, self.network.vocabulary))
+        return programs.write(self.parameters, batch, requests, sampler, seeds)
 
-        Raises Refusal for data of another vocabulary, and as `mdm.evaluation.task.evaluate`.
+    def material(
+        self, data: Manifest, settings: EvaluationSettings | None = None, orders: OrderSettings = OrderSettings()
+    ) -> Material:
+        """What an evaluation on a data set needs, for every step of this run; settings: instead of the run's own.
+
+        Rows are scored on all devices. Raises Refusal for data of another vocabulary, and as `Material`.
         """
         if data.vocabulary != self.network.vocabulary:
             raise Refusal(
                 Problem(str(data.directory), data.vocabulary.fingerprint, "was prepared with another vocabulary than the run's",
                         "give the run's own data set with --data")
             )  # fmt: skip
-        own, text = self.settings, self.codecs["text"] if "text" in self.codecs else None
-        return evaluate(
-            self.network, self.parameters, data, settings or own.evaluation, own.data.row_length, own.data.streams,
-            bytes_of=text and (lambda codes: len(text.decode([codes])[0].encode())),
+        own, settings = self.settings.data, settings or self.settings.evaluation
+        settings = dataclasses.replace(settings, batch_rows=self.filled(settings.batch_rows))
+        return Material(
+            self._on_mesh, data, settings, own.row_length, own.streams, units_of=self._units, orders=orders,
+            multiple=self.fit.positions,
         )  # fmt: skip
+
+    def score(self, data: Manifest, settings: EvaluationSettings | None = None) -> list[Result]:
+        """The likelihood of every task of the run on a data set. Raises as `material` and `mdm.evaluation.task.run`."""
+        material = self.material(data, settings)
+        return run(material, tasks_of(self.settings.data.streams, material.settings.splits), self.parameters)
+
+    def text_scorer(self, scoring: TextScoring = TextScoring()) -> TextScorer:
+        """Scores continuations of texts, with the parameters of any step. Raises Refusal for a run without text."""
+        refuse_if(scoring.problems("scoring"))
+        if TASK not in self.spans:
+            reason = f"this run was not trained on it; it knows {tuple(self.spans)}"
+            raise Refusal(Problem("task", TASK, reason, "texts are scored by a run with a stream of text"))
+        if scoring not in self._programs:
+            own = dataclasses.replace(scoring, batch_rows=self.filled(scoring.batch_rows))
+            length = self.settings.data.row_length
+            self._programs[scoring] = TextScorer(self._on_mesh, self._codec("text"), length, own, self.fit.positions)
+        return self._programs[scoring]
+
+    def scorer(self, samples: int) -> Scorer:
+        """Scores documents by the ELBO of so many mask counts, in batches of `filled` rows."""
+        return self._programs.setdefault(("scorer", samples), Scorer(self._on_mesh, samples))
+
+    def continue_texts(
+        self, texts: Sequence[str], most: int, sampler: SamplerSettings, seeds: Sequence[int]
+    ) -> list[str]:
+        """What is written behind each text, at most `most` codes of it. A text that leaves no room loses its beginning."""
+        codec, room = self._codec("text"), self.settings.data.row_length - 2
+        most = min(most, room - 1)
+        before = [codec.encode([text])[0][-(room - most) :] if text else np.zeros(0, np.int32) for text in texts]
+        requests = []
+        for codes in before:
+            known = np.arange(codes.size + most) < codes.size
+            whole = np.concatenate([codes, np.zeros(most, np.int32)])
+            requests.append(Request(TASK, {"text": whole}, {}, {"text": known}))
+        documents = self.generate(requests, sampler, seeds)
+        return [codec.decode([own["text"][codes.size :]])[0] for own, codes in zip(documents, before, strict=True)]
 
     def decode(self, document: Document) -> dict[str, Media]:
         """Media of codes."""
@@ -209,13 +260,19 @@ class TrainedModel:
             raise Refusal(Problem("sampler.grid", TRAINED, reason, "sample each task by itself, or name a grid"))
         return sampler.on_schedule(*names) if names else sampler
 
-    @functools.lru_cache(maxsize=16)  # noqa: B019 - a model lives as long as the process
-    def _program(self, sampler: SamplerSettings, layout: Layout, shapes: Canvas) -> jax.stages.Compiled:
-        def write(parameters, canvas, seeds):
-            return sample(self.network.bind(parameters), canvas, self.network.vocabulary, sampler, seeds, layout)
+    @property
+    def _on_mesh(self) -> Network:
+        """For batches that all devices share; their rows are `filled`."""
+        return dataclasses.replace(self.network, placement=sharding.placement(self.mesh))
 
-        seeds = jax.ShapeDtypeStruct(shapes.masked.shape[:1], np.uint32)
-        return jax.jit(write).lower(self.parameters, shapes, seeds).compile()
+    def _units(self, modality: str, codes: np.ndarray) -> dict[str, float]:
+        """How much codes stand for, by units of `mdm.evaluation.result`."""
+        if modality == "text" and "text" in self.codecs:
+            text = self.codecs["text"].decode([codes])[0]
+            return {"byte": len(text.encode()), "character": len(text)}
+        if modality == "audio" and "audio" in self.codecs:
+            return {"second": codes.size / self.codecs["audio"].tokens_per_second}
+        return {"picture": 1} if modality == "image" else {}
 
     def _codec(self, modality: str) -> Codec:
         if modality not in self.codecs:
@@ -238,6 +295,25 @@ class TrainedModel:
             room = self.settings.data.row_length - 1 - len(TASKS[task].modalities) - given
             content = max(1, min(content + expected_tail(content, modality), room))
         return (content,) if modality == "text" else (-(-content // books), books)
+
+
+def _on(platform: str, settings: config.Settings, attention: str | None) -> ModelSettings:
+    """The network's settings for this machine."""
+    own = settings.model
+    if attention is None:
+        return dataclasses.replace(own, attention=kernels.on_platform(own.attention, platform))
+    if attention not in kernels.BACKENDS:
+        remedy = f"use one of {tuple(kernels.BACKENDS)}"
+        raise Refusal(Problem("attention", attention, "is no attention kernel", remedy))
+    refuse_if(kernels.problems("attention", attention, own.head_size, settings.data.row_length, platform))
+    return dataclasses.replace(own, attention=attention)
+
+
+def _mesh(model: ModelSettings, devices: Sequence[jax.Device]) -> Mesh:
+    """Over all devices: parameters are cut along their width, or lie whole on each where it does not divide."""
+    cut, whole = MeshSettings(), MeshSettings(replica=len(devices), fsdp=1)
+    fits = not sharding.problems(cut.shape(Devices.of(devices)), model, 1, len(devices))
+    return make_mesh(cut if fits else whole, devices)
 
 
 def _part(codes: np.ndarray, start: float, stop: float) -> np.ndarray:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 HEAVY = (
-    "mdm.pretraining", "mdm.trained", "mdm.data.preparation", "mdm.studies.page", "mdm.studies.trial", "orbax.checkpoint",
+    "mdm.pretraining", "mdm.evaluating", "mdm.data.preparation", "mdm.studies.page", "mdm.studies.trial", "orbax.checkpoint",
 )  # fmt: skip
 
 

@@ -95,7 +95,7 @@ def test_a_part_that_is_kept_stays(root, model):
 def test_the_newest_checkpoint_or_the_one_that_is_asked_for(root, model):
     assert model.step == 3
     assert TrainedModel.load(str(root / "run"), step=2).step == 2
-    with pytest.raises(Refusal, match=r"there are \[2, 3\]"):
+    with pytest.raises(Refusal, match=r"holds \[2, 3\]"):
         TrainedModel.load(str(root / "run"), step=7)
 
 

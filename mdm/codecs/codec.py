@@ -76,6 +76,13 @@ class Codec(Protocol):
         ...
 
 
+class SoundCodec(Codec, Protocol):
+    """A codec of sound, whose codes come at one rate."""
+
+    @property
+    def tokens_per_second(self) -> float: ...
+
+
 def encode(codec: Codec, media: Sequence[Media]) -> list[np.ndarray]:
     """Codes of each medium, by the codec or as they were given. Raises Refusal for codes that the codec could not have made."""
     unencoded = [medium for medium in media if not isinstance(medium, Codes)]

@@ -126,7 +126,7 @@ def corrupt(
     key = jax.random.key(seed)
     rows = batch.rows
     data_row = _divide(batch.number, views)
-    scores = _per_row(jax.random.fold_in(key, 0), data_row, rows.ids.shape[1])
+    scores = row_uniform(jax.random.fold_in(key, 0), data_row, rows.ids.shape[1])
     u = low_discrepancy(jax.random.fold_in(key, 1), batch.stream, batch.ordinal, rows.segments)
     dropped = _dropped(jax.random.fold_in(key, 2), data_row, rows, settings.condition_drop)
     target = rows.roles == TARGET
@@ -153,8 +153,10 @@ def corrupt_fixed_count(
     draws every k is equally likely, so the mean of weight * cross-entropy is the NELBO itself, without a smallest ratio.
     """
     key = jax.random.key(seed)
-    scores = _per_row(jax.random.fold_in(jax.random.fold_in(key, 3), sample), number, rows.ids.shape[1])
-    offset = _per_row(jax.random.fold_in(key, 4), number, 1)  # one for all samples of a document: strata shift together
+    scores = row_uniform(jax.random.fold_in(jax.random.fold_in(key, 3), sample), number, rows.ids.shape[1])
+    offset = row_uniform(
+        jax.random.fold_in(key, 4), number, 1
+    )  # one for all samples of a document: strata shift together
     rank, count = rank_in_segment(scores, rows)
     u = jnp.minimum((sample + offset) / samples, 1 - 2.0**-24)
     hidden = 1 + jnp.floor(u * count).astype(jnp.int32)
@@ -189,6 +191,12 @@ def rank_in_segment(scores: jax.Array, rows: Row) -> tuple[jax.Array, jax.Array]
     return put(place - first, origin), put(last - first + 1, origin)
 
 
+def row_uniform(key: jax.Array, number: jax.Array, length: int) -> jax.Array:
+    """float32 [B, length] in [0, 1), row by row from the row's own number, uint32 [B, 2]; a longer row begins with the same."""
+    one = lambda words: jax.random.uniform(jax.random.fold_in(jax.random.fold_in(key, words[0]), words[1]), (length,))  # noqa: E731
+    return jax.vmap(one)(number)
+
+
 def _divide(number: jax.Array, views: int) -> jax.Array:
     """uint32 [B, 2] words of the data row that a run row shows."""
     if views == 1:
@@ -197,17 +205,11 @@ def _divide(number: jax.Array, views: int) -> jax.Array:
     return jnp.stack([high // 2, (low // 2) | ((high % 2) << 31)], axis=1)
 
 
-def _per_row(key: jax.Array, number: jax.Array, length: int) -> jax.Array:
-    """float32 [B, length] in [0, 1), row by row from the row's own number."""
-    one = lambda words: jax.random.uniform(jax.random.fold_in(jax.random.fold_in(key, words[0]), words[1]), (length,))  # noqa: E731
-    return jax.vmap(one)(number)
-
-
 def _dropped(key: jax.Array, data_row: jax.Array, rows: Row, probability: float) -> jax.Array:
     conditional = jnp.array([bool(task.conditions) for task in TASKS.values()])
     if probability == 0:
         return jnp.zeros(rows.ids.shape, bool)
-    draws = _per_row(key, data_row, rows.ids.shape[1])
+    draws = row_uniform(key, data_row, rows.ids.shape[1])
     by_segment = jnp.take_along_axis(draws, rows.segments, axis=1, mode="clip")
     return (by_segment < probability) & conditional[rows.tasks] & (rows.segments > 0)
 

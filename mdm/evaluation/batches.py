@@ -5,6 +5,7 @@ Letters: B rows, L positions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from mdm.evaluation.documents import Example
 from mdm.tokens.rows import Row, build_row, row_number, stack
 from mdm.tokens.vocabulary import Vocabulary
 
-MULTIPLE = 32  # row lengths are multiples of this
+MULTIPLE = 32  # row lengths are multiples of this, and of what the attention kernel wants
 MOST_LENGTHS = 4  # compilations; a fifth saves under 3% of the positions when lengths are spread evenly
 
 
@@ -29,13 +30,16 @@ class ScoringBatch(NamedTuple):
     number: np.ndarray
 
 
-def row_lengths(positions: Sequence[int], row_length: int, most: int = MOST_LENGTHS) -> tuple[int, ...]:
+def row_lengths(
+    positions: Sequence[int], row_length: int, most: int = MOST_LENGTHS, multiple: int = 1
+) -> tuple[int, ...]:
     """At most `most` row lengths, ascending, that lay examples of these `positions` out with the least padding.
 
-    Each is a multiple of MULTIPLE, or `row_length`; no example is longer than `row_length`. Exact, by dynamic programming
-    over the distinct rounded lengths.
+    Each is a multiple of `MULTIPLE` and of `multiple`, or `row_length`; no example is longer than `row_length`. Exact, by dynamic
+    programming over the distinct rounded lengths.
     """
-    rounded = np.minimum(-(-np.asarray(positions) // MULTIPLE) * MULTIPLE, row_length)
+    multiple = math.lcm(MULTIPLE, multiple)
+    rounded = np.minimum(-(-np.asarray(positions) // multiple) * multiple, row_length)
     values, counts = np.unique(rounded, return_counts=True)
     below = np.concatenate([[0], np.cumsum(counts)])
     best = {0: (0, ())}  # distinct lengths that are served -> (positions laid out, lengths chosen)

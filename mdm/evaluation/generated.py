@@ -33,7 +33,7 @@ class Generated:
     codec, original: the same figure of the originals through the codec, and of the originals
     chance:          what media that ignore their condition get
     sampler, seeds:  how the media were made (seeds from, to); seconds: that it took, of all figures of the task and split
-    step, config, time: of the checkpoint and of the writing; `mdm.evaluation.result.stamped` fills them in
+    step, config, weights, time: as of `mdm.evaluation.result.Result`
     """
 
     split: str
@@ -55,6 +55,7 @@ class Generated:
     device: str
     step: int | None = None
     config: str | None = None
+    weights: str | None = None
     time: str | None = None
 
     def to_json(self) -> dict:

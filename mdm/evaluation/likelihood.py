@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from mdm.evaluation import statistics
 from mdm.evaluation.documents import Example
 from mdm.evaluation.elbo import Scores
 from mdm.evaluation.material import Material
-from mdm.evaluation.result import Result, device, versions
+from mdm.evaluation.result import UNITS, Result, device, versions
 from mdm.tokens.tasks import TASKS
 from mdm.tokens.vocabulary import MODALITIES
 
@@ -22,9 +23,30 @@ def likelihood(material: Material, stream: str, task: str, split: str, parameter
     start = time.monotonic()
     examples = material.examples(stream, split)
     scores = material.scores(parameters, examples, task)
-    shuffled = _under_shuffled_condition(material, stream, task, split, parameters, scores)
-    baselines = material.baselines(stream, task, split)
+    more = _under_shuffled_condition(material, stream, task, split, parameters, scores)
     settings = material.settings
+    fixed = {"what": "likelihood", "samples": settings.samples, "seeds": settings.seeds}
+    baselines = material.baselines(stream, task, split)
+    return described(material, stream, task, split, examples, scores, baselines, start, fixed, more)
+
+
+def described(
+    material: Material,
+    stream: str,
+    task: str,
+    split: str,
+    examples: Sequence[Example],
+    scores: Scores,
+    baselines: Mapping[str, tuple[float, float]],
+    start: float,
+    fixed: Mapping[str, Any],
+    more: Mapping[str, Mapping[str, Any]],
+) -> list[Result]:
+    """Scores of examples as results, beside what they have to be compared with.
+
+    baselines: (unigram, uniform) bits by target modality, of these examples
+    start: time.monotonic() at which the work began; fixed: fields of every result; more: fields by target modality
+    """
     groups = [example.group for example in examples]
     results = []
     for modality in TASKS[task].targets:
@@ -37,13 +59,10 @@ def likelihood(material: Material, stream: str, task: str, split: str, parameter
                 stream=stream,
                 task=task,
                 modality=modality,
-                what="likelihood",
                 data=material.manifest.fingerprint,
                 documents=len(examples),
                 groups=len(set(groups)),
                 targets=int(targets.sum()),
-                samples=settings.samples,
-                seeds=settings.seeds,
                 bits=estimate.bits,
                 se_noise=estimate.se_noise,
                 se_data=estimate.se_data,
@@ -53,8 +72,9 @@ def likelihood(material: Material, stream: str, task: str, split: str, parameter
                 seconds=time.monotonic() - start,
                 versions=versions(),
                 device=device(),
-                bits_per_byte=_bits_per_byte(material, modality, nats, examples),
-                **(shuffled[modality] if modality in shuffled else {}),
+                **_by_unit(material, modality, nats, examples),
+                **fixed,
+                **(more[modality] if modality in more else {}),
             )
         )
     return results
@@ -87,9 +107,9 @@ def _under_shuffled_condition(
     return found
 
 
-def _bits_per_byte(material: Material, modality: str, nats: np.ndarray, examples: list[Example]) -> float | None:
-    """All bits of the text, ENDs included, over its bytes: comparable between tokenizers."""
-    if modality != "text" or material.bytes_of is None:
-        return None
-    total = sum(material.bytes_of(example.content["text"]) for example in examples)
-    return float(nats.mean(axis=0).sum()) / math.log(2) / total if total else None
+def _by_unit(material: Material, modality: str, nats: np.ndarray, examples: Sequence[Example]) -> dict[str, float]:
+    """Fields `bits_per_UNIT`: all bits, ENDs included, over all units: comparable between tokenizers."""
+    bits = float(nats.mean(axis=0).sum()) / math.log(2)
+    counted = [material.units_of(modality, example.content[modality]) for example in examples]
+    totals = {unit: sum(own[unit] for own in counted if unit in own) for unit in UNITS}
+    return {f"bits_per_{unit}": bits / total for unit, total in totals.items() if total}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,20 +13,28 @@ from mdm.data.streams import StreamSettings
 from mdm.evaluation.batches import row_lengths
 from mdm.evaluation.documents import Example, GroupOf, choose, group_of
 from mdm.evaluation.elbo import DenoiserFactory, Scorer, Scores
+from mdm.evaluation.ordered import OrderScorer, OrderSettings
 from mdm.evaluation.settings import EvaluationSettings
 from mdm.evaluation.shuffled import Shuffled, shuffle
 from mdm.evaluation.unigram import Unigram
 from mdm.problems import Problem, refuse_if
 
-BytesOf = Callable[[np.ndarray], int]
-"""Text codes of a document, or of a piece of one -> bytes of the text that they stand for."""
+UnitsOf = Callable[[str, np.ndarray], Mapping[str, float]]
+"""(modality, its codes in a document or in a piece of one) -> how much that is, by some of `mdm.evaluation.result.UNITS`."""
+
+
+def nothing(modality: str, codes: np.ndarray) -> Mapping[str, float]:
+    """The `UnitsOf` of codes that stand for nothing that could be counted."""
+    return {}
 
 
 class Material:
     """Documents, baselines and compiled functions of one run on one data set.
 
-    streams: those of the run that are to be evaluated. Raises Refusal, before anything is read, with everything that does not
-    fit together.
+    streams:  those of the run that are to be evaluated
+    orders:   of the measure "chain-rule"
+    multiple: rows are laid out in multiples of so many positions, as the network's kernels want it
+    Raises Refusal, before anything is read, with everything that does not fit together.
     """
 
     def __init__(
@@ -37,20 +45,23 @@ class Material:
         row_length: int,
         streams: Mapping[str, StreamSettings],
         group: GroupOf = group_of,
-        bytes_of: BytesOf | None = None,
+        units_of: UnitsOf = nothing,
+        orders: OrderSettings = OrderSettings(),
+        multiple: int = 1,
     ):
-        refuse_if(_problems(network, manifest, settings, streams))
-        self.manifest, self.settings, self.bytes_of = manifest, settings, bytes_of
+        refuse_if([*_problems(network, manifest, settings, streams), *orders.problems("orders")])
+        self.manifest, self.settings, self.units_of, self.orders = manifest, settings, units_of, orders
         self.vocabulary = network.vocabulary
         self._streams, self._row_length, self._group = dict(streams), row_length, group
         self._scorer = Scorer(network, settings.samples)
+        self._order_scorer = OrderScorer(network)
         self._examples = {
             (stream, split): choose(manifest, stream, streams[stream], split, settings.documents, row_length, group)
             for stream in streams
             for split in settings.splits
         }
         needed = [example.positions for own in self._examples.values() for example in own]
-        self._lengths = row_lengths(needed, row_length)
+        self._lengths = row_lengths(needed, row_length, multiple=multiple)
 
     def examples(self, stream: str, split: str) -> list[Example]:
         return self._examples[stream, split]
@@ -74,6 +85,11 @@ class Material:
     def scores(self, parameters: Any, examples: list[Example], task: str) -> Scores:
         settings = self.settings
         return self._scorer.scores(parameters, examples, task, self._lengths, settings.batch_rows, settings.seeds)
+
+    def order_scores(self, parameters: Any, examples: list[Example], task: str, seeds: Sequence[int]) -> Scores:
+        """By the chain rule, in one order a seed."""
+        rows, order = self.settings.batch_rows, self.orders.order
+        return self._order_scorer.scores(parameters, examples, task, self._lengths, rows, order, seeds).scores
 
 
 def _problems(

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import importlib.metadata
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
 
 import jax
+
+_MOST_BITS = 1000.0  # a float ends at 2**1024
+
+UNITS = ("byte", "character", "picture", "second")
+"""What bits are also told by: `Result.bits_per_UNIT`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
     """The likelihood of one modality of one task, on one split of one stream. Figures are in bits per target token.
 
-    step, config, time: of the checkpoint, fingerprint of the run's settings, and when it was written (UTC); see `stamped`
     what:           the measure, a name in `mdm.evaluation.task.MEASURES`
     data:           fingerprint of the manifest
     documents:      rows that were scored (pieces, where documents are split); groups: independent ones of the bootstrap
@@ -23,13 +25,20 @@ class Result:
     samples, seeds: mask counts a document and seed, and the seeds
     bits:           negative ELBO, an upper bound of -log2 p
     se_noise, se_data: see `mdm.evaluation.statistics`; se_data contains the noise. None if it cannot be told
-    bits_per_byte:  of text, if the caller can count bytes
+    bits_per_byte, bits_per_character: of text, and bits_per_second: of speech, if the caller can count them; all bits are
+                    charged to them, those of ENDs included; bits_per_picture: of the mean picture
     unigram_bits:   cross-entropy of the same tokens under smoothed training frequencies, of `unigram_documents` documents
     uniform_bits:   under equal probabilities
     shuffled_bits:  under the condition of another document, see `mdm.evaluation.shuffled`; None for a task without one
     condition_worth_bits: shuffled minus true over the same documents with the same noise, with its own two errors
     shuffled_documents, reshaped_conditions: documents that found a partner, and those whose condition had to be cut or padded
     seconds:        for the whole task
+    order:          of the measure "chain-rule": in which the targets were uncovered, one seed an order; `bits` is the mean over
+                    the orders. An ELBO has none
+    mixture_bits:   -log2 of the mean probability over the orders: a tighter upper bound, which falls with their number. None
+                    for a task of several targets, whose documents it would have to be told of as a whole
+    step, config, weights, time: checkpoint, fingerprint of the run's settings, "ema" or "parameters", and when this was
+                    written (UTC): `mdm.evaluation.parts.make` fills them in
     """
 
     split: str
@@ -53,32 +62,37 @@ class Result:
     versions: Mapping[str, str]
     device: str
     bits_per_byte: float | None = None
+    bits_per_character: float | None = None
+    bits_per_picture: float | None = None
+    bits_per_second: float | None = None
     shuffled_bits: float | None = None
     condition_worth_bits: float | None = None
     condition_worth_se_noise: float | None = None
     condition_worth_se_data: float | None = None
     shuffled_documents: int = 0
     reshaped_conditions: int = 0
+    order: str | None = None
+    mixture_bits: float | None = None
     step: int | None = None
     config: str | None = None
+    weights: str | None = None
     time: str | None = None
+
+    @property
+    def perplexity(self) -> float:
+        """2 to the bits per token: how many equally likely tokens would cost as much."""
+        return 2.0 ** min(self.bits, _MOST_BITS)
 
     def to_json(self) -> dict:
         """Plain values; `from_json` of it equals this."""
-        return {**dataclasses.asdict(self), "seeds": list(self.seeds), "versions": dict(self.versions)}
+        value = {**dataclasses.asdict(self), "seeds": list(self.seeds), "versions": dict(self.versions)}
+        return {**value, "perplexity": self.perplexity}
 
     @classmethod
     def from_json(cls, value: Mapping) -> Result:
-        return cls(**{**value, "seeds": tuple(value["seeds"])})
-
-
-Stamped = TypeVar("Stamped")
-
-
-def stamped(figures: Sequence[Stamped], step: int, config: str) -> list[Stamped]:
-    """Figures of one checkpoint with its step, the fingerprint of the run's settings, and the time of this call."""
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return [dataclasses.replace(figure, step=step, config=config, time=now) for figure in figures]
+        """Of this version, or of an earlier one, which lacks what has a default."""
+        own = {key: part for key, part in value.items() if key != "perplexity"}
+        return cls(**{**own, "seeds": tuple(own["seeds"])})
 
 
 def versions(packages: Sequence[str] = ()) -> dict[str, str]:

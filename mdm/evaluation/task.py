@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from absl import logging
 
 from mdm.data.manifest import Manifest
 from mdm.data.streams import StreamSettings
+from mdm.evaluation.chain_rule import chain_rule
 from mdm.evaluation.documents import GroupOf, group_of
 from mdm.evaluation.elbo import DenoiserFactory
 from mdm.evaluation.likelihood import likelihood
-from mdm.evaluation.material import BytesOf, Material
+from mdm.evaluation.material import Material, UnitsOf, nothing
 from mdm.evaluation.result import Result
 from mdm.evaluation.settings import EvaluationSettings
+from mdm.problems import Refusal, refuse_if
 
-MEASURES: dict[str, Callable[[Material, str, str, str, Any], list[Result]]] = {"likelihood": likelihood}
+MEASURES: dict[str, Callable[[Material, str, str, str, Any], list[Result]]] = {
+    "likelihood": likelihood,
+    "chain-rule": chain_rule,
+}
 """Name -> (material, stream, task, split, parameters) -> results."""
 
 
@@ -35,10 +41,12 @@ class EvaluationTask:
         return f"{self.split}/{self.stream}/{self.task}/{self.what}"
 
 
-def tasks_of(streams: Mapping[str, StreamSettings], splits: tuple[str, ...]) -> tuple[EvaluationTask, ...]:
-    """The likelihood of every task that the streams draw, on each split."""
+def tasks_of(
+    streams: Mapping[str, StreamSettings], splits: tuple[str, ...], what: str = "likelihood"
+) -> tuple[EvaluationTask, ...]:
+    """One measure of every task that the streams draw, on each split."""
     return tuple(
-        EvaluationTask(name, task, split, "likelihood")
+        EvaluationTask(name, task, split, what)
         for split in splits
         for name, stream in streams.items()
         for task, share in stream.tasks.items()
@@ -46,14 +54,34 @@ def tasks_of(streams: Mapping[str, StreamSettings], splits: tuple[str, ...]) -> 
     )
 
 
-def run(material: Material, tasks: tuple[EvaluationTask, ...], parameters: Any) -> list[Result]:
-    """Results of all `tasks`. Call it again with the same material for the next checkpoint: nothing is compiled or read again."""
-    results = []
+def run(
+    material: Material,
+    tasks: tuple[EvaluationTask, ...],
+    parameters: Any,
+    kept: Mapping[str, Sequence[Result]] = MappingProxyType({}),
+    keep: Callable[[str, Sequence[Result]], None] = lambda name, results: None,
+) -> list[Result]:
+    """Results of all `tasks`. Call it again with the same material for the next checkpoint: nothing is compiled or read again.
+
+    kept: results by name of task that are there already, and are not made again; keep: told each task's results
+    A task that is refused does not keep the others from being made; Refusal, with all that was wrong, is raised at the end.
+    """
+    results, problems = [], []
     for task in tasks:
-        own = MEASURES[task.what](material, task.stream, task.task, task.split, parameters)
+        if task.name in kept:
+            results += kept[task.name]
+            continue
+        try:
+            own = MEASURES[task.what](material, task.stream, task.task, task.split, parameters)
+        except Refusal as refusal:
+            logging.error("%s is left out: %s", task.name, refusal)
+            problems += refusal.problems
+            continue
         for result in own:
             logging.info("%s: %s %.4f bits per token, %.1f s", task.name, result.modality, result.bits, result.seconds)
+        keep(task.name, own)
         results += own
+    refuse_if(problems)
     return results
 
 
@@ -65,15 +93,15 @@ def evaluate(
     row_length: int,
     streams: Mapping[str, StreamSettings],
     group: GroupOf = group_of,
-    bytes_of: BytesOf | None = None,
+    units_of: UnitsOf = nothing,
 ) -> list[Result]:
-    """Evaluates one checkpoint on every task of `streams`.
+    """The likelihood of every task of `streams`, of one checkpoint.
 
     streams:    name -> its settings, as in the run's `data.streams`
     row_length: of the run; no document is laid out in more
     group:      names the concept of a document, for the bootstrap
-    bytes_of:   counts the bytes behind text codes, for bits per byte
+    units_of:   counts bytes, characters, pictures and seconds behind codes
     Raises Refusal for settings, streams, splits or a vocabulary that do not fit together, and for unreadable data.
     """
-    material = Material(network, manifest, settings, row_length, streams, group, bytes_of)
+    material = Material(network, manifest, settings, row_length, streams, group, units_of)
     return run(material, tasks_of(streams, settings.splits), parameters)

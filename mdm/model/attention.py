@@ -110,6 +110,15 @@ def attend_with_kept(query, key, value, segments, kept_key, kept_value, kept_seg
     return jnp.einsum("bhls,bhsk->blhk", before, kept_value) + jnp.einsum("bhls,bshk->blhk", now, value)
 
 
+def on_platform(name: str, platform: str) -> str:
+    """`name`, or where that does not run, the kernel that runs anywhere in little memory.
+
+    For a trained model that is read on another machine than it was trained on. Training itself runs what the config says or
+    refuses to.
+    """
+    return name if BACKENDS[name].platform in (None, platform) else "blockwise"
+
+
 def problems(at: str, name: str, head_size: int, length: int, platform: str) -> list[Problem]:
     """What keeps a kernel from heads of this size and `length` positions a device, on a platform."""
     kernel, found = BACKENDS[name], []

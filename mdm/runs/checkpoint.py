@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -49,8 +49,11 @@ class CheckpointSettings:
         return found
 
 
-class Vanished(Exception):
-    """A checkpoint was deleted, by the run that wrote it, before or while it was read."""
+class Vanished(Refusal):
+    """A checkpoint is not there: whoever named it is refused; whoever follows a run, which deletes what it wrote, goes on."""
+
+    def __init__(self, folder: epath.Path, step: int, there: Sequence[int]):
+        super().__init__(Problem(str(folder), step, f"is not there; the run holds {list(there)}", "use one of them"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,10 +209,21 @@ class CheckpointReader:
             return []
         return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdigit() and self._whole(path))
 
-    def latest(self) -> int | None:
-        """The newest step that is not damaged."""
+    def sealed(self, step: int) -> bool:
+        """Whether all of a step is in place: its seal is written behind everything else, by the run and by most copies."""
+        return seal.exists(self._folder / str(step))
+
+    def stamp(self, step: int) -> str:
+        """Changes when files of a step change. Raises Vanished if it is gone."""
+        try:
+            return seal.stamp(self._folder / str(step))
+        except OSError as error:
+            raise self._vanished(step) from error
+
+    def latest(self, part: str | None = None) -> int | None:
+        """The newest step that is not damaged, or of which one of its `PARAMETERS` is not."""
         for step in reversed(self.steps()):
-            wrong = seal.damage(self._folder / str(step))
+            wrong = seal.damage(self._folder / str(step), part)
             if wrong is None:
                 return step
             logging.error("checkpoint %s cannot be used, trying the one before: %s", self._folder / str(step), wrong)
@@ -222,23 +236,30 @@ class CheckpointReader:
         """
         folder = self._folder / str(step)
         if step not in self.steps():
-            raise Vanished(f"{folder} is not there; the run holds {self.steps()}")
-        wrong = seal.damage(folder)
+            raise self._vanished(step)
+        wrong = None
         try:
+            wrong = seal.damage(folder, which)  # of the rest, three times as much, nothing is read
             if wrong is None:
                 with ocp.StandardCheckpointer() as checkpointer:
                     return checkpointer.restore(folder / which, abstract)
         except Exception as error:  # see Checkpoints.restore
             if not folder.exists():
-                raise Vanished(f"{folder} was deleted while it was read") from error
+                raise self._vanished(step) from error
             raise _foreign(folder, error) from error
         if not folder.exists():
-            raise Vanished(f"{folder} was deleted while it was read")
+            raise self._vanished(step)
         raise Refusal(Problem(str(folder), None, f"is damaged: {wrong}", "restore it, or use another step"))
+
+    def _vanished(self, step: int) -> Vanished:
+        return Vanished(self._folder, step, self.steps())
 
     @staticmethod
     def _whole(path: epath.Path) -> bool:
-        return ocp.utils.is_checkpoint_finalized(path) and (path / _POSITION).exists()
+        try:
+            return ocp.utils.is_checkpoint_finalized(path) and (path / _POSITION).exists()
+        except (OSError, ValueError):  # deleted since its folder was listed
+            return False
 
 
 def _foreign(folder: epath.Path, error: Exception) -> Refusal:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 
 from etils import epath
 
 from mdm import atomic
+from mdm.fingerprint import fingerprint
 
 _NAME = "seal.json"
 _CHUNK = 1 << 24
@@ -23,9 +25,10 @@ def write(step: epath.Path) -> None:
     atomic.write_text(step / _NAME, json.dumps(_contents(step)))
 
 
-def damage(step: epath.Path) -> str | None:
+def damage(step: epath.Path, part: str | None = None) -> str | None:
     """What is wrong with a checkpoint folder, naming the file; None if it is as it was sealed.
 
+    part: only what lies in this folder of it is looked at, and read
     A checkpoint without a seal (its process died in the instant between) is not judged: None.
     """
     seal = step / _NAME
@@ -35,8 +38,10 @@ def damage(step: epath.Path) -> str | None:
         sealed = json.loads(seal.read_text())
     except ValueError as error:
         return f"{seal}: {error}"
-    found = _contents(step)
+    found = _contents(step, part)
     for name, contents in sealed.items():
+        if part is not None and not name.startswith(f"{part}/"):
+            continue
         if name not in found:
             return f"{step / name} is missing"
         if found[name] != contents:
@@ -48,17 +53,27 @@ def exists(step: epath.Path) -> bool:
     return (step / _NAME).exists()
 
 
-def _contents(step: epath.Path) -> dict[str, list]:
-    """File name -> [bytes, digest] of all files below a folder but the seal."""
-    found: dict[str, list] = {}
-    folders = [step]
+def stamp(step: epath.Path) -> str:
+    """Changes when a file of a checkpoint folder comes, goes, or is written again; nothing is read."""
+    seen = [[str(path), path.stat().length, path.stat().mtime] for path in _files(step)]
+    return fingerprint(sorted(seen))
+
+
+def _contents(step: epath.Path, part: str | None = None) -> dict[str, list]:
+    """File name -> [bytes, digest] of all files of a folder, or of one folder in it, but the seal."""
+    files = _files(step if part is None else step / part)
+    own = {path.relative_to(step).as_posix(): path for path in files if not path.name.startswith(_NAME)}
+    return {name: [path.stat().length, _digest(path)] for name, path in own.items()}
+
+
+def _files(folder: epath.Path) -> Iterator[epath.Path]:
+    folders = [folder]
     while folders:
         for path in sorted(folders.pop().iterdir()):
             if path.is_dir():
                 folders.append(path)
-            elif not path.name.startswith(_NAME):
-                found[path.relative_to(step).as_posix()] = [path.stat().length, _digest(path)]
-    return found
+            else:
+                yield path
 
 
 def _digest(path: epath.Path) -> str:

@@ -2,7 +2,7 @@
 
 What a program must know beforehand (the length of its rows, their `Layout`) is taken from each request by itself, rounded up,
 and requests that agree in it are batched. A request thus gets rows of the same length whoever its neighbours are, and
-prompts of about the same length share a program.
+prompts of about the same length share a program. What the machine wants of a canvas is the same for all (`Fit`).
 
 Letters: B rows, L positions.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -35,10 +36,22 @@ class Batch:
         return np.minimum(np.arange(len(self.canvas.masked)), len(self.numbers) - 1)
 
 
+class Fit(NamedTuple):
+    """What the machine wants of a canvas: rows in multiples of its devices, positions in multiples of its attention kernel's."""
+
+    rows: int = 1
+    positions: int = 1
+
+
 def plan_batches(
-    requests: Sequence[Request], names: Sequence[str], vocabulary: Vocabulary, length: int, most: int
+    requests: Sequence[Request],
+    names: Sequence[str],
+    vocabulary: Vocabulary,
+    length: int,
+    most: int,
+    fit: Fit = Fit(),
 ) -> list[Batch]:
-    """Batches of at most `most` rows, as even as they can be, in the order of their first requests.
+    """Batches of at most `most` requests, as even as they can be, in the order of their first requests.
 
     names:  what a request is called in a refusal
     length: positions of a row of the model
@@ -49,20 +62,35 @@ def plan_batches(
     for number, (request, name) in enumerate(zip(requests, names, strict=True)):
         found: list[Problem] = []
         with collecting(found):
-            canvas = build_canvas([request], vocabulary, length)
-            canvas = trim_canvas(canvas, _rounded_up(int((canvas.rows.segments > 0).sum())))
-            positions = canvas.masked.shape[1]
-            layout = _rounded(layout_of(canvas, vocabulary), positions)
-            groups.setdefault((positions, layout), []).append((number, canvas))
+            canvas, layout = _laid_out([request], vocabulary, length, fit)
+            groups.setdefault((canvas.masked.shape[1], layout), []).append((number, canvas))
         problems += [dataclasses.replace(p, where=p.where.replace("request 0", name, 1)) for p in found]
     refuse_if(problems)
     batches = [
-        _batch(part, size, layout)
+        _batch([n for n, _ in part], [canvas for _, canvas in part], _multiple(size, fit.rows), layout)
         for (_, layout), group in groups.items()
         for size in [-(-len(group) // -(-len(group) // most))]
         for part in (group[start : start + size] for start in range(0, len(group), size))
     ]
     return sorted(batches, key=lambda batch: batch.numbers[0])
+
+
+def one_batch(requests: Sequence[Request], vocabulary: Vocabulary, length: int, fit: Fit = Fit()) -> Batch:
+    """All requests in one batch, whose rows are as long as the longest wants them. Raises Refusal as `build_canvas`."""
+    canvas, layout = _laid_out(requests, vocabulary, length, fit)
+    return _batch(range(len(requests)), [canvas], _multiple(len(requests), fit.rows), layout)
+
+
+def _laid_out(requests: Sequence[Request], vocabulary: Vocabulary, length: int, fit: Fit) -> tuple[Canvas, Layout]:
+    canvas = build_canvas(requests, vocabulary, length)
+    used = int((canvas.rows.segments > 0).sum(axis=1).max(initial=0))
+    canvas = trim_canvas(canvas, _multiple(_rounded_up(used), fit.positions))
+    positions, layout = canvas.masked.shape[1], layout_of(canvas, vocabulary)
+    return canvas, layout._replace(counts=tuple(min(_rounded_up(count), positions) for count in layout.counts))
+
+
+def _multiple(n: int, of: int) -> int:
+    return -(-n // of) * of
 
 
 def _rounded_up(n: int) -> int:
@@ -74,12 +102,8 @@ def _rounded_up(n: int) -> int:
     return max(32, 3 * power // 4 if n <= 3 * power // 4 else power)
 
 
-def _rounded(layout: Layout, length: int) -> Layout:
-    return layout._replace(counts=tuple(min(_rounded_up(count), length) for count in layout.counts))
-
-
-def _batch(part: Sequence[tuple[int, Canvas]], size: int, layout: Layout) -> Batch:
-    canvases = [canvas for _, canvas in part]
-    canvases += canvases[-1:] * (size - len(part))
+def _batch(numbers: Sequence[int], canvases: Sequence[Canvas], size: int, layout: Layout) -> Batch:
+    """size: rows"""
     whole = jax.tree.map(lambda *rows: np.concatenate(rows), *canvases)
-    return Batch(tuple(number for number, _ in part), whole, layout)
+    rows = np.minimum(np.arange(size), len(numbers) - 1)
+    return Batch(tuple(numbers), jax.tree.map(lambda array: array[rows], whole), layout)

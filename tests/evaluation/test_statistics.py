@@ -42,6 +42,19 @@ def test_the_data_error_is_calibrated_and_counts_groups_not_documents(clustered)
     assert np.mean([e.se_data for e in estimates]) == pytest.approx(spread, rel=0.2)
 
 
+def test_the_data_error_covers_as_often_as_it_says():
+    """The truth lies within 1.96 errors in 95 % of synthetic data sets (of 400: give or take 1.1 %; a bootstrap of 60 groups of
+    skewed sizes covers a little less)."""
+    rng = np.random.default_rng(3)
+    hits = 0
+    for _ in range(400):
+        targets = rng.integers(1, 12, 60)
+        nats = targets * rng.gamma(4.0, 0.5, 60) + rng.normal(0, 0.1, (2, 60))
+        own = bits_per_token(nats, targets, list(map(str, range(60))))
+        hits += abs(own.bits - 2.0 / math.log(2)) < 1.96 * own.se_data
+    assert 0.91 < hits / 400 < 0.975
+
+
 def test_pairs_cancel_what_they_share():
     rng = np.random.default_rng(2)
     nats = simulate(rng, 60, 1.0, 3.0)

@@ -158,3 +158,36 @@ def test_a_damaged_step_is_refused_by_name(tmp_path):
     file.write_bytes(b"")
     with pytest.raises(Refusal, match=file.name):
         CheckpointReader(tmp_path / "checkpoints").restore_parameters(4, ABSTRACT["parameters"])
+
+
+@pytest.mark.parametrize(
+    "damaged, which, told", [("rest", "ema", False), ("parameters", "ema", False), ("ema", "ema", True)]
+)
+def test_a_reader_looks_at_nothing_but_what_it_reads(tmp_path, damaged, which, told):
+    """Optimizer and parameters are three quarters of a checkpoint: a follower of a large run does not read them."""
+    save(tmp_path, [4])
+    file = largest_file(tmp_path / "checkpoints" / "4" / damaged)
+    file.write_bytes(file.read_bytes() + b"x")
+    reader = CheckpointReader(tmp_path / "checkpoints")
+    assert reader.latest(which) == (None if told else 4) and reader.latest() is None
+    if told:
+        with pytest.raises(Refusal, match=file.name):
+            reader.restore_parameters(4, ABSTRACT["parameters"], which)
+    else:
+        found = reader.restore_parameters(4, ABSTRACT["parameters"], which)
+        jax.tree.map(np.testing.assert_array_equal, found, state(4)[which])
+
+
+def test_a_step_that_goes_while_it_is_read_has_vanished(tmp_path, monkeypatch):
+    save(tmp_path, [4])
+    reader = CheckpointReader(tmp_path / "checkpoints")
+
+    def deleted(step, part=None):
+        shutil.rmtree(step)
+        raise FileNotFoundError(step)
+
+    monkeypatch.setattr(checkpoint.seal, "damage", deleted)
+    with pytest.raises(Vanished):
+        reader.restore_parameters(4, ABSTRACT["parameters"])
+    with pytest.raises(Vanished):
+        reader.stamp(4)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mdm.problems import Refusal
-from mdm.sampling.batches import plan_batches
+from mdm.sampling.batches import Fit, one_batch, plan_batches
 from mdm.sampling.canvas import Request, build_canvas, layout_of
 
 LENGTH = 100
@@ -52,6 +52,25 @@ def test_prompts_of_about_one_length_share_a_program(vocabulary):
     batches = plan([speech(n, 12 + n // 4) for n in range(2, 15)], vocabulary, 16)
     assert [batch.canvas.masked.shape[1] for batch in batches] == [32, 48, 64]
     assert [len(batch.numbers) for batch in batches] == [1, 9, 3]
+
+
+@pytest.mark.parametrize("fit", [Fit(3, 128), Fit(8, 64), Fit(1, 32)])
+def test_the_machine_gets_rows_and_positions_that_it_can_take(vocabulary, fit):
+    length, names = 4 * 128, [f"line {n}" for n in range(len(REQUESTS))]
+    planned = plan_batches(REQUESTS, names, vocabulary, length, 4, fit)
+    assert sorted(n for batch in planned for n in batch.numbers) == list(range(len(REQUESTS)))
+    for batch in [*planned, one_batch(REQUESTS[:2], vocabulary, length, fit)]:
+        rows, positions = batch.canvas.masked.shape
+        assert rows % fit.rows == 0 and positions % fit.positions == 0
+        assert rows - len(batch.numbers) < fit.rows + 4 and batch.rows[-1] == len(batch.numbers) - 1
+
+
+def test_one_batch_is_as_long_as_the_longest_wants_it(vocabulary):
+    batch = one_batch(REQUESTS, vocabulary, LENGTH)
+    longest = max(plan(REQUESTS, vocabulary, 1), key=lambda own: own.canvas.masked.shape[1])
+    assert (
+        batch.numbers == tuple(range(len(REQUESTS))) and batch.canvas.masked.shape[1] == longest.canvas.masked.shape[1]
+    )
 
 
 def test_all_that_is_wrong_is_told_by_name(vocabulary):

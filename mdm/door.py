@@ -1,0 +1,188 @@
+"""The Python door: what `mdm.load` returns. Media in, media out; the binaries are built on the same functions.
+
+model = mdm.load("runs/demo/run")
+picture = model.generate("text-to-image", text="red apple")[0]["image"]      # uint8 [H, W, 3]
+model.score("text-to-image", [{"text": "red apple", "image": picture}])[0].bits
+model.export("exported")                                                     # safetensors and a model card
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mdm import export
+from mdm.codecs.codec import Media
+from mdm.data import manifest
+from mdm.evaluation.batches import row_lengths
+from mdm.evaluation.continuations import TextScore, TextScoring
+from mdm.evaluation.documents import Example
+from mdm.evaluation.result import Result
+from mdm.evaluation.settings import EvaluationSettings
+from mdm.problems import Problem, Refusal, refuse_if
+from mdm.sampling.canvas import expected_tail
+from mdm.sampling.defaults import DEFAULTS
+from mdm.tokens.hashing import mix
+from mdm.tokens.tasks import TASK_NAMES, TASKS
+from mdm.tokens.vocabulary import MODALITIES
+from mdm.trained import TrainedModel
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """What the targets of one document cost: an upper bound of -log2 p, by modality.
+
+    bits, se_noise: of all targets of a modality, and the standard error that other masks would show; tokens: that carry them,
+    ENDs included
+    """
+
+    bits: Mapping[str, float]
+    se_noise: Mapping[str, float]
+    tokens: Mapping[str, int]
+
+
+class Model:
+    """A trained model with its codecs. `trained` is what stands behind it, for whoever wants codes and canvases."""
+
+    def __init__(self, trained: TrainedModel):
+        self.trained = trained
+
+    @classmethod
+    def load(cls, workdir: str, step: int | None, *, weights: str, attention: str | None) -> Model:
+        """See `mdm.load`."""
+        return cls(TrainedModel.load(workdir, step, weights, attention))
+
+    @property
+    def step(self) -> int:
+        """Of the checkpoint."""
+        return self.trained.step
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What the run was trained on."""
+        return tuple(self.trained.spans)
+
+    def generate(
+        self,
+        task: str,
+        *,
+        count: int = 1,
+        seed: int = 0,
+        length: int | None = None,
+        keep: tuple[float, float] | None = None,
+        sampler: Mapping[str, object] | None = None,
+        **given: Media,
+    ) -> list[dict[str, Media]]:
+        """`count` results of one task, each a medium by target modality.
+
+        given:   text="...", image=uint8 [H, W, 3], audio=`mdm.codecs.codec.Sound`: the conditions; for infilling, the target too
+        keep:    for a target that is given, which part of it stays, from and to as shares of its length
+        length:  tokens of a target of free length; by default what the training data suggest
+        sampler: fields of `mdm.sampling.settings.SamplerSettings` that differ from the task's defaults
+        seed:    of the first; the others count on. The same seed makes the same media
+        Raises Refusal for an unknown task, a modality that it does not take or lacks, or impossible settings.
+        """
+        own = self._task(task)
+        settings, known = self._sampler(task, sampler or {}), {}
+        needed = [m for m in own.conditions if m not in given]
+        refuse_if(Problem(task, None, f"needs {modality}", f"give {modality}=...") for modality in needed)
+        refuse_if(
+            Problem(task, m, "is no part of it", f"it takes {sorted(own.modalities)}")
+            for m in given
+            if m not in own.modalities
+        )
+        targets = [m for m in own.targets if m in given]
+        if bool(targets) != (keep is not None):
+            raise Refusal(
+                Problem("keep", keep, f"goes with a target that is given; given are {targets}", "give both or none")
+            )
+        if keep is not None:
+            known = dict.fromkeys(targets, keep)
+        lengths = {} if length is None else dict.fromkeys(own.targets, length)
+        request = self.trained.request(task, given, lengths, known)
+        documents = self.trained.generate([request] * count, settings, range(seed, seed + count))
+        return [self.trained.decode(document) for document in documents]
+
+    def score(
+        self, task: str, documents: Sequence[Mapping[str, Media]], *, samples: int = 32, repeats: int = 2, seed: int = 0
+    ) -> list[Score]:
+        """What the targets of each document cost under a task: the ELBO of `samples` mask counts for each of `repeats` seeds.
+
+        Raises Refusal for an unknown task, for a document that lacks a modality, and for one that does not fit in a row.
+        """
+        own, network = self._task(task), self.trained
+        settings = EvaluationSettings(samples=samples, repeats=repeats, seed=seed)
+        refuse_if(settings.problems("score"))
+        examples = [self._example(own, number, document) for number, document in enumerate(documents)]
+        row_length = network.settings.data.row_length
+        refuse_if(
+            Problem(
+                f"document {number}",
+                f"{example.positions} positions",
+                f"is longer than a row of {row_length}",
+                "shorten it",
+            )
+            for number, example in enumerate(examples)
+            if example.positions > row_length
+        )
+        if not examples:
+            return []
+        lengths = row_lengths([example.positions for example in examples], row_length, multiple=network.fit.positions)
+        found = network.scorer(samples).scores(
+            network.parameters, examples, task, lengths, network.filled(settings.batch_rows), settings.seeds
+        )
+        bits = found.nats / math.log(2)
+        return [
+            Score(
+                bits={m: float(bits[:, number, MODALITIES.index(m)].mean()) for m in own.targets},
+                se_noise={
+                    m: float(bits[:, number, MODALITIES.index(m)].std(ddof=1) / math.sqrt(repeats)) for m in own.targets
+                },
+                tokens={m: int(found.targets[number, MODALITIES.index(m)]) for m in own.targets},
+            )
+            for number in range(len(examples))
+        ]
+
+    def score_texts(self, pairs: Sequence[tuple[str, str]], scoring: TextScoring = TextScoring()) -> list[TextScore]:
+        """How likely each text is behind its context, for (context, text) pairs. Raises Refusal for a run without text."""
+        scorer = self.trained.text_scorer(scoring)
+        return scorer.scores(self.trained.parameters, [scorer.read(*pair) for pair in pairs])
+
+    def evaluate(self, data: str | None = None, settings: EvaluationSettings | None = None) -> list[Result]:
+        """The likelihood of every task of the run on a prepared data set, by default its own; as `mdm.evaluate`."""
+        return self.trained.score(manifest.load(data or self.trained.settings.data.directory), settings)
+
+    def export(self, folder: str | Path) -> Path:
+        """Writes the weights as safetensors, with settings, vocabulary, codecs and a model card; needs the extra `export`."""
+        return export.write(self.trained, Path(folder))
+
+    def _task(self, task: str):
+        if task not in TASKS:
+            raise Refusal(Problem("task", task, "is not a task", f"use one of {TASK_NAMES}"))
+        return TASKS[task]
+
+    @staticmethod
+    def _sampler(task: str, changes: Mapping[str, object]):
+        names = {field.name for field in dataclasses.fields(DEFAULTS[task])}
+        refuse_if(
+            Problem(f"sampler.{key}", value, "there is no such setting", f"it has {', '.join(sorted(names))}")
+            for key, value in changes.items()
+            if key not in names
+        )
+        settings = dataclasses.replace(DEFAULTS[task], **changes)
+        refuse_if(settings.problems("sampler"))
+        return settings
+
+    def _example(self, task, number: int, document: Mapping[str, Media]) -> Example:
+        lacking = [m for m in sorted(task.modalities) if m not in document]
+        refuse_if(
+            Problem(f"document {number}", tuple(document), f"lacks {m} of {task.name}", "give it") for m in lacking
+        )
+        codes = {m: self.trained.encode(m, document[m]) for m in sorted(task.modalities)}
+        tails = {m: expected_tail(own.size, m) for m, own in codes.items()}
+        return Example(int(mix(number)), str(number), str(number), codes, tails)
+
+
+__all__ = ["Model", "Score"]

@@ -1,0 +1,45 @@
+"""The measure "chain-rule": the likelihood in given orders, and of their mixture. See `mdm.diffusion.chain_rule`."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+
+from mdm.evaluation.likelihood import described
+from mdm.evaluation.material import Material
+from mdm.evaluation.result import Result
+from mdm.tokens.hashing import mix
+from mdm.tokens.tasks import TASKS
+from mdm.tokens.vocabulary import MODALITIES
+
+
+def chain_rule(material: Material, stream: str, task: str, split: str, parameters: Any) -> list[Result]:
+    """One result for each target modality of `task`, of `material.orders.documents` of its examples."""
+    start = time.monotonic()
+    own = material.orders
+    least = sorted(material.examples(stream, split), key=lambda example: example.number)[: own.documents]
+    seeds = order_seeds(material.settings.seed, own.draws)
+    scores = material.order_scores(parameters, least, task, seeds)
+    targets = TASKS[task].targets
+    more = {}
+    if len(targets) == 1:
+        column = MODALITIES.index(targets[0])
+        mixture = mixture_nats(scores.nats[:, :, column]).sum() / math.log(2) / scores.targets[:, column].sum()
+        more = {targets[0]: {"mixture_bits": float(mixture)}}
+    fixed = {"what": "chain-rule", "order": own.order, "samples": 1, "seeds": seeds}
+    baselines = material.unigram(stream).bits(least, task)
+    return described(material, stream, task, split, least, scores, baselines, start, fixed, more)
+
+
+def order_seeds(seed: int, draws: int) -> tuple[int, ...]:
+    """One 31-bit seed for each order; none of the ELBO's."""
+    return tuple(int(mix(seed, draw, 1)) >> 33 for draw in range(draws))
+
+
+def mixture_nats(nats: np.ndarray) -> np.ndarray:
+    """[R, N] -> [N]: -log of the mean probability over R orders."""
+    return math.log(len(nats)) - logsumexp(-nats, axis=0)

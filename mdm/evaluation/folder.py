@@ -1,0 +1,109 @@
+"""The folder of an evaluation: what evaluators wrote of a run, a file a step and part.
+
+step-N.jsonl             likelihood of every task: one result a line; there when all of them are
+step-N.PART.jsonl        the same of another part: orders, choices, generated, ...
+step-N.PART.progress.json   what is there of a part that is being made, task by task, and what it was made with
+events/                  the figures for TensorBoard
+table.md                 the newest step as a table for a paper
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from etils import epath
+
+from mdm import atomic
+from mdm.evaluation.result import Result
+from mdm.problems import Problem, Refusal
+
+LIKELIHOOD = "likelihood"
+"""The part whose file carries no name."""
+
+_LINES = re.compile(r"step-(\d{9})\.jsonl")
+
+Line = Mapping[str, Any]
+"""One result, as JSON holds it."""
+
+
+class EvaluationFolder:
+    """Paths, local or `gs://`. A file appears in one step, so what is there is whole."""
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = epath.Path(path)
+        self.events = self.path / "events"
+        self.table = self.path / "table.md"
+
+    def create(self) -> None:
+        """Raises Refusal if the folder cannot be made."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Refusal(
+                Problem(str(self.path), None, f"cannot be made ({error})", "name another --output")
+            ) from error
+
+    def lines(self, step: int, part: str = LIKELIHOOD) -> epath.Path:
+        """The file of a part."""
+        return self.path / f"{self._stem(step, part)}.jsonl"
+
+    def finished(self, step: int, part: str = LIKELIHOOD) -> bool:
+        return self.lines(step, part).exists()
+
+    def steps(self) -> list[int]:
+        """Those whose likelihood is there, oldest first."""
+        found = [_LINES.fullmatch(path.name) for path in self.path.iterdir()] if self.path.exists() else []
+        return sorted(int(match[1]) for match in found if match)
+
+    def write(self, step: int, part: str, lines: Sequence[Line]) -> None:
+        """Writes a part in one step: it is finished."""
+        atomic.write_text(
+            self.lines(step, part), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        )
+        self._progress(step, part).unlink(missing_ok=True)
+
+    def read(self, step: int, part: str = LIKELIHOOD) -> list[dict]:
+        """The lines of a part; none if it is not finished. Raises Refusal for a damaged file."""
+        path = self.lines(step, part)
+        if not path.exists():
+            return []
+        try:
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        except ValueError as error:
+            raise Refusal(Problem(str(path), None, f"is damaged ({error})", "remove it, and evaluate again")) from error
+
+    def progress(self, step: int, part: str, made_with: str) -> Progress:
+        """What there is of a part that was interrupted, if it was made with the same."""
+        return Progress(self._progress(step, part), made_with)
+
+    def _progress(self, step: int, part: str) -> epath.Path:
+        return self.path / f"{self._stem(step, part)}.progress.json"
+
+    @staticmethod
+    def _stem(step: int, part: str) -> str:
+        return f"step-{step:09d}" + ("" if part == LIKELIHOOD else f".{part}")
+
+
+class Progress:
+    """Results by task of a part that is being made; written after each task, so that a restart goes on from there."""
+
+    def __init__(self, path: Path, made_with: str):
+        self._path, self._made_with = path, made_with
+        self.kept: dict[str, list[Result]] = {}
+        try:
+            found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            if found and found["made_with"] == made_with:
+                tasks = found["tasks"].items()
+                self.kept = {name: [Result.from_json(line) for line in lines] for name, lines in tasks}
+        except (KeyError, TypeError, ValueError, AttributeError):
+            self.kept = {}  # of another version, or damaged: it is made again
+
+    def keep(self, name: str, results: Sequence[Result]) -> None:
+        self.kept[name] = list(results)
+        tasks = {task: [result.to_json() for result in own] for task, own in self.kept.items()}
+        atomic.write_text(self._path, json.dumps({"made_with": self._made_with, "tasks": tasks}))

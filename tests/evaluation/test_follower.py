@@ -1,0 +1,182 @@
+"""The follower against a run that is played: steps come, vanish, are damaged, arrive late; nothing that stayed is missed."""
+
+import shutil
+
+import jax.numpy as jnp
+import pytest
+
+from mdm.evaluation.follower import PATIENCE, POLL, Follower
+from mdm.problems import Problem, Refusal
+from mdm.runs.checkpoint import Checkpoints, CheckpointSettings, Vanished
+from mdm.runs.folder import RunFolder
+
+STATE = {"rows": jnp.uint32(1), "parameters": {"a": jnp.ones(4)}, "ema": {"a": jnp.ones(4)}}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A checkpoint of step 1, to be copied."""
+    folder = tmp_path_factory.mktemp("whole")
+    with Checkpoints(folder / "checkpoints", CheckpointSettings(every=1)) as checkpoints:
+        checkpoints.save(1, STATE, {"row": 1})
+    return folder / "checkpoints" / "1"
+
+
+class Play:
+    """A run folder, a clock, and what happens at each poll; `evaluated` is in order."""
+
+    def __init__(self, folder, whole):
+        self.folder, self._whole = RunFolder(folder / "run"), whole
+        self.folder.create()
+        self.now, self.evaluated, self.finished, self.script = 0.0, [], set(), []
+        self.broken: set[int] = set()
+
+    def follower(self, during=lambda step: None):
+        def evaluate(step):
+            during(step)
+            if not (self.folder.checkpoints / str(step)).exists():
+                raise Vanished(self.folder.checkpoints, step, [])
+            if step in self.broken:
+                raise Refusal(Problem(f"checkpoints/{step}", None, "is damaged", "restore it"))
+            self.evaluated.append(step)
+            self.finished.add(step)
+
+        return Follower(self.folder, evaluate, self.finished.__contains__, self._wait, lambda: self.now)
+
+    def save(self, *steps, sealed=True):
+        for step in steps:
+            shutil.copytree(self._whole, self.folder.checkpoints / str(step))
+            if not sealed:
+                (self.folder.checkpoints / str(step) / "seal.json").unlink()
+
+    def delete(self, *steps):
+        for step in steps:
+            shutil.rmtree(self.folder.checkpoints / str(step))
+
+    def _wait(self, seconds):
+        assert seconds == POLL
+        self.now += seconds
+        assert self.script, "the follower waits for a run that has ended"
+        self.script.pop(0)()
+
+    def end(self):
+        self.folder.mark_end("token budget reached", 0)
+
+
+@pytest.fixture
+def play(tmp_path, whole):
+    return Play(tmp_path, whole)
+
+
+def test_it_begins_before_the_run_and_ends_with_it(play):
+    nothing = lambda: None  # noqa: E731
+    play.script = [nothing, lambda: play.save(2), nothing, lambda: play.save(4, 6), play.end]
+    play.follower().follow()
+    assert play.evaluated == [2, 4, 6]
+
+
+def test_the_last_step_is_evaluated_whenever_the_end_is_marked(play):
+    play.script = [lambda: (play.save(2), play.end())]
+    play.follower().follow()
+    assert play.evaluated == [2]
+
+
+def test_a_run_that_ends_while_its_steps_are_listed_is_not_left_early(play, monkeypatch):
+    follower = play.follower()
+    listed, happens = follower._reader.steps, [lambda: (play.save(7), play.end())]
+
+    def steps():
+        found = listed()
+        if happens:  # what the run did between this look and the next
+            happens.pop()()
+        return found
+
+    monkeypatch.setattr(follower._reader, "steps", steps)
+    play.script = [lambda: None]
+    follower.follow()
+    assert play.evaluated == [7]
+
+
+def test_what_vanishes_is_missed_and_what_stays_is_not(play, caplog):
+    """The run keeps its newest two while the follower is slow."""
+    play.save(1, 2)
+
+    def during(step):
+        if step == 1:  # while it is at work the run goes on, and deletes the very step that is read
+            play.save(3, 4)
+            play.delete(1, 2)
+
+    play.script = [play.end]
+    play.follower(during).follow()
+    assert play.evaluated == [3, 4]
+    assert "step 1 is missed" in caplog.text
+
+
+def test_a_damaged_step_is_passed_over_and_tried_again_once_it_is_mended(play, caplog):
+    play.save(1, 2, 3)
+    play.broken = {2}
+    follower = play.follower()
+
+    def mend():
+        play.broken.clear()
+        (play.folder.checkpoints / "2" / "mended").touch()
+
+    play.script = [lambda: None, mend, play.end]
+    follower.follow()
+    assert play.evaluated == [1, 3, 2] and caplog.text.count("step 2 is passed over") == 1
+
+
+def test_what_was_passed_over_and_stayed_is_told_at_the_end(play):
+    play.save(1, 2, 3)
+    play.broken = {1, 2}
+    play.script = [lambda: play.delete(1), play.end]
+    with pytest.raises(Refusal, match="checkpoints/2") as refusal:
+        play.follower().follow()
+    assert len(refusal.value.problems) == 1 and play.evaluated == [3]
+
+
+def test_a_step_without_a_seal_is_waited_for_but_not_for_ever(play):
+    play.save(1, sealed=False)
+    play.save(2)
+    seen = []
+    play.script = [lambda: seen.append(list(play.evaluated))] * int(PATIENCE / POLL) + [play.end]
+    play.follower().follow()
+    assert play.evaluated == [2, 1] and seen[-1] == [2] and len(seen) == PATIENCE / POLL
+
+
+def test_an_unsealed_step_is_not_waited_for_behind_the_end(play):
+    play.save(1, sealed=False)
+    play.end()
+    play.follower().follow()
+    assert play.evaluated == [1]
+
+
+def test_what_is_finished_is_not_evaluated_again(play):
+    play.save(1, 2)
+    play.finished = {1}
+    play.end()
+    play.follower().follow()
+    assert play.evaluated == [2]
+
+
+def test_a_folder_that_cannot_be_read_for_a_while_is_survived(play, monkeypatch, caplog):
+    play.save(1)
+    follower = play.follower()
+    steps = follower._reader.steps
+    failures = [OSError("unreachable")] * 2
+
+    def flaky():
+        if failures:
+            raise failures.pop()
+        return steps()
+
+    monkeypatch.setattr(follower._reader, "steps", flaky)
+    play.script = [lambda: None, play.end]
+    follower.follow()
+    assert play.evaluated == [1] and caplog.text.count("it is tried again") == 2
+
+
+def test_a_run_that_ended_without_a_checkpoint_is_refused(play):
+    play.end()
+    with pytest.raises(Refusal, match="holds no whole checkpoint"):
+        play.follower().follow()

@@ -1,0 +1,182 @@
+"""What an evaluation leaves on disk: whole files, nothing twice, and one broken part costs only itself."""
+
+import dataclasses
+import json
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from mdm.evaluation import paper, parts, writers
+from mdm.evaluation.folder import EvaluationFolder
+from mdm.evaluation.material import Material
+from mdm.evaluation.parts import Part
+from mdm.evaluation.result import Result
+from mdm.evaluation.task import MEASURES, run, tasks_of
+from mdm.problems import Problem, Refusal
+from tests.evaluation.conftest import SETTINGS, STREAMS
+from tests.evaluation.test_report import result
+
+STAMP = {"config": "c", "weights": "ema"}
+
+
+class Watched:
+    """A writer that remembers."""
+
+    def __init__(self):
+        self.written = []
+
+    def write(self, step, figures):
+        self.written.append((step, dict(figures)))
+
+    def close(self): ...
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = EvaluationFolder(tmp_path / "evaluations")
+    folder.create()
+    return folder
+
+
+def make(folder, own, step=3, **more):
+    watched = Watched()
+    parts.make(folder, own, "model", step, STAMP, watched, **more)
+    return watched
+
+
+def test_every_line_says_what_it_is_of(folder):
+    watched = make(folder, [Part("likelihood", lambda model, resume: [result("text", "text")])])
+    (line,) = folder.read(3)
+    found = Result.from_json(line)
+    assert (found.step, found.config, found.weights) == (3, "c", "ema") and found.time.startswith("20")
+    assert line["perplexity"] == 256 and folder.steps() == [3]
+    ((step, figures),) = watched.written
+    assert step == 3 and figures["likelihood/heldout/s/text/text/bits"] == 8.0
+    assert not any("seconds" in name for name in figures)
+
+
+def test_what_is_finished_is_not_made_again_unless_it_is_asked_for(folder):
+    made = []
+    own = [Part("likelihood", lambda model, resume: made.append(1) or [result("text", "text")])]
+    for _ in range(2):
+        make(folder, own)
+    assert len(made) == 1
+    make(folder, own, again=True)
+    assert len(made) == 2
+
+
+def test_a_part_that_is_refused_costs_the_others_nothing_and_is_tried_again(folder):
+    def broken(model, resume):
+        raise Refusal(Problem("a.jsonl: line 1", None, "is no JSON", "mend it"))
+
+    own = [Part("choices.a", broken), Part("likelihood", lambda model, resume: [result("text", "text")])]
+    with pytest.raises(Refusal, match="line 1"):
+        make(folder, own)
+    assert folder.finished(3) and not folder.finished(3, "choices.a")
+    own[0] = Part("choices.a", lambda model, resume: [])
+    make(folder, own)
+    assert folder.finished(3, "choices.a")
+
+
+def test_an_interrupted_likelihood_goes_on_where_it_stopped(folder, network, manifest, monkeypatch):
+    material = Material(network, manifest, SETTINGS, 96, STREAMS)
+    tasks = tasks_of(STREAMS, ("heldout",))
+    asked, real = [], MEASURES["likelihood"]
+
+    def measure(material, stream, task, split, parameters):
+        asked.append(task)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return real(material, stream, task, split, parameters)
+
+    monkeypatch.setitem(MEASURES, "likelihood", measure)
+
+    def likelihood(made_with):
+        def make(model, resume):
+            progress = resume(made_with)
+            return run(material, tasks, np.float32(0.5), dict(progress.kept), progress.keep)
+
+        return [Part("likelihood", make)]
+
+    with pytest.raises(KeyboardInterrupt):
+        make(folder, likelihood("this"))
+    assert len(asked) == 3 and not folder.finished(3)
+    make(folder, likelihood("this"))
+    assert asked[3:] == asked[2:3] + [task.task for task in tasks][3:]  # the interrupted one and those behind it
+    assert [line["task"] for line in folder.read(3)] == [r.task for r in run(material, tasks, np.float32(0.5))]
+    assert [path.name for path in folder.path.iterdir()] == ["step-000000003.jsonl"]
+
+
+def test_what_was_made_with_something_else_is_not_gone_on_with(folder):
+    folder.progress(3, "likelihood", "this").keep("a", [result("text", "text")])
+    assert list(folder.progress(3, "likelihood", "this").kept) == ["a"]
+    assert not folder.progress(3, "likelihood", "that").kept
+    folder._progress(3, "likelihood").write_text('{"made_with": "this", "tasks": {"a": [{}]}}')
+    assert not folder.progress(3, "likelihood", "this").kept  # of another version
+
+
+def test_a_task_that_is_refused_does_not_keep_the_others_from_being_made(folder, network, manifest, monkeypatch):
+    material, real, kept = Material(network, manifest, SETTINGS, 96, STREAMS), MEASURES["likelihood"], {}
+
+    def measure(material, stream, task, split, parameters):
+        if task == "text-to-image":
+            raise Refusal(Problem("shard 1", None, "is damaged", "restore it"))
+        return real(material, stream, task, split, parameters)
+
+    monkeypatch.setitem(MEASURES, "likelihood", measure)
+    with pytest.raises(Refusal, match="shard 1"):
+        run(material, tasks_of(STREAMS, ("heldout",)), np.float32(0), keep=kept.__setitem__)
+    assert len(kept) == 3
+
+
+def test_a_damaged_file_is_named(folder):
+    folder.lines(3).write_text("{")
+    with pytest.raises(Refusal, match="step-000000003.jsonl"):
+        folder.read(3)
+
+
+def test_the_table_of_a_paper():
+    orders = {"what": "chain-rule", "order": "random", "mixture_bits": 7.5}
+    results = [
+        result("text-to-image", "image", bits_per_picture=512.0, condition_worth_bits=0.5),
+        result("text", "text", se_data=None, bits_per_byte=2.5, **orders),
+    ]
+    lines = paper.table([dataclasses.replace(r, step=7, weights="ema") for r in results]).splitlines()
+    assert len({line.count("|") for line in lines[:4]}) == 1
+    assert "8.000 ± 0.200" in lines[2] and "512.000" in lines[2] and "8.000 ±" not in lines[3] and "7.500" in lines[3]
+    assert "bits/second" not in lines[0] and lines[5].startswith("Step 7; weights ema") and "2 mask counts" in lines[5]
+
+
+def test_tensorboard_gets_the_figures(tmp_path):
+    board = writers.TensorBoard(tmp_path / "events")
+    board.write(3, {"a/bits": 1.0})
+    board.close()
+    (file,) = (tmp_path / "events").iterdir()
+    assert b"a/bits" in file.read_bytes()
+
+
+def test_weights_and_biases_goes_on_with_its_run(tmp_path, monkeypatch):
+    begun, logged = [], []
+    own = types.SimpleNamespace(log=logged.append, finish=lambda: None, define_metric=lambda *names, **more: None)
+    stub = types.ModuleType("wandb")
+    stub.__spec__ = types.SimpleNamespace(name="wandb")
+    stub.init = lambda **settings: begun.append(settings) or own
+    monkeypatch.setitem(sys.modules, "wandb", stub)
+    writer = writers.Several([writers.WeightsAndBiases("project", "run-evaluation", tmp_path)])
+    writer.write(3, {"a": 1.0})
+    writer.close()
+    assert begun[0]["id"] == "run-evaluation" and begun[0]["resume"] == "allow"
+    assert logged == [{"a": 1.0, "checkpoint": 3}]
+
+
+def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(writers.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(Refusal, match=r"mdm\[wandb\]"):
+        writers.WeightsAndBiases("project", "name", tmp_path)
+
+
+def test_figures_survive_json(folder):
+    for line in [result("text", "text", bits=5000.0).to_json()]:
+        assert json.loads(json.dumps(line, allow_nan=False))["perplexity"] > 1e300

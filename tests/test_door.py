@@ -1,0 +1,296 @@
+"""The Python door, and what stands behind it: a run folder is enough, on any machine; what is exported is the same model."""
+
+import dataclasses
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import mdm
+from mdm import export
+from mdm.data import manifest
+from mdm.evaluation.continuations import TextScoring
+from mdm.evaluation.elbo import Scorer, Scores
+from mdm.evaluation.settings import EvaluationSettings
+from mdm.model import attention
+from mdm.problems import Refusal
+from mdm.sampling.programs import Programs
+from mdm.sampling.sampler import Written
+from mdm.sampling.steps import Calls
+from mdm.tokens.vocabulary import Vocabulary
+from mdm.trained import TrainedModel
+from tests import made
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("door")
+    made.run(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def model(root):
+    return mdm.load(str(root / "run"))
+
+
+def test_importing_the_package_imports_no_jax():
+    code = "import sys, mdm; assert callable(mdm.load); assert not {'jax', 'flax', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
+def test_it_is_the_newest_step_or_the_one_that_is_asked_for(root, model):
+    assert model.step == 2 and model.tasks == ("text",)
+    assert mdm.load(str(root / "run"), 1).step == 1
+    with pytest.raises(Refusal, match=r"holds \[1, 2\]"):
+        mdm.load(str(root / "run"), 3)
+
+
+def test_weights_are_the_average_or_those_in_training(root, model):
+    own = mdm.load(str(root / "run"), weights="parameters")
+    ratio = jax.tree.map(lambda a, b: np.asarray(a / b), model.trained.parameters, own.trained.parameters)
+    assert all(np.allclose(leaf, 1.1) for leaf in jax.tree.leaves(ratio))
+    with pytest.raises(Refusal, match="weights"):
+        mdm.load(str(root / "run"), weights="best")
+
+
+def test_the_same_seed_writes_the_same(model):
+    first, second = model.generate("text", count=2, seed=5, length=12, sampler={"steps": 3})
+    assert set(first) == {"text"} and first != second
+    assert model.generate("text", count=2, seed=6, length=12, sampler={"steps": 3})[0] == second
+
+
+def test_what_is_kept_of_a_given_target_is_known(model, monkeypatch):
+    seen = []
+    monkeypatch.setattr(TrainedModel, "generate", lambda self, requests, *_: seen.extend(requests) or [])
+    model.generate("text", text="abcdefgh", keep=(0.0, 0.5))
+    assert seen[0].known["text"].tolist() == [True] * 4 + [False] * 4
+
+
+@pytest.mark.parametrize(
+    "task, arguments, told",
+    [
+        ("music", {}, "is not a task"),
+        ("text-to-image", {}, "needs text"),
+        ("text", {"image": np.zeros((8, 8, 3), np.uint8)}, "is no part of it"),
+        ("text", {"text": "abc"}, "keep"),
+        ("text", {"sampler": {"stps": 3}}, "there is no such setting"),
+        ("text", {"sampler": {"steps": -3}}, "sampler.steps"),
+    ],
+)
+def test_what_cannot_be_made_is_refused(model, task, arguments, told):
+    with pytest.raises(Refusal, match=told):
+        model.generate(task, **arguments)
+
+
+def test_documents_are_scored(model):
+    short, long = model.score("text", [{"text": "abc"}, {"text": "abc" * 8}], samples=2)
+    assert 0 < short.bits["text"] < long.bits["text"] and long.se_noise["text"] > 0
+    assert 3 < short.tokens["text"] < long.tokens["text"]
+    again = model.score("text", [{"text": "abc"}], samples=2)[0]
+    assert again.bits["text"] == pytest.approx(short.bits["text"], rel=1e-5)
+    assert model.trained.scorer(2).compilations == 1
+    with pytest.raises(Refusal, match="longer than a row of 128"):
+        model.score("text", [{"text": "abc" * 60}])
+    with pytest.raises(Refusal, match="lacks text"):
+        model.score("text", [{}])
+
+
+def test_texts_are_scored_behind_a_context(model):
+    one, other = model.score_texts([("abc", "d"), ("abc", "e")], TextScoring("forward"))
+    assert one.nats != other.nats and one.tokens == 1
+    # All that may stand there, END included, shares a probability of 1.
+    every = model.score_texts([("abc", chr(code)) for code in range(1, 128)], TextScoring("forward"))
+    assert 0 < sum(np.exp(-score.nats) for score in every) < 1
+
+
+def figures(results):
+    return [(r.documents, r.targets, r.bits, r.se_noise, r.se_data, r.unigram_bits) for r in results]
+
+
+@pytest.fixture(scope="module")
+def results(model):
+    return model.evaluate()
+
+
+def test_two_evaluations_agree_bit_for_bit(root, results):
+    assert figures(mdm.load(str(root / "run")).evaluate()) == figures(results)
+    assert len(results) == 2
+    assert results[0].bits_per_byte == results[0].bits_per_character and results[0].bits_per_picture is None
+
+
+def test_the_batch_changes_no_figure_beyond_rounding(model, results):
+    """4 documents, 3 or 4 at once: the last batch is filled up, and weighs what it holds. 1e-5: sums in another order."""
+    settings = dataclasses.replace(model.trained.settings.evaluation, batch_rows=4)
+    for a, b in zip(figures(results), figures(model.evaluate(settings=settings)), strict=True):
+        assert a == pytest.approx(b, rel=1e-5)
+
+
+def test_a_run_trained_with_a_kernel_of_another_machine_is_read_here(tmp_path):
+    """Head size 128 as splash wants it."""
+    own = made.run(tmp_path, (1,), attention="splash", width=128, head_size=128)
+    here = TrainedModel.load(str(own.path))
+    assert here.settings.model.attention == "splash" and here.network.settings.attention == "blockwise"
+    settings = EvaluationSettings(documents=2, samples=1, splits=("train",))
+    (result,) = here.score(manifest.load(tmp_path / "set"), settings)
+    assert np.isfinite(result.bits)  # tests/model/test_attention.py holds the kernels to one formula
+    with pytest.raises(Refusal, match="runs on tpu"):
+        TrainedModel.load(str(own.path), attention="splash")
+    with pytest.raises(Refusal, match="no attention kernel"):
+        TrainedModel.load(str(own.path), attention="flash")
+
+
+def test_a_kernel_that_runs_here_is_kept():
+    assert (
+        attention.on_platform("splash", "tpu") == "splash" and attention.on_platform("reference", "tpu") == "reference"
+    )
+    assert attention.on_platform("cudnn", "tpu") == "blockwise"
+
+
+def test_rows_are_laid_out_as_the_kernel_wants_them(root, monkeypatch):
+    """On a TPU, splash takes rows in multiples of 128 only; here a kernel that wants the same stands in for it."""
+    seen = []
+
+    def scores(self, parameters, examples, task, lengths, *_):
+        seen.extend(lengths)
+        return Scores(np.ones((2, len(examples), 3)), np.ones((len(examples), 3), int))
+
+    def program(self, sampler, layout, shapes):
+        seen.append(shapes.masked.shape[1])
+        return lambda parameters, canvas, seeds: Written(canvas, Calls(0, 0), np.zeros_like(canvas.rows.ids))
+
+    monkeypatch.setattr(Scorer, "scores", scores)
+    monkeypatch.setattr(Programs, "_program", program)
+    picky = dataclasses.replace(attention.BACKENDS["reference"], length_multiple=128)
+    monkeypatch.setitem(attention.BACKENDS, "reference", picky)
+    own = mdm.load(str(root / "run"))
+    own.evaluate()
+    own.generate("text", length=5)
+    own.score("text", [{"text": "a"}])
+    own.score_texts([("a", "b")])
+    assert len(seen) == 5 and set(seen) == {128}
+
+
+def copied(root, tmp_path, name="run"):
+    shutil.copytree(root / "run", tmp_path / name)
+    return tmp_path / name
+
+
+def test_a_folder_without_a_checkpoint_is_refused(root, tmp_path):
+    run = copied(root, tmp_path)
+    shutil.rmtree(run / "checkpoints")
+    with pytest.raises(Refusal, match="holds no whole checkpoint"):
+        mdm.load(str(run))
+    with pytest.raises(Refusal, match=r"config\.json"):
+        mdm.load(str(tmp_path / "nothing"))
+
+
+def test_a_checkpoint_of_another_vocabulary_is_refused(root, tmp_path):
+    run = copied(root, tmp_path)
+    (run / "vocabulary.json").write_text(Vocabulary.of({"text": (100,)}).dumps())
+    with pytest.raises(Refusal, match="does not fit this model"):
+        mdm.load(str(run))
+
+
+def test_data_of_another_vocabulary_are_refused(model, tmp_path):
+    data = made.data_set(tmp_path / "set")
+    dataclasses.replace(data, vocabulary=Vocabulary.of({"text": (200,)})).save()
+    with pytest.raises(Refusal, match="another vocabulary"):
+        model.evaluate(str(tmp_path / "set"))
+
+
+SAFETENSORS = pytest.mark.skipif(importlib.util.find_spec("safetensors") is None, reason="needs the extra export")
+
+
+@pytest.fixture(scope="module")
+def exported(model, tmp_path_factory):
+    return model.export(tmp_path_factory.mktemp("out") / "exported")
+
+
+@SAFETENSORS
+def test_the_export_is_whole_and_says_what_it_is(model, exported):
+    from safetensors import safe_open
+
+    with safe_open(exported / export.WEIGHTS, framework="np") as file:
+        names, metadata = list(file.keys()), file.metadata()
+        sizes = sum(file.get_tensor(name).size for name in names)
+    assert "blocks.qkv" in names and metadata["step"] == "2" and metadata["weights"] == "ema"
+    text = (exported / export.CARD).read_text()
+    assert f"{sizes:,} parameters" in text and all(f"`{name}`" in text for name in names)
+    assert text.startswith("---\n") and "This checkpoint has not been evaluated" in text
+    assert json.loads((exported / "config.json").read_text())["model"]["width"] == 16
+    assert (exported / "codecs/text/codec.json").exists()
+    assert not [path for path in exported.rglob("*") if path.suffix in (".pkl", ".pt", ".tmp")]
+
+
+@SAFETENSORS
+def test_an_export_overwrites_nothing(model, exported, root):
+    for folder in (exported, root / "run"):
+        with pytest.raises(Refusal, match="not an empty folder"):
+            model.export(folder)
+
+
+def test_without_the_package_the_extra_is_named(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(export.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(Refusal, match=r"mdm\[export\]"):
+        model.export(tmp_path / "exported")
+
+
+@pytest.mark.slow
+@SAFETENSORS
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs PyTorch")
+def test_the_export_read_by_pytorch_gives_the_same_logits(model, exported):
+    """The formula of the model card, written down in PyTorch, on what the safetensors library reads."""
+    import torch
+    from safetensors.torch import load_file
+
+    own, settings = load_file(exported / export.WEIGHTS), json.loads((exported / "config.json").read_text())["model"]
+    size, half = settings["head_size"], settings["head_size"] // 2
+    residual = (settings["depth"] / settings["parameterization"]["base_depth"]) ** -settings["parameterization"][
+        "alpha"
+    ]
+
+    def rms(x, gain):
+        return x / torch.sqrt((x**2).mean(-1, keepdim=True) + 1e-6) * gain
+
+    def rotate(x, positions):
+        j = torch.arange(half)
+        angle = positions[:, j % 3].float() * settings["rope_base"] ** (-2 * j / size)
+        cos, sin = torch.cos(angle)[:, None], torch.sin(angle)[:, None]
+        a, b = x[..., :half], x[..., half:]
+        return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+
+    def logits(ids, segments, positions, ranges):
+        x = own["embedding"][ids] + own["range_embedding"][ranges]
+        seen = (segments[:, None] == segments[None]) & (segments > 0)[None]
+        for n in range(settings["depth"]):
+            layer = {name.removeprefix("blocks."): t[n] for name, t in own.items() if name.startswith("blocks.")}
+            h = rms(x, layer["attention_norm"])
+            q, k, v = (torch.einsum("ld,dhk->lhk", h, w) for w in layer["qkv"])
+            q, k = rotate(rms(q, layer["query_norm"]), positions), rotate(rms(k, layer["key_norm"]), positions)
+            scores = torch.einsum("lhk,shk->hls", q, k) / size**0.5
+            shares = torch.softmax(scores.masked_fill(~seen, -1e30), -1)
+            x = x + residual * torch.einsum("lhk,hkd->ld", torch.einsum("hls,shk->lhk", shares, v), layer["out"])
+            h = rms(x, layer["mlp_norm"])
+            gate, up = (h @ w for w in layer["gate_up"])
+            x = x + residual * (torch.nn.functional.silu(gate) * up) @ layer["down"]
+        return rms(x, own["final_norm"]) @ own["unembedding"].T
+
+    rng = np.random.default_rng(0)
+    length = 24
+    ids, segments = rng.integers(0, 257, length).astype(np.int32), np.repeat([1, 2, 0], [12, 8, 4]).astype(np.int32)
+    positions = rng.integers(0, 30, (length, 3)).astype(np.int32)
+    ranges = np.where(rng.random(length) < 0.8, 0, -1).astype(np.int8)
+    denoiser = model.trained.network.bind(model.trained.parameters)
+    hidden = denoiser.hidden(*(array[None] for array in (ids, segments, positions, ranges)))
+    expected = np.asarray(denoiser.logits(hidden, 0))[0]
+    found = logits(*(torch.from_numpy(array.astype(np.int64)) for array in (ids, segments, positions, ranges)))
+    real = segments > 0
+    np.testing.assert_allclose(found.detach().numpy()[real], expected[real], rtol=1e-4, atol=1e-4)
+    assert np.abs(expected).max() > 0.1
