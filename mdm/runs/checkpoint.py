@@ -179,11 +179,23 @@ class Checkpoints:
             self._manager.check_for_errors()
             if jax.process_index() == 0:
                 seal.write(self._folder / str(step))
+                logging.info("checkpoint %d is in place", step)
         except Exception as error:  # see `save`
             self._failed(step, error)
 
     def _failed(self, step: int, error: Exception) -> None:
         logging.error("CHECKPOINT %d WAS NOT SAVED, the one before it stays: %s", step, error)
+        if jax.process_index() == 0:
+            self._clear(step)
+
+    def _clear(self, step: int) -> None:
+        """Removes what a failed save left: on a full disk it would keep the next one from succeeding."""
+        try:
+            for path in self._folder.iterdir():
+                if path.name.startswith(f"{step}.") and ocp.utils.is_tmp_checkpoint(path):
+                    path.rmtree()
+        except OSError as error:
+            logging.error("what is left of checkpoint %d in %s cannot be removed: %s", step, self._folder, error)
 
 
 def _agreed_damage(step: epath.Path) -> str | None:
