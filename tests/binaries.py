@@ -83,6 +83,7 @@ def be(module: str, arguments: list[str], folder: str, out: int, error: int) -> 
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
+        atexit._run_exitfuncs()  # of JAX: processes of one job take leave of each other
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

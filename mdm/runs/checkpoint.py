@@ -90,7 +90,8 @@ class Checkpoints:
     def holds(self, step: int) -> bool:
         """Whether a checkpoint of this step is in place, once no save is under way."""
         self.wait()
-        return step in self._manager.all_steps(read=True)
+        self._manager.reload()
+        return step in self._manager.all_steps()
 
     def save(self, step: int, state: Mapping[str, Any], position: Mapping) -> None:
         """Begins to save; the arrays may be changed as soon as this returns.
@@ -228,7 +229,8 @@ class CheckpointReader:
         return None
 
     def restore_parameters(self, step: int, abstract: Any, which: str = "ema") -> Any:
-        """The tree of parameters, laid out as `abstract`; which: "parameters", or "ema" for their running average.
+        """The tree of parameters, laid out as `abstract`, on one device of this process where that does not say; which:
+        "parameters", or "ema" for their running average.
 
         Raises Vanished if the step is gone, Refusal if it is damaged or of another model.
         """
@@ -239,7 +241,7 @@ class CheckpointReader:
         try:
             if wrong is None:
                 with ocp.StandardCheckpointer() as checkpointer:
-                    return checkpointer.restore(folder / which, abstract)
+                    return checkpointer.restore(folder / which, jax.tree.map(_placed, abstract))
         except Exception as error:  # see Checkpoints.restore
             if not folder.exists():
                 raise Vanished(f"{folder} was deleted while it was read") from error
@@ -251,6 +253,14 @@ class CheckpointReader:
     @staticmethod
     def _whole(path: epath.Path) -> bool:
         return ocp.utils.is_checkpoint_finalized(path) and (path / _POSITION).exists()
+
+
+def _placed(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+    """A shape with a place: without one Orbax wants the devices of the run that wrote it."""
+    if leaf.sharding is not None:
+        return leaf
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)
 
 
 def _foreign(folder: epath.Path, error: Exception) -> Refusal:

@@ -86,7 +86,8 @@ def stuck(starts: Sequence[Start], most: int) -> Problem | None:
 
 
 class Starting:
-    """The start that this process is. Only process 0 writes; a write that fails is logged and costs nothing else."""
+    """The start that this process is. Only process 0 writes, and knows the earlier ones; a write that fails is logged and costs
+    nothing else."""
 
     def __init__(self, folder: RunFolder, number: int):
         self.folder = folder.start(number)
@@ -94,7 +95,7 @@ class Starting:
         self.now = Start(number, socket.gethostname(), now, now)
         self._run = folder
         self._write()
-        self.earlier = tuple(start for start in read(folder) if start.number < number)
+        self.earlier = tuple(start for start in read(folder) if start.number < number) if agreement.leads() else ()
 
     def update(self, **changes) -> None:
         """Writes down fields of `Start` that have changed, and that the process is alive."""
