@@ -14,6 +14,7 @@ from ml_collections import config_flags
 from mdm import config
 from mdm.exits import REFUSED
 from mdm.problems import Problem, Refusal
+from mdm.runs.preemption import Preempted
 
 
 def config_flag() -> flags.FlagHolder:
@@ -64,17 +65,20 @@ def settings(holder: flags.FlagHolder) -> config.Settings:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Runs `main` with flags parsed; input that cannot be used ends the process with `REFUSED` and a list of what is wrong."""
+    """Runs `main` with flags parsed; input that cannot be used ends the process with a list of what is wrong and the code of the
+    Refusal; see `mdm.exits`."""
 
     def guarded(arguments: list[str]) -> None:
         if len(arguments) > 1:
-            _refuse(f"unexpected arguments {arguments[1:]}; flags begin with --")
+            _end(f"unexpected arguments {arguments[1:]}; flags begin with --")
         logging.set_verbosity(logging.INFO)
         logging.get_absl_handler().addFilter(_own_or_grave)
         try:
             main()
         except Refusal as refusal:
-            _refuse(str(refusal))
+            _end(str(refusal), refusal.code)
+        except Preempted as going:
+            _end(str(going), going.code)
 
     app.run(guarded, flags_parser=_parse)
 
@@ -89,9 +93,9 @@ def _parse(arguments: list[str]) -> list[str]:
         return flags.FLAGS(arguments)
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         # ml_collections raises these from inside the parser for a key or a value that the config does not take.
-        _refuse(str(error).strip('"'))
+        _end(str(error).strip('"'))
 
 
-def _refuse(message: str) -> None:
+def _end(message: str, code: int = REFUSED) -> None:
     print(f"{Path(sys.argv[0]).stem}: {message}", file=sys.stderr)
-    sys.exit(REFUSED)
+    sys.exit(code)

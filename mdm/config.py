@@ -30,6 +30,7 @@ from mdm.evaluation.task import EvaluationSettings
 from mdm.model.transformer import ModelSettings
 from mdm.problems import Problem, Refusal, refuse_if
 from mdm.runs.checkpoint import CheckpointSettings
+from mdm.training.guards import GuardSettings
 from mdm.training.loop import Job, TrainingSettings
 from mdm.training.mesh import MeshSettings
 from mdm.training.optimizer import OptimizerSettings
@@ -51,6 +52,7 @@ class Settings:
     training: TrainingSettings
     mesh: MeshSettings
     checkpoints: CheckpointSettings
+    guards: GuardSettings
     evaluation: EvaluationSettings
 
     def problems(self) -> list[Problem]:
@@ -74,6 +76,7 @@ def base() -> ConfigDict:
         training=TrainingSettings(batch_size=16, tokens=0),
         mesh=MeshSettings(),
         checkpoints=CheckpointSettings(),
+        guards=GuardSettings(),
         evaluation=EvaluationSettings(),
     )
     return ConfigDict(to_dict(defaults))

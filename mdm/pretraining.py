@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import shlex
+import sys
 
 import jax
 
 from mdm.config import Settings, to_dict
-from mdm.data.manifest import load
+from mdm.data.manifest import Manifest, load
 from mdm.data.spans import span_lengths
+from mdm.runs import agreement, starts
 from mdm.runs.folder import RunFolder
-from mdm.runs.lock import Lock
+from mdm.runs.making import made
+from mdm.runs.preemption import Preemption
+from mdm.runs.text_log import TextLog
 from mdm.training.loop import train
+
+_DECIDE = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "JAX_PLATFORMS")  # variables; no others are kept, for they may hold secrets
 
 
 def pretrain(settings: Settings, folder: RunFolder) -> None:
     """Pretrains, or continues, one model, with all that is needed to generate from it later.
 
-    Raises Refusal for data or devices that do not fit, or if another job writes there; Diverged as `mdm.training.loop.train`.
+    Raises Refusal for data or devices that do not fit, or if another job writes there; Stuck as `mdm.runs.starts.begin`,
+    Diverged and Preempted as `mdm.training.loop.train`.
     """
     manifest = load(settings.data.directory)
-    leads = jax.process_index() == 0
-    if leads:
-        folder.create()
-    with Lock(folder) if leads else contextlib.nullcontext():
-        if leads:
-            folder.write_json(folder.config, to_dict(settings))
-            folder.write_json(folder.vocabulary, manifest.vocabulary.to_json())
-            folder.copy_codecs(manifest.directory / "codecs")
-            tasks = {name: tuple(stream.tasks) for name, stream in settings.data.streams.items()}
-            folder.write_json(folder.spans, to_dict(span_lengths(manifest, tasks)))
+    with (
+        Preemption() as preemption,
+        starts.begin(folder, settings.guards.starts) as starting,
+        TextLog(starting.folder / f"log-{jax.process_index()}.txt"),
+    ):
+        if agreement.leads():
+            _write_what_it_is(settings, folder, manifest, starting)
         if jax.default_backend() != "cpu" and jax.config.jax_compilation_cache_dir is None:
             # A restart need not compile again. Not on CPU: such programs are made for the very processor they were compiled on.
             jax.config.update("jax_compilation_cache_dir", os.fspath(folder.compilations))
-        train(settings.job, folder)
+        train(settings.job, folder, starting, preemption.reached)
+
+
+def _write_what_it_is(settings: Settings, folder: RunFolder, manifest: Manifest, starting: starts.Starting) -> None:
+    environment = {name: os.environ[name] for name in _DECIDE if name in os.environ}
+    starting.write_made(made(shlex.join(sys.orig_argv), environment))
+    folder.write_json(folder.config, to_dict(settings))
+    folder.write_json(folder.vocabulary, manifest.vocabulary.to_json())
+    folder.copy_codecs(manifest.directory / "codecs")
+    tasks = {name: tuple(stream.tasks) for name, stream in settings.data.streams.items()}
+    folder.write_json(folder.spans, to_dict(span_lengths(manifest, tasks)))

@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator
 
+from mdm import exits
+
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
@@ -28,7 +30,12 @@ class Problem:
 
 
 class Refusal(Exception):
-    """Raised for input that cannot be used; carries every problem that was found, not the first one."""
+    """Raised for input that cannot be used; carries every problem that was found, not the first one.
+
+    code: with which a binary ends that nobody saved from it.
+    """
+
+    code = exits.REFUSED
 
     def __init__(self, problems: Problem | Iterable[Problem]):
         self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import jax
 from absl import flags, logging
 
-from mdm import command, config
+from mdm import checkout, command, config
 from mdm.data import exhibits, manifest, pipeline
 from mdm.data.manifest import SPLITS
 from mdm.data.pipeline import Rows
@@ -124,7 +124,7 @@ def _perform(trial: Trial, folder: StudyFolder, work: Work, probes: Sequence[str
     host = platform.node() if jax.default_backend() == "cpu" else ""
     jax.config.update("jax_compilation_cache_dir", os.fspath(folder.compilations / host))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-    perform(trial, folder, work, page.commit(), probes)
+    perform(trial, folder, work, checkout.commit(), probes)
 
 
 def _score(run: RunFolder) -> list[Result]:

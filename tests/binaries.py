@@ -55,7 +55,7 @@ def _serve() -> None:
             child = os.fork()
             if not child:
                 os.environ.update(environment)
-                _be(module, arguments, folder, out.fileno(), error.fileno())
+                be(module, arguments, folder, out.fileno(), error.fileno())
             code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             told = []
             for file in (out, error):
@@ -64,7 +64,7 @@ def _serve() -> None:
         print(json.dumps([code, *told]), file=answers, flush=True)
 
 
-def _be(module: str, arguments: list[str], folder: str, out: int, error: int) -> None:
+def be(module: str, arguments: list[str], folder: str, out: int, error: int) -> None:
     """In the child: the binary, from its first line to its exit code."""
     code = 1
     try:
@@ -83,6 +83,7 @@ def _be(module: str, arguments: list[str], folder: str, out: int, error: int) ->
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
+        atexit._run_exitfuncs()  # of JAX: processes of one job take leave of each other
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

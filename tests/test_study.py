@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests import binaries
-from tests.studies.conftest import tiny_config, write_data
+from tests.tiny import tiny_config, write_data
 
 run = functools.partial(binaries.run, "study")
 FILE = """

@@ -93,7 +93,8 @@ class Checkpoints:
     def holds(self, step: int) -> bool:
         """Whether a checkpoint of this step is in place, once no save is under way."""
         self.wait()
-        return step in self._manager.all_steps(read=True)
+        self._manager.reload()
+        return step in self._manager.all_steps()
 
     def save(self, step: int, state: Mapping[str, Any], position: Mapping) -> None:
         """Begins to save; the arrays may be changed as soon as this returns.
@@ -182,11 +183,23 @@ class Checkpoints:
             self._manager.check_for_errors()
             if jax.process_index() == 0:
                 seal.write(self._folder / str(step))
+                logging.info("checkpoint %d is in place", step)
         except Exception as error:  # see `save`
             self._failed(step, error)
 
     def _failed(self, step: int, error: Exception) -> None:
         logging.error("CHECKPOINT %d WAS NOT SAVED, the one before it stays: %s", step, error)
+        if jax.process_index() == 0:
+            self._clear(step)
+
+    def _clear(self, step: int) -> None:
+        """Removes what a failed save left: on a full disk it would keep the next one from succeeding."""
+        try:
+            for path in self._folder.iterdir():
+                if path.name.startswith(f"{step}.") and ocp.utils.is_tmp_checkpoint(path):
+                    path.rmtree()
+        except OSError as error:
+            logging.error("what is left of checkpoint %d in %s cannot be removed: %s", step, self._folder, error)
 
 
 def _agreed_damage(step: epath.Path) -> str | None:
@@ -230,7 +243,8 @@ class CheckpointReader:
         return None
 
     def restore_parameters(self, step: int, abstract: Any, which: str = "ema") -> Any:
-        """The tree of parameters, laid out as `abstract`; which: "parameters", or "ema" for their running average.
+        """The tree of parameters, laid out as `abstract`, on one device of this process where that does not say; which:
+        "parameters", or "ema" for their running average.
 
         Raises Vanished if the step is gone, Refusal if it is damaged or of another model.
         """
@@ -242,7 +256,7 @@ class CheckpointReader:
             wrong = seal.damage(folder, which)  # of the rest, three times as much, nothing is read
             if wrong is None:
                 with ocp.StandardCheckpointer() as checkpointer:
-                    return checkpointer.restore(folder / which, abstract)
+                    return checkpointer.restore(folder / which, jax.tree.map(_placed, abstract))
         except Exception as error:  # see Checkpoints.restore
             if not folder.exists():
                 raise self._vanished(step) from error
@@ -260,6 +274,14 @@ class CheckpointReader:
             return ocp.utils.is_checkpoint_finalized(path) and (path / _POSITION).exists()
         except (OSError, ValueError):  # deleted since its folder was listed
             return False
+
+
+def _placed(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+    """A shape with a place: without one Orbax wants the devices of the run that wrote it."""
+    if leaf.sharding is not None:
+        return leaf
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)
 
 
 def _foreign(folder: epath.Path, error: Exception) -> Refusal:

@@ -7,6 +7,7 @@ codecs/MODALITY/    the codecs of the data
 checkpoints/STEP/   see `checkpoint`
 metrics.jsonl       see `log`
 events/             the same for TensorBoard, and profiles
+starts/N/           what each start was made with, did and told, see `starts`
 compilations/       compiled programs, for restarts (accelerators)
 evaluations/        what evaluators wrote
 end.json            there when the run has ended
@@ -39,10 +40,15 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.metrics = self.path / "metrics.jsonl"
         self.events = self.path / "events"
+        self.starts = self.path / "starts"
         self.compilations = self.path / "compilations"
         self.evaluations = self.path / "evaluations"
         self.end = self.path / "end.json"
         self.lock = self.path / "lock"
+
+    def start(self, number: int) -> epath.Path:
+        """The folder of one start."""
+        return self.starts / str(number)
 
     def create(self) -> None:
         """Makes the folder if it is not there. Raises Refusal if it cannot be made."""

@@ -15,7 +15,8 @@ from mdm.runs.folder import RunFolder
 
 
 class Lock:
-    """Holds a run folder for this process; a context manager. Raises Refusal, naming the holder, if another has it.
+    """Holds a run folder for this process; a context manager. Raises Refusal, naming the holder, if another has it, and for a
+    folder that cannot be written.
 
     The operating system gives the lock up with the process, however that ends: a killed job leaves nothing to clean up.
     Object stores have no such lock: there, the scheduler must not start a job twice, and a warning says so.
@@ -31,7 +32,12 @@ class Lock:
             logging.warning("%s cannot be locked: make sure that only one job writes there", self._folder.path)
             return self
         # Opened for appending: a job that is refused must not wipe the holder's name.
-        self._file = open(path, "a+", encoding="utf-8")
+        try:
+            self._file = open(path, "a+", encoding="utf-8")
+        except OSError as error:
+            raise Refusal(
+                Problem(path, None, f"cannot be written ({error})", "make the folder writable, or use another")
+            ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mdm import atomic
+from mdm import atomic, checkout
 from mdm.evaluation import report
 from mdm.evaluation.result import versions
 from mdm.studies.folder import StudyFolder
@@ -83,17 +82,6 @@ def table(study: Study, rows: Sequence[Row]) -> Table:
     return Table((*axes, *study.metrics, "n"), tuple(cells))
 
 
-def commit() -> str:
-    """Of the checkout that this package is run from; a plus for changes that are not in it."""
-    own = Path(__file__).parent
-    try:
-        told = subprocess.run(["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
-                              cwd=own, capture_output=True, text=True, timeout=10)  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return told.stdout.strip() or "not a checkout"
-
-
 def _made_with(folder: StudyFolder, trials: Sequence[Trial]) -> list[tuple[str, str]]:
     """Versions, commits, devices and data of the trials: more than one of a kind is worth a look."""
     results = [result for trial in trials if (result := folder.read_result(trial.id)) is not None]
@@ -105,7 +93,7 @@ def _made_with(folder: StudyFolder, trials: Sequence[Trial]) -> list[tuple[str, 
     }
     own = ", ".join(f"{name} {version}" for name, version in versions().items())
     made = [(name, "; ".join(dict.fromkeys(values))) for name, values in kinds.items() if values]
-    return [*made, ("page", f"commit {commit()}, {own}, Python {platform.python_version()}")]
+    return [*made, ("page", f"commit {checkout.commit()}, {own}, Python {platform.python_version()}")]
 
 
 def _template(environment, name: str):

@@ -15,9 +15,11 @@ from mdm.runs.folder import RunFolder
 from mdm.studies import metrics
 from mdm.studies.work import Outcome
 from mdm.tokens.vocabulary import Vocabulary
-from mdm.training.loop import Diverged, Job
+from mdm.training.health import Diverged
+from mdm.training.loop import Job
 
 _OUTER = ("embedding", "unembedding")
+_ASIDE = ("prepare", "guards")  # rooms that change no figure of a trial
 _ELSEWHERE = "data.directory"  # where the data lie is no part of what is trained, unless the study varies it
 
 
@@ -38,8 +40,8 @@ class Training:
     probes: Mapping[str, Callable[[RunFolder], Mapping[str, float]]] = dataclasses.field(default_factory=dict)
 
     def identity(self, value: Mapping, overrides: Container[str]) -> dict:
-        """All settings but those of preparation, and where the data lie."""
-        own = {room: part for room, part in value.items() if room != "prepare"}
+        """All settings but those of preparation, of the guards, and where the data lie."""
+        own = {room: part for room, part in value.items() if room not in _ASIDE}
         if _ELSEWHERE not in overrides:
             own["data"] = {key: part for key, part in own["data"].items() if key != "directory"}
         return own

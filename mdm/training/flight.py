@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from mdm.columns import columns
 from mdm.data.manifest import Manifest
 from mdm.model import flops
 from mdm.tokens.vocabulary import Vocabulary
@@ -100,9 +101,8 @@ def fly(
 def text(found: Flight, job: Job, devices: Sequence[jax.Device]) -> str:
     """Everything about a flight, for a person."""
     own, bound = found.compiled, found.roofline
-    lines = ["Where every parameter lies", _table([("name", "shape", "axes of the mesh", "on a device"), *(
-        (place.name, str(place.shape), place.spec, f"{place.held:,}") for place in found.places)])]  # fmt: skip
-    lines += ["", "Who reads which rows of a batch", _table([("process", "devices", "rows"), *_readers(job, devices)])]
+    lines = ["Where every parameter lies", sharding.text(found.places)]
+    lines += ["", "Who reads which rows of a batch", columns([("process", "devices", "rows"), *_readers(job, devices)])]
     facts = [
         ("parameters", f"{found.parameters:,}"),
         ("mesh", ", ".join(f"{axis} {size}" for axis, size in found.shape.items())),
@@ -132,7 +132,7 @@ def text(found: Flight, job: Job, devices: Sequence[jax.Device]) -> str:
                 f"{per_day:.3g}: {found.days:.1f} days to the budget of {job.training.tokens:,}",
             ),
         ]
-    lines += ["", _table(facts)]
+    lines += ["", columns(facts)]
     if bound:
         lines += ["", "Assumptions of the estimate:", *(f"  - {assumption}" for assumption in roofline.ASSUMPTIONS)]
     return "\n".join(lines)
@@ -184,10 +184,3 @@ def _memory(found: Flight) -> str:
         return f"DOES NOT FIT: {own.too_large}"
     told = f"{gib(own.used)}{limit}: state and batch {gib(own.arguments)}, temporaries {gib(own.temporaries)}"
     return f"{told}, {1 - own.used / found.limit:.0%} free" if found.limit else told
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )

@@ -25,23 +25,26 @@ from mdm.model import attention
 from mdm.model.network import Network
 from mdm.model.transformer import ModelSettings
 from mdm.problems import Problem, Refusal, refuse_if
+from mdm.runs import agreement, goodput
 from mdm.runs.checkpoint import Checkpoints, CheckpointSettings
 from mdm.runs.folder import RunFolder
+from mdm.runs.host import Host
 from mdm.runs.log import MetricsLog
+from mdm.runs.preemption import Preempted
+from mdm.runs.starts import Starting
 from mdm.tokens.vocabulary import MODALITIES, Vocabulary
 from mdm.training import clock as clocks
 from mdm.training import metrics, sharding
 from mdm.training.batch_scaling import BatchScale, batch_scale
 from mdm.training.chips import chip_of
 from mdm.training.clock import Clock
+from mdm.training.guards import GuardSettings
+from mdm.training.health import Health
 from mdm.training.mesh import Devices, MeshSettings, make_mesh
 from mdm.training.optimizer import OptimizerSettings, ema_decay, learning_rate, optimizer
 from mdm.training.profile import Profile, ProfileSettings
 from mdm.training.step import State, Step
-
-
-class Diverged(Refusal):
-    """Raised when too many updates in a row were not finite; names the rows."""
+from mdm.training.watchdog import Watchdog
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +92,7 @@ class Job:
     training: TrainingSettings
     mesh: MeshSettings
     checkpoints: CheckpointSettings
+    guards: GuardSettings = GuardSettings()
 
     def problems(self, devices: Devices) -> list[Problem]:
         """All that keeps this job from these devices."""
@@ -136,50 +140,75 @@ def build_step(job: Job, vocabulary: Vocabulary, mesh: Mesh) -> Step:
 
 
 @dataclasses.dataclass(frozen=True)
-class Start:
+class Behind:
     """Where a run goes on: `step` batches and `row` rows are behind it."""
 
     step: int
     row: int
 
 
-def train(job: Job, folder: RunFolder) -> None:
+def never(step: int) -> bool:
+    """Nobody asks this run to go."""
+    return False
+
+
+def train(job: Job, folder: RunFolder, starting: Starting, asked: Callable[[int], bool] = never) -> None:
     """Trains to the end of the token budget, from the newest whole checkpoint of `folder` if there is one.
 
-    Raises Refusal for data that do not fit the checkpoint, and Diverged if too many updates in a row are not finite.
+    starting: takes down how far it comes; asked: whether to save behind a step and go, the same on all processes
+    Raises Refusal for data that do not fit the checkpoint, Diverged if too many updates in a row are not finite, and Preempted
+    behind the save of a run that was asked to go.
     """
-    devices = jax.devices()
+    clock, devices = Clock(), jax.devices()
     refuse_if(job.problems(Devices.of(devices)))
     rows = Rows(job.data, job.corruption.views)
     mesh = make_mesh(job.mesh, devices)
     step = build_step(job, rows.manifest.vocabulary, mesh)
-    with jax.set_mesh(mesh), Checkpoints(folder.checkpoints, job.checkpoints) as checkpoints:
-        state, start = _start(step, rows, mesh, checkpoints)
+    with (
+        jax.set_mesh(mesh),
+        Watchdog(job.guards, starting.folder / f"stacks-{jax.process_index()}.txt") as watchdog,
+        Checkpoints(folder.checkpoints, job.checkpoints) as checkpoints,
+    ):
+        state, start = _start(step, rows, mesh, checkpoints, clock)
+        starting.update(restored=start.step, reached=start.step)
+        places = sharding.table(state.parameters, sharding.state_shardings(step, mesh).parameters)
+        starting.write_placement(sharding.text(places))
         log, profile = None, Profile(job.training.profile, folder.events)
-        if leads := jax.process_index() == 0:  # every process trains, one writes
+        if agreement.leads():  # every process trains, one writes
             folder.clear_end()
             _describe(job, rows, state, start)
             log = MetricsLog(folder, start.step)
+        last = start.step + max(0, math.ceil((job.rows - start.row) / job.training.batch_size))
+        host = Host(folder.path, job.guards.memory, job.guards.checkpoints * _bytes(state))
+        lines = _Lines(job, rows, mesh, log, clock, starting, host)
+        health = Health(job.training.batch_size, job.training.most_skipped, job.guards.spike)
+        beside = _Beside(clock, lines, profile, health, watchdog, asked)
         try:
-            done = _walk(job, step, state, start, rows, mesh, checkpoints, log, profile)
+            done = _walk(job, step, state, start, last, rows, mesh, checkpoints, beside)
         finally:
             profile.end()
             if log:
                 log.close()
-        if not checkpoints.holds(done):
-            remedy = "see the error above it in the log, make room, and start again: the newest checkpoint is continued"
-            raise Refusal(
-                Problem(str(folder.checkpoints / str(done)), None, "the last checkpoint was not saved", remedy)
-            )
-    if leads:
+        with clock.spent_on(clocks.SAVE):
+            held = done == start.step or checkpoints.holds(done)
+        starting.update(reached=done, seconds=clock.seconds())
+    _report(starting)
+    if done < last:
+        raise Preempted(f"asked to go behind step {done} of {last}, which is {'' if held else 'NOT '}saved")
+    if not held:
+        remedy = "see the error above it in the log, make room, and start again: the newest checkpoint is continued"
+        raise Refusal(Problem(str(folder.checkpoints / str(done)), None, "the last checkpoint was not saved", remedy))
+    if agreement.leads():
         folder.mark_end("token budget reached", done)
 
 
-def _start(step: Step, rows: Rows, mesh, checkpoints: Checkpoints) -> tuple[State, Start]:
-    restored = checkpoints.restore(_saved(sharding.abstract_state(step, mesh)))
+def _start(step: Step, rows: Rows, mesh, checkpoints: Checkpoints, clock: Clock) -> tuple[State, Behind]:
+    with clock.spent_on(clocks.RESTORE):
+        restored = checkpoints.restore(_saved(sharding.abstract_state(step, mesh)))
     if restored is None:
-        return jax.jit(step.initial, out_shardings=sharding.state_shardings(step, mesh))(), Start(0, 0)
-    return State(**restored.state), Start(restored.step, pipeline.resume(restored.position, rows))
+        with clock.spent_on(clocks.COMPILE):
+            return jax.jit(step.initial, out_shardings=sharding.state_shardings(step, mesh))(), Behind(0, 0)
+    return State(**restored.state), Behind(restored.step, pipeline.resume(restored.position, rows))
 
 
 def _saved(state: State) -> dict[str, Any]:
@@ -187,25 +216,37 @@ def _saved(state: State) -> dict[str, Any]:
     return state._asdict()
 
 
+@dataclasses.dataclass(frozen=True)
+class _Beside:
+    """What looks at a run while it walks, and changes nothing of it."""
+
+    clock: Clock
+    lines: _Lines
+    profile: Profile
+    health: Health
+    watchdog: Watchdog
+    asked: Callable[[int], bool]
+
+
 def _walk(
     job: Job,
     step: Step,
     state: State,
-    start: Start,
+    start: Behind,
+    last: int,
     rows: Rows,
     mesh: Mesh,
     checkpoints: Checkpoints,
-    log: MetricsLog | None,
-    profile: Profile,
+    beside: _Beside,
 ) -> int:
-    """Trains from `start` to the end of the budget; returns the number of steps then made."""
-    training = job.training
-    run, take = sharding.jit_step(step, mesh)
+    """Trains from `start` to step `last`, or until it is asked to go; returns the number of steps then made."""
+    training, clock, row, done = job.training, beside.clock, start.row, start.step
+    if beside.asked(done):
+        return done
+    run, take = (clock.compiling(program) for program in sharding.jit_step(step, mesh))
     own = sharding.rows_read(mesh.devices, training.batch_size, jax.process_index())
     batches = pipeline.batches(rows, start.row, training.batch_size, own)
-    last = start.step + max(0, math.ceil((job.rows - start.row) / training.batch_size))
-    clock, row = Clock(), start.row
-    lines = log and _Lines(job, rows, mesh, log, clock)
+    clock.start_steps()
     unread: tuple[int, Any] | None = None
     line: Callable[[], None] | None = None
     try:
@@ -213,54 +254,67 @@ def _walk(
             with clock.spent_on(clocks.INPUT):
                 batch = next(batches)
             batch = sharding.global_batch(mesh, training.batch_size, own, batch)
-            profile.before(done, state.rows)
+            beside.profile.before(done, state.rows)
             with jax.profiler.StepTraceAnnotation("train", step_num=done):
                 state, report = run(state, batch)
             row += training.batch_size
             if unread:
-                _check(training, *unread)  # the step before this one: the device never waits for the host
+                beside.health.look(*unread)  # the step before this one: the device never waits for the host
+                beside.watchdog.beat()
             unread = row, report
             if line:
                 line()
                 line = None
             if done % training.log_every == 0 or done == last:
                 state, window = take(state)
-                if lines:
-                    line = functools.partial(lines.write, done, last, row, window)
-            if checkpoints.due(done) or done == last:
+                line = functools.partial(beside.lines.write, done, last, row, window)
+            going = beside.asked(done)
+            if going or checkpoints.due(done) or done == last:
                 if line:  # before the checkpoint is: a resumed run cannot write the lines behind its checkpoint again
                     line()
                     line = None
                 with clock.spent_on(clocks.SAVE):
                     checkpoints.save(done, _saved(state), Position(row, rows.fingerprint).to_json())
+            if going:
+                break
         if unread:
-            _check(training, *unread)
+            beside.health.look(*unread)
+            beside.watchdog.beat()
         if line:
             line()
     finally:
         batches.close()
-    return last
+    return done
 
 
 class _Lines:
-    """Turns the sums of a window into a line of the log."""
+    """Turns the sums of a window into a line of the log, and takes down how far the run has come. All processes look at their
+    host; one writes."""
 
-    def __init__(self, job: Job, rows: Rows, mesh: Mesh, log: MetricsLog, clock: Clock):
-        self._job, self._rows, self._log, self._clock = job, rows, log, clock
+    def __init__(
+        self, job: Job, rows: Rows, mesh: Mesh, log: MetricsLog | None, clock: Clock, starting: Starting, host: Host
+    ):
+        self._clock = clock
+        self._job, self._rows, self._log, self._starting, self._host = job, rows, log, starting, host
         self._streams = tuple(stream.name for stream in rows.streams)
         self._vocabulary = rows.manifest.vocabulary
         chip = chip_of(mesh.devices.flat[0].device_kind)
         self._peak = chip and chip.flops * mesh.size
 
     def write(self, done: int, last: int, row: int, window) -> None:
+        of_host = self._host.figures()
+        if self._log is None:
+            return
         window = jax.device_get(window)  # waits for the step that filled it
         with self._clock.spent_on(clocks.LOG):
             job = self._job
-            found = metrics.figures(window, self._streams)
+            found = metrics.figures(window, self._streams) | of_host
             found |= {"tokens": row * job.tokens_per_row, "tokens_processed": row * job.data.row_length}
             flops = metrics.model_flops(window, job.model, job.data.row_length, self._vocabulary)
             found |= self._clock.figures(found.pop("tokens_in_window"), flops, self._peak)
             found |= {f"passes/{stream}": passes for stream, passes in self._rows.passes(row).items()}
+            self._starting.update(reached=done, seconds=self._clock.seconds())
+            found |= goodput.figures((*self._starting.earlier, self._starting.now))
             self._log.write(done, found)
         bits = ", ".join(f"{m} {found[f'elbo_bits/{m}']:.3f}" for m in MODALITIES if f"elbo_bits/{m}" in found)
         speed = f"{found['tokens_per_second']:,.0f} tokens/s, {found['model_flops_per_second'] / 1e12:.3g} TFLOP/s"
@@ -268,25 +322,17 @@ class _Lines:
         logging.info("step %d of %d: loss %.4f; bits a token: %s; %s", done, last, found["loss"], bits, speed)
 
 
-def _check(training: TrainingSettings, row: int, report) -> None:
-    """`report` is of the step that ended before run row `row`."""
-    skipped = int(report.skipped_in_a_row)
-    if not skipped:
-        return
-    first = row - skipped * training.batch_size
-    logging.error("rows before %d: loss %s, the update was not finite and is skipped", row, float(report.loss))
-    if skipped >= training.most_skipped:
-        raise Diverged(
-            Problem(
-                f"rows {first} to {row - 1}",
-                float(report.loss),
-                f"{skipped} updates in a row were not finite",
-                "look at these rows, lower optimizer.learning_rate, or raise training.most_skipped",
-            )
-        )
+def _report(starting: Starting) -> None:
+    if agreement.leads():
+        spent = goodput.account((*starting.earlier, starting.now))
+        logging.info("where the time of the run went:\n%s", goodput.table(spent))
 
 
-def _describe(job: Job, rows: Rows, state: State, start: Start) -> None:
+def _bytes(state: State) -> int:
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+
+
+def _describe(job: Job, rows: Rows, state: State, start: Behind) -> None:
     if job.optimizer.batch_scaling.on:
         logging.info("batch scaling: %s", "; ".join(f"{name} {what}" for name, what in job.batch_scale.facts()))
     for warning in job.batch_scale.warnings(job.optimizer.clip):

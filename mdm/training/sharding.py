@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +12,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from mdm.columns import columns
 from mdm.model.network import Parameters
 from mdm.model.placement import ONE_DEVICE, Axes, Placement
 from mdm.model.transformer import ModelSettings
@@ -199,3 +200,9 @@ def table(tree: Parameters, places: Any) -> list[Place]:
         name = ".".join(str(getattr(key, "key", getattr(key, "name", key))) for key in path)
         found.append(Place(name, leaf.shape, str(leaf.dtype), str(own), held))
     return found
+
+
+def text(places: Iterable[Place]) -> str:
+    """A `table`, for a person."""
+    cells = ((place.name, str(place.shape), place.spec, f"{place.held:,}") for place in places)
+    return columns([("name", "shape", "axes of the mesh", "on a device"), *cells])

@@ -7,7 +7,7 @@ import pytest
 from mdm import config
 from mdm.studies import metrics
 from tests.evaluation.test_report import result
-from tests.studies.conftest import tiny_config
+from tests.tiny import tiny_config
 
 COUNTS = {"parameters": 100, "body_parameters": 60, "tokens": 1000.0}
 

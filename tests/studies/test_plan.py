@@ -11,7 +11,8 @@ from mdm.studies.analyses.power_fit import PowerFit
 from mdm.studies.analyses.scaling_fit import ScalingFit
 from mdm.studies.plan import plan
 from mdm.studies.study import Axis, Search
-from tests.studies.conftest import tiny_config, tiny_study
+from tests.studies.conftest import tiny_study
+from tests.tiny import tiny_config
 
 
 def refused(study, work, base=None):

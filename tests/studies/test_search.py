@@ -10,7 +10,8 @@ from mdm.studies.folder import StudyFolder
 from mdm.studies.plan import plan
 from mdm.studies.search import Searcher
 from mdm.studies.study import Axis, Search
-from tests.studies.conftest import WORK, tiny_config, tiny_study
+from tests.studies.conftest import WORK, tiny_study
+from tests.tiny import tiny_config
 
 SEARCH = Search("search", {"optimizer.learning_rate": (1e-4, 1e0)}, 8, "heldout_bits")
 

@@ -16,7 +16,8 @@ from mdm.studies.folder import StudyFolder
 from mdm.studies.plan import plan
 from mdm.studies.study import Axis
 from mdm.studies.trial import perform
-from tests.studies.conftest import WORK, tiny_config, tiny_study, write_data
+from tests.studies.conftest import WORK, tiny_study
+from tests.tiny import tiny_config, write_data
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jax
 
+from mdm.runs import starts
 from mdm.runs.folder import RunFolder
 from mdm.training.loop import train
 from tests.training.conftest import tiny_job
@@ -15,13 +16,13 @@ def main(data: str, run: str, steps: int, mesh: dict, coordinator: str, processe
     if processes > 1:
         jax.distributed.initialize(coordinator, processes, process)
     folder = RunFolder(run)
-    folder.create()
     changes = {"mesh": mesh, "training": {"tokens": steps * 8 * 96, "log_every": 2}, "checkpoints": {"every": 4}}
     # The horizon of the schedule is the budget; a constant one makes a run in two parts equal one in one. A large epsilon: with
     # a small one Adam's first updates are the signs of gradients, also of those that are nothing but rounding.
     changes["optimizer"] = {"schedule": "constant", "warmup_tokens": 0, "epsilon": 1e-3}
     changes["model"] = {"width": 32, "hidden": 64, "unembedding_std": 0.5}
-    train(tiny_job(Path(data), **changes), folder)
+    with starts.begin(folder, 0) as starting:
+        train(tiny_job(Path(data), **changes), folder, starting)
 
 
 if __name__ == "__main__":

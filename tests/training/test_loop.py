@@ -19,28 +19,21 @@ from mdm.data.mixture import Stage
 from mdm.model import flops
 from mdm.model.network import Network
 from mdm.problems import Refusal
-from mdm.runs import log
+from mdm.runs import log, starts
 from mdm.runs.checkpoint import CheckpointReader
 from mdm.runs.folder import RunFolder
 from mdm.runs.log import MetricsLog
 from mdm.training import loop
+from mdm.training.health import Health
 from mdm.training.loop import train
-
-TIMES = (  # of the machine, not of the run
-    "tokens_per_second", "model_flops_per_second", "input_wait_share", "save_share", "log_share", "seconds",
-)  # fmt: skip
+from tests.training.curves import GOODPUT, HOST, TIMES, curve
 
 
 def run(job, path) -> RunFolder:
     folder = RunFolder(path)
-    folder.create()
-    train(job, folder)
+    with starts.begin(folder, job.guards.starts) as starting:
+        train(job, folder, starting)
     return folder
-
-
-def curve(folder):
-    """Every figure of every line that is not a time."""
-    return [{k: v for k, v in line.items() if k not in TIMES} for line in log.read(folder)]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +51,7 @@ def test_a_run_ends_and_says_so(whole):
 def test_a_line_holds_what_was_promised(whole):
     line = log.read(whole)[-1]
     for name in (
-        "loss", *TIMES, "updates_skipped", "gradient_norm/all", "gradient_norm/unembedding",
+        "loss", *TIMES, *HOST, *GOODPUT, "updates_skipped", "gradient_norm/all", "gradient_norm/unembedding",
         "elbo_bits/text", "elbo_bits/image", "elbo_bits/audio", "elbo_bits/text-to-image/image", "share_of_rows/text",
         "share_of_targets/image", "share_of_masked/audio", "bits_by_ratio/text/0.5", "tokens", "tokens_processed",
     ):  # fmt: skip
@@ -136,7 +129,7 @@ def test_stopped_at_any_instant_the_log_and_the_parameters_are_those_of_one_run(
     with monkeypatch.context() as patch:
         patch.setattr(MetricsLog, "write", counted(MetricsLog.write))
         patch.setattr(loop.Checkpoints, "save", counted(loop.Checkpoints.save))
-        patch.setattr(loop, "_check", counted(loop._check))
+        patch.setattr(Health, "look", counted(Health.look))
         with pytest.raises(Killed):
             run(make_job(), tmp_path / "run")
     again = run(make_job(), tmp_path / "run")
@@ -153,7 +146,7 @@ def test_what_an_adaptive_density_has_learnt_is_part_of_a_checkpoint(make_job, t
 
     with monkeypatch.context() as patch:
         patch.setattr(MetricsLog, "close", killed)
-        patch.setattr(loop, "_check", lambda _, row, report: killed() if row == 15 * 8 else None)
+        patch.setattr(Health, "look", lambda _, row, report: killed() if row == 15 * 8 else None)
         with pytest.raises(Killed):
             run(job, tmp_path / "run")
     again = run(job, tmp_path / "run")
@@ -170,14 +163,13 @@ def assert_same_parameters(a: RunFolder, b: RunFolder, job):
 JOB = """
 import sys
 from pathlib import Path
+from mdm.runs import starts
 from mdm.runs.folder import RunFolder
-from mdm.runs.lock import Lock
 from mdm.training.loop import train
 from tests.training.conftest import tiny_job
 folder = RunFolder(sys.argv[2])
-folder.create()
-with Lock(folder):
-    train(tiny_job(Path(sys.argv[1])), folder)
+with starts.begin(folder, 0) as starting:
+    train(tiny_job(Path(sys.argv[1])), folder, starting)
 """
 
 

@@ -1,0 +1,170 @@
+"""The starts of a run: each writes down how far it came, and what its time went into.
+
+starts/N/start.json   a `Start`, written anew as it goes on
+starts/N/made.json    what it was made with: command, versions, commit, devices
+starts/N/             placement.txt; of each process P log-P.txt and, if it hung, stacks-P.txt
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from absl import logging
+
+from mdm import atomic, exits
+from mdm.problems import Problem, Refusal
+from mdm.runs import agreement
+from mdm.runs.folder import RunFolder
+from mdm.runs.lock import Lock
+
+_UNSAID = (
+    None,
+    exits.FAULT,
+    exits.HUNG,
+)  # ends that a further start may meet again; the others have told whoever has to act
+
+
+class Stuck(Refusal):
+    """Raised when start after start brings no new step."""
+
+    code = exits.STUCK
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """number: from 1; began, alive: Unix seconds of its begin and of its last sign of life; restored: steps that were behind
+    it when it began to train, None if it did not come so far; reached: the newest step that it is known to have finished;
+    seconds: by what they went into (`mdm.training.clock`); code, reason: how it ended, None and "" if it did not say."""
+
+    number: int
+    host: str
+    began: float
+    alive: float
+    restored: int | None = None
+    reached: int = 0
+    seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    code: int | None = None
+    reason: str = ""
+
+    @property
+    def told(self) -> str:
+        """How it ended, for a person."""
+        return "did not say" if self.code is None else f"code {self.code}: {self.reason}"
+
+
+def read(folder: RunFolder) -> tuple[Start, ...]:
+    """All starts of a run, oldest first. One that cannot be read (its process was killed before it wrote) is left out."""
+    if not folder.starts.exists():
+        return ()
+    found = []
+    for number in sorted(int(path.name) for path in folder.starts.iterdir() if path.name.isdigit()):
+        try:
+            found.append(Start(**json.loads((folder.start(number) / "start.json").read_text())))
+        except (OSError, TypeError, ValueError) as error:
+            logging.warning("start %d of the run cannot be read: %s", number, error)
+    return tuple(found)
+
+
+def stuck(starts: Sequence[Start], most: int) -> Problem | None:
+    """Why it makes no sense to start again: the last `most` starts (0: any number is allowed) brought no new step and ended
+    without saying what to do. A start that was refused for it counts as said: whoever starts again then has mended something."""
+    best, row = 0, 0
+    for start in starts:
+        fruitless = start.reached <= best and start.code in _UNSAID
+        row = row + 1 if fruitless else 0
+        best = max(best, start.reached)
+    if not most or row < most:
+        return None
+    last = starts[-1]
+    reason = f"{row} starts in a row brought no step behind {best}; the last one, on {last.host}, ended: {last.told}"
+    return Problem(f"start {last.number}", None, reason, f"look into starts/{last.number}, mend it, and start again")
+
+
+class Starting:
+    """The start that this process is. Only process 0 writes, and knows the earlier ones; a write that fails is logged and costs
+    nothing else."""
+
+    def __init__(self, folder: RunFolder, number: int):
+        self.folder = folder.start(number)
+        now = time.time()
+        self.now = Start(number, socket.gethostname(), now, now)
+        self._run = folder
+        self._write()
+        self.earlier = tuple(start for start in read(folder) if start.number < number) if agreement.leads() else ()
+
+    def update(self, **changes) -> None:
+        """Writes down fields of `Start` that have changed, and that the process is alive."""
+        self.now = dataclasses.replace(self.now, alive=time.time(), **changes)
+        self._write()
+
+    def write_made(self, made: Mapping) -> None:
+        """made: as `mdm.runs.making` gives it."""
+        self._run.write_json(self.folder / "made.json", made)
+
+    def write_placement(self, table: str) -> None:
+        """table: where every parameter lies, for a person."""
+        if agreement.leads():
+            atomic.write_text(self.folder / "placement.txt", table + "\n")
+
+    def _write(self) -> None:
+        if not agreement.leads():
+            return
+        try:
+            self._run.write_json(self.folder / "start.json", dataclasses.asdict(self.now))
+        except OSError as error:
+            logging.error("%s was not written: %s", self.folder / "start.json", error)
+
+
+@contextlib.contextmanager
+def begin(folder: RunFolder, most: int) -> Iterator[Starting]:
+    """A start of the run in `folder`, which is made and held until it ends. Call it on all processes.
+
+    Raises Refusal if the folder cannot be written or another job holds it; Stuck after `most` starts without a new step.
+    """
+    with contextlib.ExitStack() as held:
+        starting = Starting(folder, agreement.led(lambda: _open(folder, held)))
+        with _recorded(starting):
+            agreement.led(lambda: _go(starting, most))
+            yield starting
+
+
+def _open(folder: RunFolder, held: contextlib.ExitStack) -> int:
+    folder.create()
+    held.enter_context(Lock(folder))
+    numbers = (
+        [int(path.name) for path in folder.starts.iterdir() if path.name.isdigit()] if folder.starts.exists() else []
+    )
+    number = max(numbers, default=0) + 1
+    try:
+        folder.start(number).mkdir(parents=True)
+    except OSError as error:
+        raise Refusal(
+            Problem(str(folder.path), None, f"cannot be written ({error})", "make room, or its owner")
+        ) from error
+    return number
+
+
+def _go(starting: Starting, most: int) -> int:
+    if why := stuck(starting.earlier, most):
+        raise Stuck(why)
+    return 0
+
+
+@contextlib.contextmanager
+def _recorded(starting: Starting) -> Iterator[None]:
+    """Writes down how it ends."""
+    try:
+        yield
+    except Refusal as error:
+        starting.update(code=error.code, reason=str(error.problems[0]))
+        raise
+    except Exception as error:
+        code = getattr(error, "code", exits.FAULT)  # of those that know how a process ends with them
+        starting.update(code=code, reason=f"{type(error).__name__}: {error}"[:500])
+        raise
+    starting.update(code=0, reason="token budget reached")

@@ -1,0 +1,90 @@
+"""Starts: what each wrote down, and when it makes no sense to start again."""
+
+import os
+
+import pytest
+
+from mdm import exits
+from mdm.problems import Refusal
+from mdm.runs import starts
+from mdm.runs.folder import RunFolder
+from mdm.runs.preemption import Preempted
+from mdm.runs.starts import Start, Stuck
+
+
+def start(number, reached, code=None):
+    return Start(number, "host", 0.0, 0.0, 0, reached, code=code)
+
+
+@pytest.mark.parametrize(
+    "ends, told",
+    [
+        ([], False),
+        ([(0, None), (0, None)], False),
+        ([(0, None), (0, exits.FAULT), (0, exits.HUNG)], True),
+        ([(4, None), (4, None), (4, None), (4, None)], True),  # the same four steps again and again
+        ([(0, None), (4, None), (4, None), (5, None)], False),
+        ([(0, None), (0, exits.PREEMPTED), (0, None), (0, None)], False),  # being asked to go is no fault
+        (
+            [(0, None), (0, None), (0, None), (0, exits.STUCK), (0, None)],
+            False,
+        ),  # somebody looked, and started it again
+        ([(8, 0), (8, 0), (8, 0), (8, 0)], False),  # a finished run
+    ],
+)
+def test_stuck_means_start_after_start_without_a_new_step(ends, told):
+    own = [start(number, *end) for number, end in enumerate(ends, 1)]
+    assert (starts.stuck(own, 3) is not None) == told
+    assert starts.stuck(own, 0) is None
+
+
+def test_a_start_writes_down_how_far_it_came_and_how_it_ended(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with starts.begin(folder, 0) as starting:
+        starting.update(restored=3, reached=7, seconds={"step": 1.5})
+        (running,) = starts.read(folder)
+        assert (running.restored, running.reached, running.seconds, running.code) == (3, 7, {"step": 1.5}, None)
+    for error in (Preempted("asked to go"), ValueError("what?")):
+        with pytest.raises(type(error)), starts.begin(folder, 0):
+            raise error
+    own = starts.read(folder)
+    assert [one.number for one in own] == [1, 2, 3] and [one.code for one in own] == [0, exits.PREEMPTED, exits.FAULT]
+    assert "what?" in own[-1].reason and own[-1].alive >= own[-1].began
+
+
+def test_a_run_that_does_not_get_on_is_given_up_with_the_reason_and_may_be_started_by_hand(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    for _ in range(2):
+        with pytest.raises(OSError), starts.begin(folder, 2):
+            raise OSError("no such chip")
+    with pytest.raises(Stuck, match="2 starts in a row .*no such chip") as stuck, starts.begin(folder, 2):
+        pytest.fail("it was started")
+    assert stuck.value.code == exits.STUCK
+    with starts.begin(folder, 2):
+        pass
+
+
+def test_a_killed_start_leaves_nothing_that_hinders_the_next(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.start(1).mkdir(parents=True)  # killed between two instructions
+    folder.start(2).mkdir()
+    (folder.start(2) / "start.json").write_text('{"number": 2, "ho')
+    with starts.begin(folder, 1) as starting:
+        assert starting.now.number == 3 and starts.read(folder) == (starting.now,)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Refusal, match="file/run"), starts.begin(RunFolder(tmp_path / "file" / "run"), 0):
+        pass
+
+
+def test_what_cannot_be_written_down_costs_nothing_else(tmp_path, monkeypatch):
+    with starts.begin(RunFolder(tmp_path / "run"), 0) as starting:
+
+        def full(*_):
+            raise OSError("No space left on device")
+
+        monkeypatch.setattr(RunFolder, "write_json", full)
+        starting.update(reached=1)
+    assert os.path.exists(starting.folder / "start.json")

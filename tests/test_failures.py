@@ -1,0 +1,278 @@
+"""What happens when things go wrong (DESIGN.md, section 5): each line is provoked for real, here or where `PROVOKED` says."""
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import jax.numpy as jnp
+import pytest
+
+from mdm import config, exits
+from mdm.pretraining import pretrain
+from mdm.problems import Refusal
+from mdm.runs import log, starts
+from mdm.runs.checkpoint import CheckpointReader
+from mdm.runs.folder import RunFolder
+from mdm.runs.log import MetricsLog
+from mdm.runs.preemption import Preempted
+from mdm.training import step as steps
+from tests import binaries
+from tests.tiny import tiny_config, write_data
+from tests.training.curves import curve
+
+PROVOKED = {
+    "unknown or impossible setting": [
+        "test_config_fuzz.py::test_a_thousand_wrong_settings_are_refused_by_name",
+        "test_config.py::test_every_problem_is_listed_at_once",
+        "test_command.py::test_a_refused_start_leaves_no_run_folder_behind",
+    ],
+    "manifest and shard disagree; truncated shard; unreadable image, audio, text": [
+        "data/test_manifest.py::test_every_disagreement_is_listed",
+        "data/test_manifest.py::test_truncated_shard_is_named",
+        "data/test_manifest.py::test_damaged_content_of_the_right_size",
+        "data/test_preparation.py::test_bad_media_are_refused_by_name",
+        "data/test_preparation.py::test_up_to_a_stated_number_bad_media_are_skipped_and_each_is_reported",
+        "test_failures.py::test_a_run_whose_manifest_was_deleted_is_refused_and_goes_on_when_it_is_back",
+    ],
+    "process killed at any instant": [
+        "test_chaos.py::test_kills_change_nothing",
+        "training/test_loop.py::test_stopped_at_any_instant_the_log_and_the_parameters_are_those_of_one_run",
+        "training/test_loop.py::test_killed_three_times_the_loss_curve_is_that_of_one_run",
+        "test_failures.py::test_a_run_that_is_asked_to_go_saves_and_is_continued",
+    ],
+    "checkpoint half written or damaged": [
+        "runs/test_checkpoint.py::test_a_damaged_checkpoint_is_passed_over_and_put_aside",
+        "runs/test_checkpoint.py::test_a_half_written_checkpoint_is_no_checkpoint",
+        "test_failures.py::test_a_run_goes_on_from_the_checkpoint_before_a_damaged_array_file",
+    ],
+    "disk full, bucket unreachable during a save": [
+        "test_failures.py::test_a_full_disk_costs_checkpoints_and_not_the_run",
+        "runs/test_checkpoint.py::test_a_failed_save_costs_one_checkpoint",
+        "runs/test_folder.py::test_a_full_disk_costs_a_line_and_not_the_run",
+    ],
+    "loss or gradient not finite": [
+        "test_failures.py::test_a_batch_that_is_not_finite_is_skipped_and_its_rows_are_named",
+        "training/test_step.py::test_a_gradient_that_is_not_finite_changes_nothing_but_the_count",
+        "training/test_loop.py::test_updates_that_are_not_finite_are_skipped_and_end_the_run_when_they_do_not_stop",
+    ],
+    "one host hangs": [
+        "training/test_watchdog.py::test_a_hung_process_ends_with_its_code_and_the_stacks_of_all_threads",
+        "training/test_watchdog.py::test_one_that_never_gives_the_interpreter_back_ends_too",
+        "test_failures.py::test_a_run_that_hangs_ends_and_is_continued",
+    ],
+    "evaluator meets a vanished or foreign checkpoint": [
+        "runs/test_checkpoint.py::test_a_step_that_is_gone_has_vanished",
+        "runs/test_checkpoint.py::test_another_model_is_refused_and_nothing_is_moved",
+        "test_failures.py::test_a_read_only_folder",
+    ],
+    "hostile input files": [
+        "codecs/test_storage.py::test_compressed_arrays_are_refused",
+        "data/test_manifest.py::test_a_shard_outside_the_folder_is_refused",
+    ],
+}
+
+
+@pytest.mark.parametrize("case", PROVOKED, ids=lambda case: case.split(";")[0])
+def test_every_line_has_its_tests(case):
+    for name in PROVOKED[case]:
+        file, _, function = name.partition("::")
+        assert f"def {function}(" in (Path(__file__).parent / file).read_text(encoding="utf-8"), name
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("data") / "set"
+    write_data(directory)
+    return directory
+
+
+def settings(data, **guards):
+    value = tiny_config(str(data))
+    value["training"] |= {"log_every": 1, "tokens": 8 * 8 * 96}
+    value["checkpoints"] |= {"every": 2, "latest": 10}
+    value["guards"] |= guards
+    return config.resolve(value)
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """Eight steps that nothing disturbed, a checkpoint every two."""
+    folder = RunFolder(tmp_path_factory.mktemp("whole") / "run")
+    pretrain(settings(data), folder)
+    return folder
+
+
+def copied(whole, path: Path, to_step: int) -> RunFolder:
+    """As `whole` was behind a checkpoint."""
+    shutil.copytree(whole.path, path)
+    folder = RunFolder(path)
+    for step in CheckpointReader(folder.checkpoints).steps():
+        if step > to_step:
+            (folder.checkpoints / str(step)).rmtree()
+    return folder
+
+
+@contextlib.contextmanager
+def small_disk(path: Path, size: str):
+    """A file system of its own, where this process may make one."""
+    path.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)], capture_output=True)
+    if made.returncode:
+        pytest.skip(f"no file system can be mounted here: {made.stderr.decode().strip()}")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+def test_a_full_disk_costs_checkpoints_and_not_the_run(data, whole, tmp_path, monkeypatch, caplog):
+    """The disk is filled behind the first checkpoint and emptied before the last one."""
+    write = MetricsLog.write
+    with small_disk(tmp_path / "disk", "40m") as disk:
+        folder, ballast = RunFolder(disk / "run"), disk / "ballast"
+
+        def fill_and_clear(self, step, figures):
+            write(self, step, figures)
+            if step == 3:
+                with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+                    while True:
+                        file.write(bytes(4096))
+            if step == 8:
+                ballast.unlink()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(MetricsLog, "write", fill_and_clear)
+            pretrain(settings(data), folder)
+        told = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
+        assert any("CHECKPOINT 4 WAS NOT SAVED" in message and "space" in message.lower() for message in told), told
+        assert any("DISK IS SHORT" in record.message for record in caplog.records)
+        assert CheckpointReader(folder.checkpoints).steps() == [2, 8] and folder.read_end()["step"] == 8
+        assert {path.name for path in folder.checkpoints.iterdir()} == {"2", "8"}  # nothing half written is left
+        assert curve(folder)[-1] == curve(whole)[-1]
+
+
+def test_a_read_only_folder(data, whole, tmp_path):
+    """Training is refused by name; evaluation, which never writes to the run, works."""
+    with small_disk(tmp_path / "disk", "40m") as disk:
+        folder = copied(whole, disk / "run", 8)
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with pytest.raises(Refusal, match="run.*cannot be (written|made)"):
+            pretrain(settings(data), folder)
+        done = binaries.run("evaluate", f"--workdir={folder.path}", f"--output={tmp_path}/results")
+        assert done.returncode == 0, done.stderr
+        assert list((tmp_path / "results").iterdir())
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_array_file(data, whole, tmp_path, caplog):
+    folder = copied(whole, tmp_path / "run", 6)
+    (file, *_) = sorted(Path(folder.checkpoints / "6" / "parameters").rglob("d/*"), key=lambda f: -f.stat().st_size)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    pretrain(settings(data), folder)
+    assert any(
+        "checkpoints/6 cannot be used" in record.message and file.name in record.message for record in caplog.records
+    )
+    assert curve(folder) == curve(whole) and (tmp_path / "run/damaged/6-0").exists()
+    assert starts.read(folder)[-1].restored == 4
+
+
+def test_a_run_whose_manifest_was_deleted_is_refused_and_goes_on_when_it_is_back(data, whole, tmp_path):
+    folder, own = copied(whole, tmp_path / "run", 4), tmp_path / "set"
+    shutil.copytree(data, own)
+    manifest = (own / "manifest.json").rename(own / "away")
+    with pytest.raises(Refusal, match="set/manifest.json.*no prepared data set"):
+        pretrain(settings(own), folder)
+    manifest.rename(own / "manifest.json")
+    pretrain(settings(own), folder)
+    assert curve(folder) == curve(whole)
+
+
+def test_a_batch_that_is_not_finite_is_skipped_and_its_rows_are_named(data, tmp_path, monkeypatch, caplog):
+    """Rows 24 to 31, of the fourth step: the update is skipped, the run goes on."""
+    gradient = steps.loss_and_gradient
+
+    def spoilt(network, objective, parameters, rows, corrupted, parts):
+        (loss, sums), found = gradient(network, objective, parameters, rows, corrupted, parts)
+        return (loss + jnp.where(jnp.any(batches[0] == 24), jnp.nan, 0.0), sums), found
+
+    batches = []
+    corrupt = steps.corrupt
+
+    def seen(batch, *rest):
+        batches[:] = [batch.number[..., 1] if batch.number.ndim > 1 else batch.number]
+        return corrupt(batch, *rest)
+
+    monkeypatch.setattr(steps, "loss_and_gradient", spoilt)
+    monkeypatch.setattr(steps, "corrupt", seen)
+    folder = RunFolder(tmp_path / "run")
+    pretrain(settings(data), folder)
+    assert [line["updates_skipped"] for line in log.read(folder)] == [0, 0, 0, 1, 0, 0, 0, 0]
+    assert any("NOT FINITE: rows 24 to 31" in record.message for record in caplog.records)
+    assert folder.read_end()["step"] == 8
+
+
+def test_a_run_that_is_asked_to_go_saves_and_is_continued(data, whole, tmp_path, monkeypatch):
+    """SIGTERM in the third step, between two checkpoints."""
+    write, folder = MetricsLog.write, RunFolder(tmp_path / "run")
+
+    def asked(self, step, figures):
+        write(self, step, figures)
+        if step == 2:  # written during step 3
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MetricsLog, "write", asked)
+        with pytest.raises(Preempted, match="which is saved"):
+            pretrain(settings(data), folder)
+    (first,) = starts.read(folder)
+    assert first.code == exits.PREEMPTED and first.reached in (2, 3)
+    assert CheckpointReader(folder.checkpoints).latest() == first.reached and folder.read_end() is None
+    pretrain(settings(data), folder)
+    assert curve(folder) == curve(whole) and starts.read(folder)[-1].restored == first.reached
+
+
+HANG = """
+from mdm.data.pipeline import Rows
+import threading, sys
+read = Rows.__getitem__
+def stands_still(self, number):
+    if number >= 32:
+        threading.Event().wait()
+    return read(self, number)
+Rows.__getitem__ = stands_still
+from tests.test_failures import settings
+from mdm.pretraining import pretrain
+from mdm.runs.folder import RunFolder
+pretrain(settings(sys.argv[1], step_seconds=2.0), RunFolder(sys.argv[2]))
+"""
+
+
+def test_a_run_that_hangs_ends_and_is_continued(data, whole, tmp_path):
+    """The reader of the rows never comes back."""
+    folder = RunFolder(tmp_path / "run")
+    done = subprocess.run([binaries.sys.executable, "-c", HANG, str(data), str(folder.path)], cwd=binaries.ROOT,
+                          env=os.environ, capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == exits.HUNG, done.stderr[-3000:]
+    stacks = (folder.start(1) / "stacks-0.txt").read_text()
+    assert "stands_still" in stacks and "_walk" in stacks and "stands_still" in done.stderr
+    pretrain(settings(data), folder)
+    assert curve(folder) == curve(whole)
+
+
+def test_a_run_explains_itself(data, whole):
+    """The binary, on a run that it made."""
+    done = binaries.run("train", "--describe", f"--workdir={whole.path}")
+    assert done.returncode == 0, done.stderr
+    for told in ("ended at step 8", "blocks.qkv", "model.width", "versions.jax", "compile", "token budget reached"):
+        assert told in done.stdout, told
+    made = json.loads((whole.start(1) / "made.json").read_text())
+    assert made["command"] and made["commit"] and "cpu" in made["devices"]
+    assert "step 8 of 8" in (whole.start(1) / "log-0.txt").read_text()
+    refused = binaries.run("train", "--describe", f"--workdir={whole.path}/none")
+    assert refused.returncode == exits.REFUSED and "holds no run" in refused.stderr
