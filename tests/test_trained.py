@@ -99,6 +99,10 @@ def test_the_newest_checkpoint_or_the_one_that_is_asked_for(root, model):
         TrainedModel.load(str(root / "run"), step=7)
 
 
+def test_training_leaves_its_log_in_the_run(root):
+    assert "step 3 of 3: loss" in (root / "run/starts/1/log-0.txt").read_text()
+
+
 def test_evaluation_writes_a_line_a_result(root):
     told = binary(root, "evaluate", "--workdir=run")
     lines = [json.loads(line) for line in (root / "run/evaluations/step-000000003.jsonl").read_text().splitlines()]

@@ -35,3 +35,10 @@ def led(act: Callable[[], int]) -> int:
         error.code = -found
         raise error
     return found
+
+
+def anywhere(flag: bool) -> bool:
+    """Whether it is so on any process. Call it on all."""
+    if jax.process_count() == 1:
+        return flag
+    return bool(np.any(multihost_utils.process_allgather(np.array(flag))))

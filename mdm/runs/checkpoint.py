@@ -20,11 +20,12 @@ from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, EveryNSteps, LatestN
 
 from mdm.problems import Problem, Refusal
-from mdm.runs import seal
+from mdm.runs import agreement, seal
 
 PARAMETERS = ("parameters", "ema")
 _REST, _POSITION = "rest", "position"
 _ITEMS = (*PARAMETERS, _REST, _POSITION)
+_CLOSINGS = 8  # one, and one for each part of a manager that may have failed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,29 +71,23 @@ class Checkpoints:
 
     def __init__(self, folder: epath.Path, settings: CheckpointSettings):
         self._folder, self._settings = epath.Path(folder), settings
-        preserved = [LatestN(settings.latest)]
-        if settings.keep_every:
-            preserved.append(EveryNSteps(settings.keep_every))
         self._saving: threading.Thread | None = None
-        options = ocp.CheckpointManagerOptions(
-            preservation_policy=AnyPreservationPolicy(preserved),
-            cleanup_tmp_directories=True,
-        )
-        self._manager = ocp.CheckpointManager(self._folder, options=options, item_names=_ITEMS)
+        self._has_failed = self._sweeps = False
+        self._manager = self._open()
 
     def __enter__(self) -> Checkpoints:
         return self
 
     def __exit__(self, *_) -> None:
         self.wait()
-        self._manager.close()
+        self._close()
 
     def due(self, step: int) -> bool:
         return step % self._settings.every == 0
 
     def holds(self, step: int) -> bool:
         """Whether a checkpoint of this step is in place, once no save is under way."""
-        self.wait()
+        self._settle()
         self._manager.reload()
         return step in self._manager.all_steps()
 
@@ -104,7 +99,7 @@ class Checkpoints:
         rest = {name: tree for name, tree in state.items() if name not in PARAMETERS}
         items = {name: ocp.args.StandardSave(state[name]) for name in PARAMETERS}
         items |= {_REST: ocp.args.StandardSave(rest), _POSITION: ocp.args.JsonSave(dict(position))}
-        self.wait()  # one save at a time
+        self._settle()  # one save at a time
         if step in self._manager.all_steps():
             return  # a run that was continued at its very end
         try:
@@ -120,6 +115,48 @@ class Checkpoints:
         if self._saving:
             self._saving.join()
             self._saving = None
+
+    def _open(self) -> ocp.CheckpointManager:
+        """A manager that knows what is on disk, and has removed what was half written."""
+        preserved = [LatestN(self._settings.latest)]
+        if self._settings.keep_every:
+            preserved.append(EveryNSteps(self._settings.keep_every))
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=AnyPreservationPolicy(preserved),
+            cleanup_tmp_directories=True,
+        )
+        return ocp.CheckpointManager(self._folder, options=options, item_names=_ITEMS)
+
+    def _close(self) -> None:
+        """Waits for all that is under way. Each of its failures is raised once more, and is known by now."""
+        for _ in range(_CLOSINGS):
+            try:
+                self._manager.close()
+                return
+            except Exception as error:
+                logging.info("closing: %s", error)
+
+    def _settle(self) -> None:
+        """Waits, on all processes. A manager that has failed is left for a new one: it would tell the failure again within the
+        next save, which then failed too, and keep what it half wrote on a disk that is full."""
+        self.wait()
+        if agreement.anywhere(self._has_failed):
+            self._close()
+            try:
+                self._manager, self._has_failed = self._open(), False
+            except Exception as error:  # it is tried again before the next save
+                logging.error("the checkpoints in %s cannot be opened: %s", self._folder, error)
+        if self._sweeps and jax.process_index() == 0:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Removes what is half written while no save is under way: writers of a save that failed may outlive it for a moment."""
+        try:
+            for path in self._folder.iterdir():
+                if ocp.utils.is_tmp_checkpoint(path):
+                    path.rmtree()
+        except OSError as error:
+            logging.error("what is half written in %s cannot be removed: %s", self._folder, error)
 
     def restore(self, abstract: Mapping[str, Any]) -> Restored | None:
         """The newest whole checkpoint, laid out as `abstract` (name -> tree of ShapeDtypeStruct with shardings); None if
@@ -189,17 +226,7 @@ class Checkpoints:
 
     def _failed(self, step: int, error: Exception) -> None:
         logging.error("CHECKPOINT %d WAS NOT SAVED, the one before it stays: %s", step, error)
-        if jax.process_index() == 0:
-            self._clear(step)
-
-    def _clear(self, step: int) -> None:
-        """Removes what a failed save left: on a full disk it would keep the next one from succeeding."""
-        try:
-            for path in self._folder.iterdir():
-                if path.name.startswith(f"{step}.") and ocp.utils.is_tmp_checkpoint(path):
-                    path.rmtree()
-        except OSError as error:
-            logging.error("what is left of checkpoint %d in %s cannot be removed: %s", step, self._folder, error)
+        self._has_failed = self._sweeps = True
 
 
 def _agreed_damage(step: epath.Path) -> str | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 from collections.abc import Mapping
 
 from absl import logging
-from tensorboardX import SummaryWriter
 
 from mdm import atomic
+from mdm.runs.events import Events
 from mdm.runs.folder import RunFolder
 
 
@@ -37,22 +39,20 @@ class MetricsLog:
         self._text = "".join(_line(line) for line in kept)
         atomic.write_text(folder.metrics, self._text)
         self._local = "://" not in os.fspath(folder.metrics)
-        self._file = folder.metrics.open("a") if self._local else None
-        # purge_step hides what an earlier start wrote behind the step that this one continues from.
-        self._events = SummaryWriter(os.fspath(folder.events), purge_step=resume_step + 1, flush_secs=10)
+        # Without a buffer: a line that was written survives the death of the process, and one that was not leaves nothing.
+        self._file = open(folder.metrics, "ab", buffering=0) if self._local else None  # noqa: SIM115
+        self._events = Events(folder.events, resume_step + 1)
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         """Adds a line. A full disk or an unreachable bucket is logged and costs this line, not the run."""
         line = _line({"step": step, **figures})
         try:
             if self._file:
-                self._file.write(line)
-                self._file.flush()  # a line that was written survives the death of the process
+                self._append(line.encode())
             else:
                 self._text += line  # an object store has no append
                 self._folder.metrics.write_text(self._text)
-            for name, value in figures.items():
-                self._events.add_scalar(name, value, step)
+            self._events.write(step, figures)
         except OSError as error:
             logging.error("the metrics of step %d were not written: %s", step, error)
 
@@ -60,6 +60,17 @@ class MetricsLog:
         self._events.close()
         if self._file:
             self._file.close()
+
+    def _append(self, line: bytes) -> None:
+        """All of a line or nothing: half of one would hide those behind it."""
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(size)
+            raise
 
 
 def _line(figures: Mapping) -> str:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging as logging_
 import os
 
 from absl import logging
 from etils import epath
+
+
+class _File(logging_.FileHandler):
+    """A full disk costs lines of the copy: they stand on the terminal all the same."""
+
+    def handleError(self, record: logging_.LogRecord) -> None:
+        pass
 
 
 class TextLog:
@@ -20,7 +28,7 @@ class TextLog:
     def __enter__(self) -> TextLog:
         if "://" not in self._path:
             shown = logging.get_absl_handler()
-            self._handler = logging_.FileHandler(self._path, encoding="utf-8")
+            self._handler = _File(self._path, encoding="utf-8")
             self._handler.setFormatter(shown.formatter)
             for chosen in shown.filters:
                 self._handler.addFilter(chosen)
@@ -30,4 +38,5 @@ class TextLog:
     def __exit__(self, *_) -> None:
         if self._handler:
             logging_.getLogger().removeHandler(self._handler)
-            self._handler.close()
+            with contextlib.suppress(OSError):
+                self._handler.close()

@@ -1,9 +1,14 @@
 """The run folder, its lock and its log."""
 
+import os
+import resource
+import signal
+import struct
 import subprocess
 import sys
 
 import pytest
+from tensorboardX.proto.event_pb2 import Event
 
 from mdm.problems import Refusal
 from mdm.runs import log
@@ -105,24 +110,41 @@ def test_a_line_is_on_disk_when_write_returns(folder):
 
 
 def test_events_are_written(folder):
-    writer = MetricsLog(folder, 0)
-    writer.write(10, {"loss": 1.0})
-    writer.close()
-    assert any("tfevents" in path.name for path in folder.events.iterdir())
+    """TFRecords: length, its checksum, the event, its checksum."""
+    for first, step in ((0, 10), (10, 20)):
+        writer = MetricsLog(folder, first)
+        writer.write(step, {"loss": step / 8, "elbo_bits/text": 2.0})
+        writer.close()
+    found = []
+    for file in sorted(folder.events.glob("events.out.tfevents.*"), key=lambda path: (len(path.name), path.name)):
+        content = file.read_bytes()
+        while content:
+            (size,) = struct.unpack("<Q", content[:8])
+            event = Event.FromString(content[12 : 12 + size])
+            found.append((event.step, {value.tag: value.simple_value for value in event.summary.value}))
+            content = content[16 + size :]
+    figures = [(step, {"loss": step / 8, "elbo_bits/text": 2.0}) for step in (10, 20)]
+    assert found == [(0, {}), (1, {}), figures[0], (0, {}), (11, {}), figures[1]]
 
 
-def test_a_full_disk_costs_a_line_and_not_the_run(folder, monkeypatch, caplog):
-    writer = MetricsLog(folder, 0)
-
-    def full(*_):
-        raise OSError("No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(writer, "_file", type("FullDisk", (), {"write": full, "flush": full})())
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_a_full_disk_costs_a_line_and_not_the_run(folder):
+    """The kernel writes a part of the line, and then no more: in a process of its own that may not make larger files."""
+    child = os.fork()
+    if not child:
+        writer = MetricsLog(folder, 0)
         writer.write(10, {"loss": 1.0})
-    writer.write(20, {"loss": 1.0})
-    writer.close()
-    assert steps(folder) == [20]
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (folder.metrics.stat().length + 20, resource.RLIM_INFINITY))
+        writer.write(20, {"loss": 2.0})
+        writer.write(30, {"loss": 3.0})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        for step in range(40, 100):  # more than any queue holds
+            writer.write(step, {"loss": 4.0})
+        writer.close()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert steps(folder) == [10, *range(40, 100)]
 
 
 def test_a_relative_path_is_a_path_from_here(tmp_path, monkeypatch):

@@ -1,0 +1,61 @@
+"""Events: the figures of a run for TensorBoard."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import time
+from collections.abc import Mapping
+
+from etils import epath
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.summary_pb2 import Summary
+from tensorboardX.record_writer import directory_check
+
+_FLUSH = 10.0  # seconds between two uploads to an object store, where a file is always written whole
+
+_NUMBERS = itertools.count()  # of files of this process: their names are else only told apart by seconds
+
+
+class Events:
+    """Writes in the thread that asks for it. (The queue of tensorboardX's own writer blocks for ever once its thread has died
+    of a full disk.) A file in which a write failed is left, and a new one begun: readers stop at half a record.
+
+    first_step: hides what an earlier start wrote from this step on
+    """
+
+    def __init__(self, folder: epath.Path, first_step: int):
+        self._folder = os.fspath(folder)
+        self._first_step: int | None = first_step
+        self._writer: EventsWriter | None = None
+        self._flushed = 0.0
+
+    def write(self, step: int, figures: Mapping[str, float]) -> None:
+        """Raises OSError if they cannot be written; the next ones may be."""
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in figures.items()]
+        try:
+            if self._writer is None:
+                self._open()
+            self._writer.write_event(Event(step=step, wall_time=time.time(), summary=Summary(value=values)))
+            if "://" not in self._folder or time.monotonic() - self._flushed > _FLUSH:
+                self._writer.flush()
+                self._flushed = time.monotonic()
+        except OSError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Writes what is left, if it can be."""
+        if self._writer:
+            with contextlib.suppress(OSError):
+                self._writer.close()
+            self._writer = None
+
+    def _open(self) -> None:
+        directory_check(self._folder)
+        self._writer = EventsWriter(os.path.join(self._folder, "events"), f".{os.getpid()}.{next(_NUMBERS)}")
+        if self._first_step is not None:  # once: a later file of this start continues it
+            self._writer.write_event(Event(step=self._first_step, file_version="brain.Event:2"))
+            self._first_step = None
