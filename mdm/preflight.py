@@ -55,10 +55,11 @@ def main() -> None:
             print(line)
     print(json.dumps(found.summary()), flush=True)
     if not found.fits:
-        used = f"{found.compiled.used / GIB:.2f} GiB a device"
-        limit = f"there are {found.limit / GIB:.2f}" if found.limit else "the compiler refuses it"
+        own = found.compiled
+        used = f"{own.used / GIB:.2f} GiB a device" if own.used else None
+        reason = f"there are {found.limit / GIB:.2f}" if used and found.limit else own.too_large
         remedy = "take more devices, model.remat=full, or fewer training.rows_at_a_time; --search tries them"
-        raise Refusal(Problem("memory", used, limit, remedy))
+        raise Refusal(Problem("memory", used, reason, remedy))
 
 
 if __name__ == "__main__":

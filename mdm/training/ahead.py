@@ -73,7 +73,7 @@ def compile_step(job: Job, vocabulary: Vocabulary, devices: Sequence[jax.Device]
         try:
             compiled = lowered.compile()
         except jax.errors.JaxRuntimeError as error:
-            return _too_large(str(error), time.perf_counter() - began)
+            return too_large(str(error), time.perf_counter() - began)
     sizes = compiled.memory_analysis()
     extra = sizes.output_size_in_bytes - sizes.alias_size_in_bytes
     calls = compiled.as_text().count('custom_call_target="tpu_custom_call"')
@@ -82,10 +82,12 @@ def compile_step(job: Job, vocabulary: Vocabulary, devices: Sequence[jax.Device]
     )
 
 
-def _too_large(message: str, seconds: float) -> Compiled:
-    """Raises the error again if it is of another kind."""
-    used = re.search(r"Used ([\d.]+)([KMG]) of ([\d.]+)([KMG]) hbm", message)
+def too_large(message: str, seconds: float) -> Compiled:
+    """What is known of a program that its compiler refused for want of memory: it names the size in one of two ways, the
+    second where arguments or temporaries alone are more than there is. Raises RuntimeError if it refused for another reason."""
     if "RESOURCE_EXHAUSTED" not in message:
         raise RuntimeError(message)
-    size = float(used[1]) * {"K": 2**10, "M": 2**20, "G": GIB}[used[2]] if used else 0
+    sizes = (r"Used ([\d.]+)([KMGT]) of [\d.]+[KMGT] hbm", r"\(([\d.]+)([KMGT])\) exceeds available HBM")
+    used = next(filter(None, (re.search(size, message) for size in sizes)), None)
+    size = float(used[1]) * {"K": 2**10, "M": 2**20, "G": GIB, "T": 2**40}[used[2]] if used else 0
     return Compiled(seconds, 0, int(size), 0, message.strip().splitlines()[0])

@@ -19,6 +19,8 @@ def probabilities(logits):
 
 
 def kept(logits, **rule):
+    if "top_p" in rule:  # as an array: each other number in the program would be compiled anew
+        rule["top_p"] = jnp.float32(rule["top_p"])
     return np.isfinite(np.asarray(truncate(jnp.asarray(logits), TokenRule(**rule))))
 
 

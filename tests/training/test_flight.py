@@ -17,7 +17,7 @@ from mdm.problems import Refusal
 from mdm.tokens.rows import build_row, stack
 from mdm.tokens.vocabulary import Vocabulary
 from mdm.training import ahead, flight, roofline, sharding
-from mdm.training.chips import CHIPS
+from mdm.training.chips import CHIPS, GIB
 from mdm.training.loop import build_step
 from mdm.training.mesh import AXES, Devices
 from mdm.training.work import Work, expected_work
@@ -106,6 +106,23 @@ def test_estimates_follow_the_hardware():
 def test_a_topology_that_does_not_exist_is_refused(name):
     with pytest.raises(Refusal, match="--topology"):
         ahead.topology(name, 1)
+
+
+REFUSED = "RESOURCE_EXHAUSTED: Ran out of memory on HBM"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [f"{REFUSED}. Used 239.31G of 15.75G hbm.", f"{REFUSED}, the total memory required for HLO temporaries (239.31G) "
+     "exceeds available HBM (15.75G)."],
+)  # fmt: skip
+def test_the_size_that_a_compiler_refused_is_read(message):
+    assert round(ahead.too_large(message, 1.0).used / GIB, 2) == 239.31
+
+
+def test_what_the_compiler_refuses_for_another_reason_is_no_flight():
+    with pytest.raises(RuntimeError, match="INTERNAL"):
+        ahead.too_large("INTERNAL: a bug", 1.0)
 
 
 def test_a_flight_on_this_machine(make_job):

@@ -52,7 +52,8 @@ def test_views_of_a_pair_hide_the_opposite(material):
     shown = noise._shown("complementary", batch, np.uint32(0))
     assert shown.number.shape == batch.number.shape
     own = noise._settings("complementary", job.corruption)
-    hidden = jax.device_get(noise.corrupt(shown, own, 0, network.vocabulary.mask).masked)
+    hide = jax.jit(lambda batch: noise.corrupt(batch, own, 0, network.vocabulary.mask).masked)
+    hidden = jax.device_get(hide(shown))
     target = jax.device_get(shown.rows.roles) == noise.objective.TARGET
     assert (hidden[::2] ^ hidden[1::2] == target[::2]).all()
     assert (np.asarray(shown.rows.ids)[::2] == np.asarray(batch.rows.ids)[:4]).all()

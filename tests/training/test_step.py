@@ -20,7 +20,7 @@ def setting(make_job):
     batches = pipeline.batches(rows, 0, 8)
     found = [next(batches) for _ in range(3)]
     batches.close()
-    return step, jax.jit(step), step.initial(), found
+    return step, jax.jit(step), jax.jit(step.initial)(), found
 
 
 def equal(a, b):
