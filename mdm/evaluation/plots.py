@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("svg")  # no display, and none of the caller's settings
 from matplotlib import pyplot
@@ -70,6 +71,36 @@ def mixture(lines: Sequence[Mapping], kind: str) -> str:
                         colors=[COLOURS[name.split("-")[0]] for name in names])  # fmt: skip
         panel.set(xlabel="million tokens", ylabel=f"share of {kind}", ylim=(0, 1))
         panel.legend(loc="lower left", fontsize=9)
+        return svg(figure)
+
+
+def lengths(stream: str, by_modality: Mapping[str, np.ndarray]) -> str:
+    """Histogram of document lengths in content positions, on a logarithmic axis. by_modality: int [documents]."""
+    with matplotlib.rc_context(STYLE):
+        figure, panel = pyplot.subplots(figsize=(3.6, 2.6))
+        most = max([int(own.max()) for own in by_modality.values() if own.size] or [1])
+        edges = np.unique(np.geomspace(1, most + 1, 41).round())
+        for modality, own in by_modality.items():
+            panel.hist(own, bins=edges, color=COLOURS[modality], alpha=0.7, label=modality)
+        panel.set(title=stream, xlabel="content positions", ylabel="documents", xscale="log")
+        panel.legend(fontsize=9)
+        return svg(figure)
+
+
+def frequencies(counts: Mapping[str, np.ndarray]) -> str:
+    """Share of each code, from the most frequent on. counts: int [codes] by range."""
+    with matplotlib.rc_context(STYLE):
+        figure, panel = pyplot.subplots(figsize=(5.6, 3.2))
+        for name, own in counts.items():
+            seen = np.sort(own[own > 0])[::-1]
+            if seen.size:
+                modality, _, book = name.partition(".")
+                style = "-" if book in ("", "0") else (0, (1 + 2 * int(book), 1))
+                panel.plot(
+                    1 + np.arange(len(seen)), seen / seen.sum(), color=COLOURS[modality], linestyle=style, label=name
+                )
+        panel.set(xscale="log", yscale="log", xlabel="rank", ylabel="share")
+        panel.legend(fontsize=9)
         return svg(figure)
 
 

@@ -5,24 +5,18 @@ Needs the extra `report` (jinja2, matplotlib).
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import importlib.util
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
-from PIL import Image
 
-from mdm.codecs.codec import Media, Sound
 from mdm.data.manifest import SPLITS, Manifest
-from mdm.evaluation import measured
+from mdm.evaluation import measured, shown
 from mdm.evaluation.gallery import Piece, Room
 from mdm.evaluation.generated import Generated
-from mdm.evaluation.measures import speech
 from mdm.evaluation.result import Result
 from mdm.model.transformer import ModelSettings
 from mdm.problems import Problem, Refusal
@@ -141,39 +135,14 @@ def _shown(room: Room, piece: Piece) -> dict[str, Any]:
     task = TASKS[room.wing.task]
     return {
         "split": {"train": "seen in training", "heldout": "held out"}[piece.split] if piece.split else "from nothing",
-        "conditions": [_medium("given", piece.original[m]) for m in task.conditions if m in piece.original],
+        "conditions": [shown.medium("given", piece.original[m]) for m in task.conditions if m in piece.original],
         "targets": [
-            _medium(label, own[m])
+            shown.medium(label, own[m])
             for m in task.targets
             for label, own in (("original", piece.original), ("codec", piece.codec), ("model", piece.made))
             if m in own
         ],
     }
-
-
-def _medium(label: str, media: Media) -> dict[str, str]:
-    if isinstance(media, str):
-        return {"label": label, "kind": "text", "value": media, "note": ""}
-    if isinstance(media, Sound):
-        buffer = io.BytesIO()
-        soundfile.write(buffer, media.samples, media.rate, format="MP3")
-        return {"label": label, "kind": "audio", "value": _uri("audio/mpeg", buffer), "note": sound_figures(media)}
-    buffer = io.BytesIO()
-    Image.fromarray(media).save(buffer, format="PNG")
-    return {"label": label, "kind": "image", "value": _uri("image/png", buffer), "note": ""}
-
-
-def sound_figures(sound: Sound) -> str:
-    """Duration, level and share of silence: what can be told of a sound without ears."""
-    if not len(sound.samples):
-        return "empty"
-    silent, frames = speech.silence(sound)
-    seconds = len(sound.samples) / sound.rate
-    return f"{seconds:.1f} s, {speech.level(sound):.0f} dB, {100 * silent / frames:.0f} % silent"
-
-
-def _uri(kind: str, buffer: io.BytesIO) -> str:
-    return f"data:{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _figure(value: float | None, digits: int = 3) -> str:

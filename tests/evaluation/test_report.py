@@ -9,7 +9,7 @@ import pytest
 
 from mdm.codecs.codec import Sound
 from mdm.data.exhibits import Exhibit
-from mdm.evaluation import gallery, report
+from mdm.evaluation import gallery, report, shown
 from mdm.evaluation.gallery import Piece, Room, Wing
 from mdm.evaluation.generated import Generated
 from mdm.evaluation.result import Result
@@ -96,8 +96,8 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch):
 
 def test_figures_of_sounds():
     silent = Sound(np.concatenate([SOUND.samples, np.zeros(16_000, np.float32)]), 16_000)
-    assert report.sound_figures(silent) == "2.0 s, -12 dB, 50 % silent"
-    assert report.sound_figures(Sound(np.zeros(0, np.float32), 16_000)) == "empty"
+    assert shown.sound_figures(silent) == "2.0 s, -12 dB, 50 % silent"
+    assert shown.sound_figures(Sound(np.zeros(0, np.float32), 16_000)) == "empty"
 
 
 class Maker:
