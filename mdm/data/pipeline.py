@@ -21,7 +21,7 @@ from mdm.data.mixture import Mixture, Stage
 from mdm.data.streams import Stream, StreamSettings
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
-from mdm.tokens.rows import Batch, build_row, row_number
+from mdm.tokens.rows import Batch, Row, Segment, build_row, row_number, stack
 from mdm.tokens.vocabulary import Vocabulary
 
 _NO_END = 2**62  # grain asks for a length; a run is stopped by its token budget, not by its data
@@ -97,16 +97,28 @@ class Rows:
         drawn = self._mixture.drawn(number // self._views)
         return {stream.name: float(count) / stream.rows for stream, count in zip(self.streams, drawn, strict=True)}
 
+    def at(self, numbers: np.ndarray) -> Batch:
+        """Run rows int64 [B]."""
+        numbers = np.asarray(numbers, np.int64)
+        streams, ordinals = self.locate(numbers)
+        built: list[Row | None] = [None] * len(numbers)
+        for stream in np.unique(streams).tolist():
+            own = np.flatnonzero(streams == stream)
+            for place, segments in zip(own.tolist(), self.streams[stream].segments(ordinals[own]), strict=True):
+                built[place] = self._build(segments, stream, int(ordinals[place]))
+        return Batch(stack(built), row_number(numbers), streams, (ordinals & 0xFFFFFFFF).astype(np.uint32))
+
     def __getitem__(self, number: int) -> Batch:
         """Run row `number`, as a batch without its leading B."""
-        (stream,), (ordinal,) = self.locate(np.array([number]))
-        segments = self.streams[stream].segments(ordinal)
+        batch = self.at(np.array([number]))
+        return Batch(Row(*(array[0] for array in batch.rows)), batch.number[0], batch.stream[0], batch.ordinal[0])
+
+    def _build(self, segments: Sequence[Segment], stream: int, ordinal: int) -> Row:
         try:
-            row = build_row(segments, self.manifest.vocabulary, self.settings.row_length)
+            return build_row(segments, self.manifest.vocabulary, self.settings.row_length)
         except Refusal as refusal:
             where = f"{self.streams[stream].name} row {ordinal}"
             raise Refusal([dataclasses.replace(p, where=f"{where}: {p.where}") for p in refusal.problems]) from refusal
-        return Batch(row, row_number([number])[0], np.int32(stream), np.uint32(ordinal & 0xFFFFFFFF))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,18 +147,17 @@ def resume(position: Mapping, rows: Rows) -> int:
     return int(position["row"])
 
 
-class _HostRows:
-    """The rows that one host reads, in the order in which it reads them, as a grain data source."""
+class _HostBatches:
+    """What one host reads of every batch, as a grain data source."""
 
     def __init__(self, rows: Rows, first: int, batch: int, own: Sequence[int]):
-        self._rows, self._first, self._batch, self._own = rows, first, batch, own
+        self._rows, self._first, self._batch, self._own = rows, first, batch, np.asarray(own, np.int64)
 
     def __len__(self) -> int:
         return _NO_END
 
-    def __getitem__(self, index: int) -> Batch:
-        step, place = divmod(int(index), len(self._own))
-        return self._rows[self._first + step * self._batch + int(self._own[place])]
+    def __getitem__(self, step: int) -> Batch:
+        return self._rows.at(self._first + int(step) * self._batch + self._own)
 
 
 def batches(rows: Rows, first: int, batch: int, own: Sequence[int] | None = None) -> Iterator[Batch]:
@@ -156,7 +167,7 @@ def batches(rows: Rows, first: int, batch: int, own: Sequence[int] | None = None
     """
     settings = rows.settings
     own = range(batch) if own is None else own
-    data = grain.MapDataset.source(_HostRows(rows, first, batch, own)).batch(len(own))
+    data = grain.MapDataset.source(_HostBatches(rows, first, batch, own))
     # One thread reads ahead: more of them only contend for the interpreter lock on a local disk (measured by others too).
     threads = 0 if settings.workers else 1
     data = data.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=settings.prefetch))

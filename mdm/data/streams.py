@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from mdm.data.mixture import permute
 from mdm.data.shards import ShardReader
 from mdm.problems import Problem, Refusal
 from mdm.tokens.hashing import text_key, uniform
-from mdm.tokens.rows import Segment, tail_length
+from mdm.tokens.rows import Document, Segment, tail_length
 from mdm.tokens.tasks import TASKS
 
 
@@ -93,25 +93,48 @@ class Stream:
     def documents(self) -> int:
         return sum(shard.documents for shard in self._shards)
 
-    def segments(self, ordinal: int) -> list[Segment]:
-        """What is laid out in row `ordinal`."""
-        epoch, index = divmod(int(ordinal), self.rows)
-        packed = int(permute(np.array([index]), self.rows, *self._seed, epoch)[0])
-        shard = int(np.searchsorted(self._first_row, packed, side="right")) - 1
-        plan = self._plan(shard)
-        row = packed - int(self._first_row[shard])
-        pieces = np.asarray(plan.pieces[plan.rows[row] : plan.rows[row + 1]])
-        found = self._readers[shard].read(pieces[:, 0].tolist())
-        draws = uniform(*self._seed, ordinal, 1 + np.arange(len(pieces)))
-        tasks = np.searchsorted(self._cumulative, draws, side="right")
-        numbers = self._shards[shard].first + pieces[:, 0]
-        return [
-            self._segment(document, int(start), int(stop), int(number), self._tasks[task])
-            for (_, document), (_, start, stop), number, task in zip(found, pieces, numbers, tasks, strict=True)
-        ]
+    def segments(self, ordinals: np.ndarray) -> list[list[Segment]]:
+        """What is laid out in each of the rows `ordinals`, int64 [n]. Many at once cost far less than one by one: numbers are
+        hashed together, and a shard is asked once."""
+        shards, rows = self._places(np.asarray(ordinals, np.int64))
+        found: list[list[Segment]] = [[] for _ in rows]
+        for shard in np.unique(shards).tolist():
+            plan, own = self._plan(shard), np.flatnonzero(shards == shard)
+            starts, stops = plan.rows[rows[own]], plan.rows[rows[own] + 1]
+            counts = stops - starts
+            within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)  # of each piece in its row
+            pieces = np.asarray(plan.pieces[np.repeat(starts, counts) + within])
+            place = np.repeat(own, counts)
+            draws = uniform(*self._seed, ordinals[place], 1 + within)
+            tasks = np.searchsorted(self._cumulative, draws, side="right")
+            documents = [document for _, document in self._readers[shard].read(pieces[:, 0].tolist())]
+            tails = self._tails(documents, self._shards[shard].first + pieces[:, 0])
+            for at, document, piece, task, tail in zip(
+                place.tolist(), documents, pieces.tolist(), tasks.tolist(), tails, strict=True
+            ):
+                found[at].append(self._segment(document, piece[1], piece[2], tail, self._tasks[task]))
+        return found
 
-    def _segment(self, document, start: int, stop: int, number: int, task: str) -> Segment:
-        tails = {m: int(tail_length(document[m].size, number, m)) for m in self._stream.modalities}
+    def _places(self, ordinals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(shard, row of its plan) of each ordinal."""
+        epochs, index = np.divmod(ordinals, self.rows)
+        packed = np.empty_like(index)
+        for epoch in np.unique(epochs).tolist():
+            own = epochs == epoch
+            packed[own] = permute(index[own], self.rows, *self._seed, epoch)
+        shards = np.searchsorted(self._first_row, packed, side="right") - 1
+        return shards, packed - self._first_row[shards]
+
+    def _tails(self, documents: Sequence[Document], numbers: np.ndarray) -> list[dict[str, int]]:
+        """ENDs behind each modality of each document."""
+        found: list[dict[str, int]] = [{} for _ in documents]
+        for modality in self._stream.modalities:
+            sizes = np.array([document[modality].size for document in documents])
+            for own, tail in zip(found, tail_length(sizes, numbers, modality).tolist(), strict=True):
+                own[modality] = tail
+        return found
+
+    def _segment(self, document: Document, start: int, stop: int, tails: dict[str, int], task: str) -> Segment:
         if self._settings.split_documents:
             whole = document["text"].size
             document = {"text": document["text"][start:stop]}
