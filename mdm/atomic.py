@@ -1,8 +1,13 @@
-"""Files that appear in one step: a reader, or a process that starts after a kill, sees the old one or the new one."""
+"""Files that appear in one step: a reader, or a process that starts after a kill, sees the old one or the new one.
+
+On a disk by moving them into place. An object store has nothing to move and needs nothing: an object is there when its last
+byte is.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +18,15 @@ AnyPath = TypeVar("AnyPath", bound=Path)
 
 @contextlib.contextmanager
 def replacing(path: AnyPath, *, shared: bool = False) -> Iterator[AnyPath]:
-    """Gives a path beside `path` to write to, and moves it into place when the block ends without an exception.
+    """Gives a path beside `path` to write to, and moves it into place when the block ends without an exception; `path` itself
+    where that is an object of a store, to be opened and closed once.
 
     shared: several processes may do so at once, each through a file of its own. Otherwise the name is fixed, so that what a
     killed process left is written over.
     """
+    if "://" in os.fspath(path):
+        yield path
+        return
     own = f".{uuid.uuid4().hex}" if shared else ""
     temporary = path.parent / f"{path.name}{own}.tmp"
     try:

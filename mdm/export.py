@@ -16,6 +16,7 @@ import numpy as np
 from flax import traverse_util
 
 from mdm import atomic, config
+from mdm.codecs.storage import DESCRIPTION
 from mdm.evaluation import paper
 from mdm.evaluation.folder import EvaluationFolder
 from mdm.evaluation.result import Result, versions
@@ -46,7 +47,7 @@ def write(model: TrainedModel, folder: Path) -> Path:
     target.write_json(target.config, config.to_dict(model.settings))
     target.write_json(target.vocabulary, model.network.vocabulary.to_json())
     target.write_json(target.spans, config.to_dict(model.spans))
-    target.copy_codecs(model.folder.codecs)
+    target.copy_codecs(model.folder.codecs, last=DESCRIPTION)
     tensors = _flat(model)
     described = {"format": "pt", "step": str(model.step), "weights": model.weights, "config": model.fingerprint}
     with atomic.replacing(folder / WEIGHTS) as temporary:

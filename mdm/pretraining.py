@@ -8,6 +8,7 @@ import sys
 
 import jax
 
+from mdm.codecs.storage import DESCRIPTION
 from mdm.config import Settings, to_dict
 from mdm.data.manifest import Manifest, load
 from mdm.data.spans import span_lengths
@@ -46,6 +47,6 @@ def _write_what_it_is(settings: Settings, folder: RunFolder, manifest: Manifest,
     starting.write_made(made(shlex.join(sys.orig_argv), environment))
     folder.write_json(folder.config, to_dict(settings))
     folder.write_json(folder.vocabulary, manifest.vocabulary.to_json())
-    folder.copy_codecs(manifest.directory / "codecs")
+    folder.copy_codecs(manifest.directory / "codecs", last=DESCRIPTION)
     tasks = {name: tuple(stream.tasks) for name, stream in settings.data.streams.items()}
     folder.write_json(folder.spans, to_dict(span_lengths(manifest, tasks)))

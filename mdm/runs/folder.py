@@ -15,6 +15,7 @@ end.json            there when the run has ended
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -30,6 +31,9 @@ class RunFolder:
     """Paths of a run, local or `gs://`, and the small files in it. Only the training process writes outside evaluations/."""
 
     def __init__(self, path: str | Path):
+        """Raises Refusal, naming the extra, for a bucket if the package that reaches it is missing."""
+        if str(path).startswith("gs://") and not any(map(importlib.util.find_spec, ("gcsfs", "tensorflow"))):
+            raise Refusal(Problem(str(path), None, "gcsfs is not installed", "pip install 'mdm[gcs]'"))
         self.path = epath.Path(path)
         if "://" not in str(path):
             self.path = self.path.absolute()  # Orbax writes to no other
@@ -74,20 +78,21 @@ class RunFolder:
             remedy = "restore the file, or start `python -m mdm.train` again: it writes it anew"
             raise Refusal(Problem(str(path), None, f"cannot be read ({error})", remedy)) from error
 
-    def copy_codecs(self, source: Path) -> None:
-        """Copies the codecs of a data set into the run, a codec at a time and in one step each."""
+    def copy_codecs(self, source: Path, last: str) -> None:
+        """Copies the codecs of a data set into the run. last: the file of a codec that is copied last: with it, all of the codec
+        is there."""
         for codec in sorted(path for path in source.iterdir() if path.is_dir()):
             target = self.codecs / codec.name
-            if target.exists():
+            if (target / last).exists():
                 continue  # of the same data: a run whose data have changed is refused when it resumes
-            temporary = self.codecs / f".{codec.name}.tmp"
-            if temporary.exists():
-                temporary.rmtree()
-            temporary.mkdir(parents=True)
-            for file in sorted(codec.iterdir()):
-                with file.open("rb") as reader, (temporary / file.name).open("wb") as writer:
+            target.mkdir(parents=True, exist_ok=True)
+            for file in sorted(codec.iterdir(), key=lambda file: (file.name == last, file.name)):
+                with (
+                    atomic.replacing(target / file.name) as place,
+                    file.open("rb") as reader,
+                    place.open("wb") as writer,
+                ):
                     shutil.copyfileobj(reader, writer)
-            temporary.replace(target)
 
     def mark_end(self, reason: str, step: int) -> None:
         """Says that no further checkpoint will come, to evaluators that follow."""

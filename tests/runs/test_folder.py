@@ -43,9 +43,9 @@ def test_codecs_are_copied_once(folder, tmp_path):
     codec = tmp_path / "codecs" / "text"
     codec.mkdir(parents=True)
     (codec / "codec.json").write_text("first")
-    folder.copy_codecs(tmp_path / "codecs")
+    folder.copy_codecs(tmp_path / "codecs", last="codec.json")
     (codec / "codec.json").write_text("second")
-    folder.copy_codecs(tmp_path / "codecs")
+    folder.copy_codecs(tmp_path / "codecs", last="codec.json")
     assert (folder.codecs / "text" / "codec.json").read_text() == "first"
     assert [path.name for path in folder.codecs.iterdir()] == ["text"]
 
