@@ -34,6 +34,7 @@ from mdm.training.guards import GuardSettings
 from mdm.training.loop import Job, TrainingSettings
 from mdm.training.mesh import MeshSettings
 from mdm.training.optimizer import OptimizerSettings
+from mdm.training.origin import OriginSettings
 
 _hints = functools.cache(typing.get_type_hints)  # it compiles every annotation: two thirds of the time of `resolve`
 _NAMED = ("streams", "tasks", "schedules", "rows")  # mappings whose keys are names of streams or tasks
@@ -53,6 +54,7 @@ class Settings:
     mesh: MeshSettings
     checkpoints: CheckpointSettings
     guards: GuardSettings
+    origin: OriginSettings
     evaluation: EvaluationSettings
 
     def problems(self) -> list[Problem]:
@@ -77,6 +79,7 @@ def base() -> ConfigDict:
         mesh=MeshSettings(),
         checkpoints=CheckpointSettings(),
         guards=GuardSettings(),
+        origin=OriginSettings(),
         evaluation=EvaluationSettings(),
     )
     return ConfigDict(to_dict(defaults))

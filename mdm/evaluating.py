@@ -149,6 +149,9 @@ class Evaluation:
             found.append(Part("harness", self._harness))
         if self._most_generated:
             found.append(Part(GENERATED, self._generated))
+        elif plan.language_model:
+            reason = "nothing is written that it could judge"
+            raise Refusal(Problem("--language_model", plan.language_model, reason, "add --generated=N"))
         return tuple(found)
 
     @property

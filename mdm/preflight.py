@@ -32,7 +32,9 @@ _SEARCH = flags.DEFINE_bool(
 def main() -> None:
     settings = command.settings(_CONFIG)
     job = settings.job
-    data = manifest.load(job.data.directory) if job.data.directory else None
+    # Whoever launches a job need not see its data: the codebooks of its config then stand for them.
+    seen = job.data.directory and (not job.data.codebooks or os.path.exists(job.data.directory))
+    data = manifest.load(job.data.directory) if seen else None
     if data is None and not job.data.codebooks:
         remedy = "name the codebooks of its codecs, or the prepared data set as data.directory"
         raise Refusal(Problem("data.codebooks", None, "the size of the vocabulary is not known", remedy))

@@ -139,7 +139,7 @@ def _noise(run: RunFolder) -> dict[str, float]:
     rows = Rows(job.data)
     batches = pipeline.batches(rows, job.rows, job.training.batch_size)  # rows that it was not trained on yet
     try:
-        found = gradient_noise(model.network, model.parameters, job.corruption, job.objective, batches, _PAIRS)
+        found = gradient_noise(model.on_mesh, model.parameters, job.corruption, job.objective, batches, _PAIRS)
     finally:
         batches.close()
     return metrics.of_noise(found)

@@ -181,7 +181,7 @@ class TrainedModel:
         `Sampled.sampler` names the grid that "trained" stood for.
         """
         sampler = self._on_schedule(sampler, [requests[number] for number in batch.numbers])
-        programs = self._programs.setdefault("sampling", Programs(self._on_mesh.bind, self.network.vocabulary))
+        programs = self._programs.setdefault("sampling", Programs(self.on_mesh.bind, self.network.vocabulary))
         return programs.write(self.parameters, batch, requests, sampler, seeds)
 
     def material(
@@ -199,7 +199,7 @@ class TrainedModel:
         own, settings = self.settings.data, settings or self.settings.evaluation
         settings = dataclasses.replace(settings, batch_rows=self.filled(settings.batch_rows))
         return Material(
-            self._on_mesh, data, settings, own.row_length, own.streams, units_of=self._units, orders=orders,
+            self.on_mesh, data, settings, own.row_length, own.streams, units_of=self._units, orders=orders,
             multiple=self.fit.positions,
         )  # fmt: skip
 
@@ -217,12 +217,12 @@ class TrainedModel:
         if scoring not in self._programs:
             own = dataclasses.replace(scoring, batch_rows=self.filled(scoring.batch_rows))
             length = self.settings.data.row_length
-            self._programs[scoring] = TextScorer(self._on_mesh, self._codec("text"), length, own, self.fit.positions)
+            self._programs[scoring] = TextScorer(self.on_mesh, self._codec("text"), length, own, self.fit.positions)
         return self._programs[scoring]
 
     def scorer(self, samples: int) -> Scorer:
         """Scores documents by the ELBO of so many mask counts, in batches of `filled` rows."""
-        return self._programs.setdefault(("scorer", samples), Scorer(self._on_mesh, samples))
+        return self._programs.setdefault(("scorer", samples), Scorer(self.on_mesh, samples))
 
     def continue_texts(
         self, texts: Sequence[str], most: int, sampler: SamplerSettings, seeds: Sequence[int]
@@ -261,7 +261,7 @@ class TrainedModel:
         return sampler.on_schedule(*names) if names else sampler
 
     @property
-    def _on_mesh(self) -> Network:
+    def on_mesh(self) -> Network:
         """For batches that all devices share; their rows are `filled`."""
         return dataclasses.replace(self.network, placement=sharding.placement(self.mesh))
 

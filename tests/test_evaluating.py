@@ -137,6 +137,12 @@ def test_steps_share_programs_originals_and_measures(root, tmp_path, monkeypatch
     assert first is second and first._most == 3 and measures == (*MEASURES, "lm")
 
 
+def test_a_language_model_without_anything_to_judge_is_refused(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluating.perplexity, "under", lambda folder: folder)
+    with pytest.raises(Refusal, match="--language_model = 'lm': nothing is written .* --generated=N"):
+        Evaluation(RunFolder(root / "run"), tmp_path, Plan(generated=0, language_model="lm")).evaluate(1)
+
+
 def test_a_plan_that_cannot_be_followed_is_refused_before_anything_is_read(tmp_path):
     plan = Plan(orders=OrderSettings("forward", 2), choices=("a/x.jsonl", "b/x.jsonl"))
     with pytest.raises(Refusal) as refusal:

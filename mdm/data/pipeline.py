@@ -29,7 +29,7 @@ _NO_END = 2**62  # grain asks for a length; a run is stopped by its token budget
 
 @dataclasses.dataclass(frozen=True)
 class DataSettings:
-    """directory: a data set written by `prepare`; stages: rows per block of each stream, see `mixture.Stage`.
+    """directory: a data set written by `prepare`, local or mounted; stages: rows per block of each stream, see `mixture.Stage`.
 
     codebooks: sizes by modality that the data set must have (empty: whatever it has). With them a job is proven before its
     data are there (`mdm.preflight`)
@@ -47,6 +47,9 @@ class DataSettings:
 
     def problems(self, at: str) -> list[Problem]:
         found = []
+        if "://" in self.directory:
+            remedy = "mount the bucket (Cloud Storage FUSE; on GKE its CSI driver) and name the folder it is mounted at"
+            found.append(Problem(f"{at}.directory", self.directory, "shards are read from a file system", remedy))
         if self.row_length < 16:
             found.append(Problem(f"{at}.row_length", self.row_length, "too short for any document", "use 16 or more"))
         if not self.streams:
@@ -141,7 +144,7 @@ def resume(position: Mapping, rows: Rows) -> int:
                 rows.fingerprint,
                 f"the checkpoint was trained on other rows (fingerprint {position['fingerprint']}): the data set, streams, "
                 "stages, seed, row length or corruption mode has changed, and row numbers would silently mean other data",
-                "restore the setting, or start a new run from this one's parameters",
+                "restore the setting, or fork the run: another workdir, with origin.run naming this one",
             )
         )
     return int(position["row"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -275,15 +275,30 @@ class CheckpointReader:
 
         Raises Vanished if the step is gone, Refusal if it is damaged or of another model.
         """
+        return self._read(step, which, lambda folder: _restore(folder / which, jax.tree.map(_placed, abstract)))
+
+    def restore_state(self, step: int, abstract: Mapping[str, Any]) -> Restored:
+        """All of a checkpoint, laid out as `abstract` (as `Checkpoints.restore` takes it). Raises as `restore_parameters`."""
+
+        def read(folder: epath.Path) -> Restored:
+            rest = {name: tree for name, tree in abstract.items() if name not in PARAMETERS}
+            state = {name: _restore(folder / name, abstract[name]) for name in PARAMETERS}
+            with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as checkpointer:
+                position = checkpointer.restore(folder / _POSITION)
+            return Restored(step, state | _restore(folder / _REST, rest), position)
+
+        return self._read(step, None, read)
+
+    def _read(self, step: int, part: str | None, read: Callable[[epath.Path], Any]) -> Any:
+        """part: the item that is read, and looked at for damage (of the rest, three times as much, nothing is); None for all."""
         folder = self._folder / str(step)
         if step not in self.steps():
             raise self._vanished(step)
         wrong = None
         try:
-            wrong = seal.damage(folder, which)  # of the rest, three times as much, nothing is read
+            wrong = seal.damage(folder, part)
             if wrong is None:
-                with ocp.StandardCheckpointer() as checkpointer:
-                    return checkpointer.restore(folder / which, jax.tree.map(_placed, abstract))
+                return read(folder)
         except Exception as error:  # see Checkpoints.restore
             if not folder.exists():
                 raise self._vanished(step) from error
@@ -301,6 +316,11 @@ class CheckpointReader:
             return ocp.utils.is_checkpoint_finalized(path) and (path / _POSITION).exists()
         except (OSError, ValueError):  # deleted since its folder was listed
             return False
+
+
+def _restore(item: epath.Path, abstract: Any) -> Any:
+    with ocp.StandardCheckpointer() as checkpointer:
+        return checkpointer.restore(item, abstract)
 
 
 def _placed(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:

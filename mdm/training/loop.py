@@ -34,7 +34,7 @@ from mdm.runs.preemption import Preempted
 from mdm.runs.starts import Starting
 from mdm.tokens.vocabulary import MODALITIES, Vocabulary
 from mdm.training import clock as clocks
-from mdm.training import metrics, sharding
+from mdm.training import metrics, origin, sharding
 from mdm.training.batch_scaling import BatchScale, batch_scale
 from mdm.training.chips import chip_of
 from mdm.training.clock import Clock
@@ -42,6 +42,7 @@ from mdm.training.guards import GuardSettings
 from mdm.training.health import Health
 from mdm.training.mesh import Devices, MeshSettings, make_mesh
 from mdm.training.optimizer import OptimizerSettings, ema_decay, learning_rate, optimizer
+from mdm.training.origin import OriginSettings
 from mdm.training.profile import Profile, ProfileSettings
 from mdm.training.step import State, Step
 from mdm.training.watchdog import Watchdog
@@ -93,6 +94,7 @@ class Job:
     mesh: MeshSettings
     checkpoints: CheckpointSettings
     guards: GuardSettings = GuardSettings()
+    origin: OriginSettings = OriginSettings()
 
     def problems(self, devices: Devices) -> list[Problem]:
         """All that keeps this job from these devices."""
@@ -169,7 +171,7 @@ def train(job: Job, folder: RunFolder, starting: Starting, asked: Callable[[int]
         Watchdog(job.guards, starting.folder / f"stacks-{jax.process_index()}.txt") as watchdog,
         Checkpoints(folder.checkpoints, job.checkpoints) as checkpoints,
     ):
-        state, start = _start(step, rows, mesh, checkpoints, clock)
+        state, start = _start(job, step, rows, mesh, checkpoints, clock)
         starting.update(restored=start.step, reached=start.step)
         places = sharding.table(state.parameters, sharding.state_shardings(step, mesh).parameters)
         starting.write_placement(sharding.text(places))
@@ -202,9 +204,15 @@ def train(job: Job, folder: RunFolder, starting: Starting, asked: Callable[[int]
         folder.mark_end("token budget reached", done)
 
 
-def _start(step: Step, rows: Rows, mesh, checkpoints: Checkpoints, clock: Clock) -> tuple[State, Behind]:
+def _start(job: Job, step: Step, rows: Rows, mesh, checkpoints: Checkpoints, clock: Clock) -> tuple[State, Behind]:
     with clock.spent_on(clocks.RESTORE):
         restored = checkpoints.restore(_saved(sharding.abstract_state(step, mesh)))
+    if restored is None and job.origin.run:
+        with clock.spent_on(clocks.RESTORE):
+            begun = origin.begin(job.origin, step, job.data, job.corruption, mesh)
+        with clock.spent_on(clocks.SAVE):  # from here on the run stands alone, whatever becomes of the other one
+            checkpoints.save(begun.step, _saved(begun.state), Position(begun.row, rows.fingerprint).to_json())
+        return begun.state, Behind(begun.step, begun.row)
     if restored is None:
         with clock.spent_on(clocks.COMPILE):
             return jax.jit(step.initial, out_shardings=sharding.state_shardings(step, mesh))(), Behind(0, 0)

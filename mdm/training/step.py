@@ -92,7 +92,7 @@ class Step:
             ema_weight=jnp.zeros(()),
             skipped_in_a_row=jnp.zeros((), jnp.int32),
             learned=adaptive.nothing(len(TASK_NAMES), objective.RATIO_BINS),
-            window=self._empty_window(parameters),
+            window=self.empty_window(parameters),
         )
 
     def __call__(self, state: State, batch: Batch) -> tuple[State, Report]:
@@ -127,7 +127,8 @@ class Step:
         """The state with an empty window, and what the window held."""
         return state._replace(window=jax.tree.map(jnp.zeros_like, state.window)), state.window
 
-    def _empty_window(self, parameters: Parameters) -> Window:
+    def empty_window(self, parameters: Parameters) -> Window:
+        """Of a log without a line."""
         zero = jnp.zeros(())
         sums = objective.empty_sums()
         norms = {name: zero for name in jax.eval_shape(_norms, parameters)}

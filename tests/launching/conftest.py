@@ -11,7 +11,7 @@ from mdm.launching.description import Description
 
 TPU = Description(
     name="tri-modal-3b",
-    config=("--config=experiments/tri_modal_3b.py:v5p", "--config.data.directory=gs://bucket/data"),
+    config=("--config=experiments/tri_modal_3b.py:v5p", "--config.data.directory=/gcs/bucket/data"),
     workdir="gs://bucket/runs/3b",
     hardware="v5p:4x4x4",
     image="europe-docker.pkg.dev/project/mdm/mdm:1",

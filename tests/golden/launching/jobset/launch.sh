@@ -4,7 +4,7 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 python -m mdm.preflight \
   --config=experiments/tri_modal_3b.py:v5p \
-  --config.data.directory=gs://bucket/data \
+  --config.data.directory=/gcs/bucket/data \
   --topology=v5p:4x4x4 \
   --slices=2
 kubectl apply --namespace=team --filename="$here/job.yaml"

@@ -28,6 +28,6 @@ sudo systemd-run \
       '--env=LIBTPU_INIT_ARGS=--first=1 --second=2' \
         europe-docker.pkg.dev/project/mdm/mdm:1 python -m mdm.train \
           --config=experiments/tri_modal_3b.py:v5p \
-          --config.data.directory=gs://bucket/data \
+          --config.data.directory=/gcs/bucket/data \
           --workdir=gs://bucket/runs/3b \
           --distributed
