@@ -73,7 +73,7 @@ class Checkpoints:
         self._folder, self._settings = epath.Path(folder), settings
         self._saving: threading.Thread | None = None
         self._has_failed = self._sweeps = False
-        self._manager = self._open()
+        self._manager = self._open(clean=True)
 
     def __enter__(self) -> Checkpoints:
         return self
@@ -116,14 +116,15 @@ class Checkpoints:
             self._saving.join()
             self._saving = None
 
-    def _open(self) -> ocp.CheckpointManager:
-        """A manager that knows what is on disk, and has removed what was half written."""
+    def _open(self, clean: bool) -> ocp.CheckpointManager:
+        """A manager that knows what is on disk. clean: it removes what was half written, of which nothing may be written still:
+        a folder that fills up again while it is removed is an error."""
         preserved = [LatestN(self._settings.latest)]
         if self._settings.keep_every:
             preserved.append(EveryNSteps(self._settings.keep_every))
         options = ocp.CheckpointManagerOptions(
             preservation_policy=AnyPreservationPolicy(preserved),
-            cleanup_tmp_directories=True,
+            cleanup_tmp_directories=clean,
         )
         return ocp.CheckpointManager(self._folder, options=options, item_names=_ITEMS)
 
@@ -143,7 +144,7 @@ class Checkpoints:
         if agreement.anywhere(self._has_failed):
             self._close()
             try:
-                self._manager, self._has_failed = self._open(), False
+                self._manager, self._has_failed = self._open(clean=False), False  # `_sweep` does, as far as it can
             except Exception as error:  # it is tried again before the next save
                 logging.error("the checkpoints in %s cannot be opened: %s", self._folder, error)
         if self._sweeps and jax.process_index() == 0:
