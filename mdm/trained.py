@@ -95,14 +95,7 @@ class TrainedModel:
 
     def at(self, step: int) -> TrainedModel:
         """The same at another step: what was compiled serves it too. Raises as `load`."""
-        shapes, axes = self.network.abstract_parameters(), self.network.annotations("axes")
-        lying = jax.tree.map(
-            lambda leaf, names: jax.ShapeDtypeStruct(
-                leaf.shape, leaf.dtype, sharding=sharding.sharding(self.mesh, names)
-            ),
-            shapes,
-            axes,
-        )
+        lying = sharding.abstract_parameters(self.network, self.mesh)
         values = CheckpointReader(self.folder.checkpoints).restore_parameters(step, lying, self.weights)
         return dataclasses.replace(self, parameters=values, step=step)
 

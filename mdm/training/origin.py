@@ -87,14 +87,8 @@ def _fork(reader: CheckpointReader, number: int, config: Mapping[str, Any], step
 def _with_parameters(reader: CheckpointReader, number: int, which: str, before: Vocabulary, step: Step, mesh) -> State:
     own = step.network
     earlier = Network(own.settings, before, own.placement)
-    axes = earlier.annotations("axes")
-    lying = jax.tree.map(
-        lambda leaf, names: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding.sharding(mesh, names)),
-        earlier.abstract_parameters(),
-        axes,
-    )
     refuse_if(growth.problems(own.vocabulary, before))
-    known = reader.restore_parameters(number, lying, which)
+    known = reader.restore_parameters(number, sharding.abstract_parameters(earlier, mesh), which)
 
     def initial(known):
         state = step.initial()

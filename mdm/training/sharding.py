@@ -13,7 +13,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from mdm.columns import columns
-from mdm.model.network import Parameters
+from mdm.model.network import Network, Parameters
 from mdm.model.placement import ONE_DEVICE, Axes, Placement
 from mdm.model.transformer import ModelSettings
 from mdm.problems import Problem
@@ -124,6 +124,15 @@ def state_shardings(step: Step, mesh: Mesh) -> State:
     )
     places = jax.tree.map(lambda _: everywhere, abstract)
     return places._replace(parameters=own, ema=own, optimizer=optimizer)
+
+
+def abstract_parameters(network: Network, mesh: Mesh) -> Parameters:
+    """The parameters of a network as shapes that know where they lie."""
+    return jax.tree.map(
+        lambda leaf, axes: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding(mesh, axes)),
+        network.abstract_parameters(),
+        network.annotations("axes"),
+    )
 
 
 def abstract_state(step: Step, mesh: Mesh) -> State:
