@@ -62,6 +62,30 @@ def test_no_host_sees_a_biased_slice():
         np.testing.assert_allclose(share, [0.5, 0.25, 0.25], atol=5 * (0.25 / 2000) ** 0.5)
 
 
+@given(
+    weights=st.tuples(st.integers(1, 5), st.integers(0, 5), st.integers(0, 5)),
+    hosts=st.integers(1, 16),
+    local=st.integers(1, 4),
+    first=st.integers(0, 10**7),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=100, deadline=None)
+def test_no_host_departs_from_the_mixture_in_any_hundred_blocks(weights, hosts, local, first, seed):
+    """Beyond what a permutation allows: the streams of a host's rows are drawn without replacement from each block, so their
+    count spreads less than that of independent draws; six of the deviations of those bound it."""
+    mixture = Mixture((Stage(0, dict(zip(NAMES, weights, strict=True))),), NAMES, seed)
+    block = sum(weights)
+    rows = first * block + np.arange(100 * block)
+    stream, _ = mixture.locate(rows)
+    host = (rows % (hosts * local)) // local  # which reads the row, of a batch of `local` rows a host
+    for number in range(hosts):
+        own = stream[host == number]
+        for index, weight in enumerate(weights):
+            share = weight / block
+            spread = (len(own) * share * (1 - share)) ** 0.5
+            assert abs((own == index).sum() - len(own) * share) <= 6 * spread + 1
+
+
 def test_blocks_and_seeds_are_permuted_differently():
     orders = {
         tuple(Mixture((Stage(0, {"a": 4, "b": 4}),), ("a", "b"), seed).locate(np.arange(8) + 8 * block)[0].tolist())
