@@ -20,6 +20,9 @@ from mdm.training.mesh import Devices
 
 _CONFIG = command.config_flag()
 _WORKDIR = command.path_flag("workdir", "The run folder, as the job sees it; in a bucket where it runs in containers.")
+_DATA = flags.DEFINE_string(
+    "data", "", "gs://BUCKET/FOLDER with the data set, to be mounted on every host (jobset, tpu-vm, queued)."
+)
 _ON = flags.DEFINE_enum("on", None, list(PLATFORMS), "Where.", required=True)
 _NAME = flags.DEFINE_string("name", None, "Of the job.", required=True)
 _HARDWARE = flags.DEFINE_string("hardware", None, "Of a slice or node, e.g. v5p:4x4x4 or h100:8.", required=True)
@@ -70,6 +73,7 @@ def _description() -> Description:
         name=_NAME.value,
         config=_config(),
         workdir=_WORKDIR.value,
+        data=_DATA.value,
         hardware=_HARDWARE.value,
         count=_COUNT.value,
         image=_IMAGE.value,

@@ -11,6 +11,8 @@ from mdm.launching.hardware import Hardware
 from mdm.problems import Problem, Refusal
 
 _IMAGE = re.compile("[A-Za-z0-9][A-Za-z0-9._/:@-]*")
+_BUCKET = re.compile("gs://([a-z0-9][a-z0-9._-]{1,61}[a-z0-9])(/.*)?", re.DOTALL)
+MOUNT = "/data"
 _PLATFORMS = {"tpu": "tpu,cpu", "gpu": "cuda,cpu", "cpu": "cpu"}
 
 
@@ -21,6 +23,8 @@ class Description:
     name:        of the job, and beginning of the names of its parts
     config:      --config=FILE and its overrides, as every binary takes them
     workdir:     the run folder
+    data:        gs://BUCKET[/FOLDER] with the data set: the bucket is mounted on every host, read only, at `MOUNT`. Empty where
+                 data.directory of the config names a folder that the hosts have
     hardware:    of a slice or node: see `mdm.launching.hardware`
     count:       of slices or nodes
     image:       the container to run, where the platform runs containers
@@ -44,6 +48,7 @@ class Description:
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     restarts: int = 100
     grace: int = 180
+    data: str = ""
     options: tuple[str, ...] = ()
     project: str = ""
     zone: str = ""
@@ -60,6 +65,9 @@ class Description:
         if self.image and not _IMAGE.fullmatch(self.image):
             remedy = "write REGISTRY/NAME:TAG or REGISTRY/NAME@DIGEST"
             found.append(Problem("--image", self.image, "is not the name of an image", remedy))
+        if self.data and not _BUCKET.fullmatch(self.data):
+            remedy = "write gs://BUCKET/FOLDER, or name a folder that the hosts have as --config.data.directory"
+            found.append(Problem("--data", self.data, "is no bucket", remedy))
         found += [
             Problem("--option", option, "is not a flag", "write --option=--NAME=VALUE")
             for option in self.options
@@ -96,12 +104,27 @@ class Description:
     def trainer(self) -> list[str]:
         """Of one process. Several find each other through `jax.distributed.initialize()`, which asks the cluster."""
         several = ["--distributed"] if self.slice.hosts * self.count > 1 else []
-        return ["python", "-m", "mdm.train", *self.config, f"--workdir={self.workdir}", *several]
+        own = [f"--config.data.directory={self._mounted}"] if self.data else []
+        return ["python", "-m", "mdm.train", *self.config, *own, f"--workdir={self.workdir}", *several]
 
     @property
     def follower(self) -> list[str]:
         """Of the evaluator: one process, which ends when the run has."""
         return ["python", "-m", "mdm.evaluate", f"--workdir={self.workdir}", "--follow"]
+
+    @property
+    def bucket(self) -> str:
+        """That is mounted; "" for none."""
+        return _BUCKET.fullmatch(self.data)[1] if self.data else ""
+
+    @property
+    def _mounted(self) -> str:
+        """The data set, as the hosts see it."""
+        return MOUNT + (_BUCKET.fullmatch(self.data)[2] or "")
+
+    def unmounted(self, kind: str, remedy: str) -> list[Problem]:
+        """A problem if a bucket is to be mounted where we do not know how."""
+        return [Problem("--data", self.data, f"is not mounted on {kind} from here", remedy)] if self.data else []
 
     def variables(self, hardware: Hardware) -> dict[str, str]:
         """Environment of a process. JAX is told what it runs on, or it would train on the CPU where the accelerator fails."""

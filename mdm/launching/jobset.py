@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from mdm.exits import FINAL
 from mdm.launching import quoting, script
-from mdm.launching.description import Description, Rendering
+from mdm.launching.description import MOUNT, Description, Rendering
 from mdm.launching.hardware import Hardware
 from mdm.problems import Problem
 
@@ -32,7 +32,7 @@ def render(description: Description) -> Rendering:
 
 
 def pod(description: Description, hardware: Hardware, container: str, command: list[str]) -> dict:
-    """The specification of a Pod that runs `command` in one container, on one host of `hardware`."""
+    """The template of a Pod that runs `command` in one container, on one host of `hardware`."""
     spec: dict = {"restartPolicy": "Never"}  # a failed process must take its whole Job with it: the others wait for it
     if description.priority:
         spec["priorityClassName"] = description.priority
@@ -57,7 +57,15 @@ def pod(description: Description, hardware: Hardware, container: str, command: l
         spec["nodeSelector"] = node_selector(hardware)
     spec["containers"] = [inside]
     spec["volumes"] = [{"name": "shared-memory", "emptyDir": {"medium": "Memory"}}]
-    return spec
+    if not description.bucket:
+        return {"spec": spec}
+    inside["volumeMounts"].append({"name": "data", "mountPath": MOUNT, "readOnly": True})
+    attributes = {"bucketName": description.bucket, "mountOptions": "implicit-dirs"}
+    if "hostNetwork" in spec:
+        attributes["hostNetworkPodKSA"] = "true"  # the driver then gets its token from the Pod: GKE 1.33.3 and newer
+    driver = {"driver": "gcsfuse.csi.storage.gke.io", "readOnly": True, "volumeAttributes": attributes}
+    spec["volumes"].append({"name": "data", "csi": driver})
+    return {"metadata": {"annotations": {"gke-gcsfuse/volumes": "true"}}, "spec": spec}
 
 
 def node_selector(hardware: Hardware) -> dict[str, str]:
@@ -82,7 +90,7 @@ def _jobset(description: Description) -> dict:
         "completionMode": "Indexed",
         "backoffLimit": 0,  # one lost host ends the child Job, and with it this attempt of all slices
         "podFailurePolicy": _no_use(_TRAINER),
-        "template": {"spec": pod(description, description.slice, _TRAINER, description.trainer)},
+        "template": pod(description, description.slice, _TRAINER, description.trainer),
     }
     return {
         "apiVersion": "jobset.x-k8s.io/v1alpha2",
@@ -112,6 +120,6 @@ def _follower(description: Description, hardware: Hardware) -> dict:
         "spec": {
             "backoffLimit": description.restarts,
             "podFailurePolicy": _no_use("follower"),
-            "template": {"spec": pod(description, hardware, "follower", description.follower)},
+            "template": pod(description, hardware, "follower", description.follower),
         },
     }

@@ -30,6 +30,7 @@ def problems(description: Description) -> list[Problem]:
         found.append(
             Problem("--image", description.image, "is not run: sites differ in how they run containers", remedy)
         )
+    found += description.unmounted("SLURM nodes", "name the folder, as the nodes see it, as --config.data.directory")
     found += [
         Problem(f"--{key}", getattr(description, key), "means nothing to SLURM", "leave it away")
         for key in ("project", "zone", "cluster")

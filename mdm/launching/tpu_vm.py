@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from mdm.exits import FINAL
 from mdm.launching import quoting, script
-from mdm.launching.description import Description, Rendering
+from mdm.launching.description import MOUNT, Description, Rendering
 from mdm.launching.hardware import Hardware
 from mdm.problems import Problem
 
@@ -57,6 +57,14 @@ case "$(systemctl is-active {unit} || true)" in
     exit 1
     ;;
 esac
+"""
+# With the machine a mount goes, and with a run of this script it comes back.
+_MOUNTED = """\
+if ! mountpoint --quiet {mount}; then
+  command -v gcsfuse > /dev/null || {{ echo "install Cloud Storage FUSE (gcsfuse) on this host" >&2; exit 1; }}
+  sudo mkdir -p {mount}
+  sudo gcsfuse -o ro,allow_other --implicit-dirs {bucket} {mount}
+fi
 """
 
 
@@ -190,7 +198,8 @@ def _on_host(description: Description, unit: str, hardware: Hardware, command: S
     variables = [f"--env={key}={value}" for key, value in description.variables(hardware).items()]
     # Libtpu opens the devices and locks memory; the reading processes hand batches over in shared memory.
     access = ["--privileged"] if hardware.platform == "tpu" else []
-    run = ["run", "--rm", "--init", f"--name={unit}", *access, "--net=host", "--ipc=host", *variables]
+    mounted = [f"--volume={MOUNT}:{MOUNT}:ro"] if description.bucket else []
+    run = ["run", "--rm", "--init", f"--name={unit}", *access, "--net=host", "--ipc=host", *mounted, *variables]
     job = [description.image, *command]
     settings = {
         "Restart": "on-failure",
@@ -207,8 +216,9 @@ def _on_host(description: Description, unit: str, hardware: Hardware, command: S
     login = ""
     if registry == "gcr.io" or registry.endswith((".gcr.io", ".pkg.dev")):  # Google's want to be told who asks
         login = f"sudo gcloud auth configure-docker {registry} --quiet\n"
+    mount = _MOUNTED.format(mount=MOUNT, bucket=description.bucket) if description.bucket else ""
     return (
         "# Run on a host: starts the unit if it does not run.\n"
         "set -eu\n"
-        f"{_UNLESS.format(unit=unit)}{login}{quoting.command(start, run, quoting.dollars(job))}\n"
+        f"{_UNLESS.format(unit=unit)}{login}{mount}{quoting.command(start, run, quoting.dollars(job))}\n"
     )

@@ -10,7 +10,7 @@ import shlex
 
 from mdm.exits import AGAIN
 from mdm.launching import quoting, script
-from mdm.launching.description import Description, Rendering
+from mdm.launching.description import MOUNT, Description, Rendering
 from mdm.launching.hardware import Hardware
 from mdm.problems import Problem
 
@@ -20,6 +20,8 @@ _PRIORITIES = ("very-low", "low", "medium", "high", "very-high")
 
 def problems(description: Description) -> list[Problem]:
     found = description.containers("XPK")
+    remedy = f"attach it to the cluster (xpk storage attach, --mount-point={MOUNT}), and name its folder in the config"
+    found += description.unmounted("XPK", remedy)
     found += description.only(("tpu",), "XPK", "take TPUs; for an evaluator on CPU launch on jobset")
     if not description.cluster:
         found.append(Problem("--cluster", None, "is not given", "name the cluster, as xpk cluster list shows it"))

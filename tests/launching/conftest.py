@@ -11,7 +11,8 @@ from mdm.launching.description import Description
 
 TPU = Description(
     name="tri-modal-3b",
-    config=("--config=experiments/tri_modal_3b.py:v5p", "--config.data.directory=/gcs/bucket/data"),
+    config=("--config=experiments/tri_modal_3b.py:v5p",),
+    data="gs://bucket/sets/one",
     workdir="gs://bucket/runs/3b",
     hardware="v5p:4x4x4",
     image="europe-docker.pkg.dev/project/mdm/mdm:1",
@@ -21,6 +22,7 @@ TPU = Description(
 GPU = dataclasses.replace(
     TPU,
     config=("--config=experiments/tri_modal_3b.py:h100", "--config.data.directory=/shared/data"),
+    data="",
     workdir="/shared/runs/3b",
     hardware="h100:8",
     image="",
@@ -32,7 +34,15 @@ JOBS = {
     "tpu-vm": dataclasses.replace(TPU, **ZONE, priority="spot"),
     "queued": dataclasses.replace(TPU, **ZONE, count=2, evaluator="cpu", options=("--valid-until-duration=6h",)),
     "jobset": dataclasses.replace(TPU, count=2, priority="high", options=("--namespace=team",)),
-    "xpk": dataclasses.replace(TPU, **ZONE, count=2, priority="high", cluster="pod"),
+    "xpk": dataclasses.replace(
+        TPU,
+        **ZONE,
+        count=2,
+        priority="high",
+        cluster="pod",
+        data="",
+        config=(*TPU.config, "--config.data.directory=/data/sets/one"),
+    ),
     "slurm": dataclasses.replace(GPU, count=4, priority="high", options=("--partition=gpu", "--time=2-00:00:00")),
 }
 
@@ -52,7 +62,10 @@ case "$4" in
 esac
 """
 SRUN = 'while [[ "$1" == --* ]]; do shift; done; "$@"'
-PROGRAMS = ("gcloud", "kubectl", "xpk", "sbatch", "srun", "scontrol", "python", "systemctl", "systemd-run", "sudo")
+PROGRAMS = (
+    "gcloud", "kubectl", "xpk", "sbatch", "srun", "scontrol", "python", "systemctl", "systemd-run", "sudo", "mountpoint",
+    "gcsfuse", "mkdir",
+)  # fmt: skip
 
 
 class Machine:
@@ -71,6 +84,7 @@ class Machine:
             "STANDIN_gcloud": GCLOUD,
             "STANDIN_srun": SRUN,
             "STANDIN_sudo": '"$@"',
+            "STANDIN_mountpoint": "exit 1",
             "STANDIN_systemctl": "echo inactive; exit 3",
             "STANDIN_sbatch": "echo '42;cluster'",
             "READY": "READY",

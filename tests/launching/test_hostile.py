@@ -34,6 +34,7 @@ def job(platform: str, values: tuple[str, ...]):
         known,
         config=(*known.config, *(f"--config.value{number}={value}" for number, value in enumerate(values))),
         workdir=known.workdir + "".join(values),
+        data=known.data and known.data + "".join(values),
         environment={f"VALUE{number}": value for number, value in enumerate(values)},
     )
 
@@ -64,11 +65,12 @@ def test_every_value_arrives(platform, machine):
 
 def check_tpu_vm(given, machine):
     """What systemd-run was given on the hosts, by stand-ins for ssh and sudo."""
+    assert machine.calls("gcsfuse")[0] == ["-o", "ro,allow_other", "--implicit-dirs", "bucket", "/data"]
     trainer, *_, follower = machine.calls("systemd-run")
     for found, wanted, hardware in ((trainer, given.trainer, given.slice), (follower, given.follower, given.beside)):
         found = [kubelet(part) for part in found[found.index("/usr/bin/docker") :]]
         image = found.index(given.image)
-        assert found[image + 1 :] == wanted
+        assert found[image + 1 :] == wanted and "--volume=/data:/data:ro" in found[:image]
         variables = given.variables(hardware)
         assert [part for part in found[:image] if part.startswith("--env=")] == [
             f"--env={name}={value}" for name, value in variables.items()
@@ -85,6 +87,11 @@ def check_jobset(given, machine):
     for pod, command, hardware in zip(pods, (given.trainer, given.follower), (given.slice, given.beside), strict=True):
         (container,) = pod["spec"]["containers"]
         assert [kubelet(text) for text in container["command"]] == command
+        (mount,) = (mount for mount in container["volumeMounts"] if mount["name"] == "data")
+        (volume,) = (volume for volume in pod["spec"]["volumes"] if volume["name"] == "data")
+        assert mount == {"name": "data", "mountPath": "/data", "readOnly": True} and volume["csi"]["readOnly"]
+        assert volume["csi"]["volumeAttributes"]["bucketName"] == "bucket"
+        assert pod["metadata"]["annotations"] == {"gke-gcsfuse/volumes": "true"}
         found = {pair["name"]: kubelet(pair["value"]) for pair in container["env"]}
         assert found == given.variables(hardware)
 

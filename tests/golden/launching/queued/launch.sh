@@ -28,11 +28,7 @@ await() {
 
 give_back tri-modal-3b
 if [[ -z "$(state tri-modal-3b)" ]]; then
-  python -m mdm.preflight \
-    --config=experiments/tri_modal_3b.py:v5p \
-    --config.data.directory=/gcs/bucket/data \
-    --topology=v5p:4x4x4 \
-    --slices=2
+  python -m mdm.preflight --config=experiments/tri_modal_3b.py:v5p --topology=v5p:4x4x4 --slices=2
   gcloud compute tpus queued-resources create tri-modal-3b \
     --accelerator-type=v5p-128 \
     --runtime-version=v2-alpha-tpuv5 \

@@ -8,6 +8,11 @@ case "$(systemctl is-active tri-modal-3b || true)" in
     ;;
 esac
 sudo gcloud auth configure-docker europe-docker.pkg.dev --quiet
+if ! mountpoint --quiet /data; then
+  command -v gcsfuse > /dev/null || { echo "install Cloud Storage FUSE (gcsfuse) on this host" >&2; exit 1; }
+  sudo mkdir -p /data
+  sudo gcsfuse -o ro,allow_other --implicit-dirs bucket /data
+fi
 sudo systemd-run \
   --unit=tri-modal-3b \
   --property=Restart=on-failure \
@@ -24,10 +29,11 @@ sudo systemd-run \
       --privileged \
       --net=host \
       --ipc=host \
+      --volume=/data:/data:ro \
       --env=JAX_PLATFORMS=tpu,cpu \
       '--env=LIBTPU_INIT_ARGS=--first=1 --second=2' \
         europe-docker.pkg.dev/project/mdm/mdm:1 python -m mdm.train \
           --config=experiments/tri_modal_3b.py:v5p \
-          --config.data.directory=/gcs/bucket/data \
+          --config.data.directory=/data/sets/one \
           --workdir=gs://bucket/runs/3b \
           --distributed

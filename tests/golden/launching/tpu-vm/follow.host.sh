@@ -8,6 +8,11 @@ case "$(systemctl is-active tri-modal-3b-follower || true)" in
     ;;
 esac
 sudo gcloud auth configure-docker europe-docker.pkg.dev --quiet
+if ! mountpoint --quiet /data; then
+  command -v gcsfuse > /dev/null || { echo "install Cloud Storage FUSE (gcsfuse) on this host" >&2; exit 1; }
+  sudo mkdir -p /data
+  sudo gcsfuse -o ro,allow_other --implicit-dirs bucket /data
+fi
 sudo systemd-run \
   --unit=tri-modal-3b-follower \
   --property=Restart=on-failure \
@@ -24,6 +29,7 @@ sudo systemd-run \
       --privileged \
       --net=host \
       --ipc=host \
+      --volume=/data:/data:ro \
       --env=JAX_PLATFORMS=tpu,cpu \
       '--env=LIBTPU_INIT_ARGS=--first=1 --second=2' \
         europe-docker.pkg.dev/project/mdm/mdm:1 python -m mdm.evaluate \

@@ -28,10 +28,7 @@ await() {
 
 give_back tri-modal-3b
 if [[ -z "$(state tri-modal-3b)" ]]; then
-  python -m mdm.preflight \
-    --config=experiments/tri_modal_3b.py:v5p \
-    --config.data.directory=/gcs/bucket/data \
-    --topology=v5p:4x4x4
+  python -m mdm.preflight --config=experiments/tri_modal_3b.py:v5p --topology=v5p:4x4x4
   gcloud compute tpus tpu-vm create tri-modal-3b \
     --accelerator-type=v5p-128 \
     --version=v2-alpha-tpuv5 \

@@ -3,7 +3,7 @@
 set -euo pipefail
 python -m mdm.preflight \
   --config=experiments/tri_modal_3b.py:v5p \
-  --config.data.directory=/gcs/bucket/data \
+  --config.data.directory=/data/sets/one \
   --topology=v5p:4x4x4 \
   --slices=2
 xpk workload create \
@@ -18,7 +18,7 @@ xpk workload create \
   --max-restarts=100 \
   --restart-on-exit-codes=1,70,75 \
   --termination-grace-period-seconds=180 \
-  '--command=exec env JAX_PLATFORMS=tpu,cpu '"'"'LIBTPU_INIT_ARGS=--first=1 --second=2'"'"' python -m mdm.train --config=experiments/tri_modal_3b.py:v5p --config.data.directory=/gcs/bucket/data --workdir=gs://bucket/runs/3b --distributed'
+  '--command=exec env JAX_PLATFORMS=tpu,cpu '"'"'LIBTPU_INIT_ARGS=--first=1 --second=2'"'"' python -m mdm.train --config=experiments/tri_modal_3b.py:v5p --config.data.directory=/data/sets/one --workdir=gs://bucket/runs/3b --distributed'
 xpk workload create \
   --project=project \
   --zone=us-east5-a \
