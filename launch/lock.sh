@@ -10,7 +10,7 @@ trap 'rm -rf "$scratch"' EXIT
 pip=("$scratch/venv/bin/python" -m pip --disable-pip-version-check --quiet)
 "${pip[@]}" install --upgrade "pip>=24"
 for hardware in tpu cuda; do
-  "${pip[@]}" install --dry-run --ignore-installed --prefer-binary --report "$scratch/report.json" ".[$hardware,report,tensorboard]"
+  "${pip[@]}" install --dry-run --ignore-installed --prefer-binary --report "$scratch/report.json" ".[$hardware,report,tensorboard,gcs]"
   "$scratch/venv/bin/python" - "$scratch/report.json" > "launch/packages-$hardware.txt" <<'PYTHON'
 import json
 import sys

@@ -20,7 +20,7 @@ def requirements(hardware: str) -> list[Requirement]:
     found = ast.literal_eval(extras)
     return [
         Requirement(text)
-        for text in (*ast.literal_eval(base), *found[hardware], *found["report"], *found["tensorboard"])
+        for text in (*ast.literal_eval(base), *found[hardware], *found["report"], *found["tensorboard"], *found["gcs"])
     ]
 
 
