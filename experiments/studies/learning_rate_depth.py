@@ -31,11 +31,11 @@ def get_study(size: str = "laptop") -> Study:
         metrics=("heldout_bits", "heldout_bits/text", "heldout_bits/image", "heldout_bits/audio", "parameters"),
         analyses=(
             BestSetting(
-                f"Best learning rate, {ON}", x="learning rate", y="heldout_bits", by="depth", octaves=2,
+                f"Best learning rate, {ON}", x="learning rate", y="heldout_bits", by="depth", octaves=5,
                 where={"parameterisation": ON}, expected=0.0,
             ),
             BestSetting(
-                f"Best learning rate, {OFF}", x="learning rate", y="heldout_bits", by="depth", octaves=2,
+                f"Best learning rate, {OFF}", x="learning rate", y="heldout_bits", by="depth", octaves=5,
                 where={"parameterisation": OFF},
             ),
             Curve("All runs", x="learning rate", y="heldout_bits", by=("parameterisation", "depth")),

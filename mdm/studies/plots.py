@@ -8,6 +8,7 @@ from matplotlib import pyplot
 from mdm.evaluation.plots import STYLE, svg
 from mdm.studies.chart import Chart
 
+_TICKS = 8
 _COLOURS = ("#2f6db3", "#c2571a", "#2c8a57", "#8a4fa3", "#a3862c", "#4aa3a3", "#b33c62", "#5b5b5b")
 
 
@@ -33,6 +34,10 @@ def draw(chart: Chart) -> str:
                            linewidth=1.3 if series.line else 0, elinewidth=1, label=series.label)  # fmt: skip
             panel.plot(series.diverged, [1.0] * len(series.diverged), "x", color=colour, clip_on=False,
                        transform=panel.get_xaxis_transform())  # fmt: skip
+        tried = sorted({x for series in chart.series if not series.fit for x in series.x})
+        if chart.log_x and 0 < len(tried) <= _TICKS:  # the settings that were tried say more than powers of ten
+            panel.set_xticks(tried, [f"{x:.3g}" for x in tried], rotation=25, ha="right")
+            panel.minorticks_off()
         panel.set(xlabel=chart.x, ylabel=chart.y)
         if len(labels) > 1:
             panel.legend(fontsize=8)
