@@ -11,6 +11,15 @@ from mdm.studies.analyses.ratios import Ratios
 from mdm.studies.study import Axis, Study
 
 NAMES = ("plain", "low-discrepancy", "complementary", "adaptive")
+CONCLUSION = (
+    "Agrees on the variance, not on the gain. At equal compute evenly spread ratios save 16 % (13 to 19 %) of the "
+    "gradient's variance, complementary pairs 6 % (3 to 9 %): they save 38 % of the part that comes from hiding, but see "
+    "half as many rows. The adaptive density, evenly spread too, is worth no more than even spreading alone (16 %). In "
+    "held-out loss at equal compute pairs gain nothing here: 0.06 bits worse (-0.04 to 0.16; pictures 0.03, 0.00 to "
+    "0.06), since 640 steps of four rows are too few to see half as many documents. The paper reports gains at no extra "
+    "compute, on data that do not run out; its number of unique tokens is not known to us. The adaptive density is 0.03 "
+    "bits better (-0.005 to 0.06), of which sound, 0.05 (0.02 to 0.08), stands out of the noise."
+)
 
 
 def get_study(size: str = "laptop") -> Study:
@@ -27,6 +36,7 @@ def get_study(size: str = "laptop") -> Study:
             "Less variance with evenly spread ratios and with complementary pairs, and gains from the pairs at no compute: the "
             "paper reports FID 17.81 in place of 18.69 (arXiv 2602.21472)."
         ),
+        conclusion=CONCLUSION if size == "laptop" else "",
         base=f"experiments/study_base.py:{size}",
         overrides={"training.tokens": tokens, "optimizer.warmup_tokens": tokens // 10, "optimizer.ema_half_life": tokens // 50},
         axes=(
