@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 
 from mdm.problems import Problem
@@ -39,5 +40,9 @@ class Ratios:
         series = beside((what,), [[found[name][0] for name in others]])
         cells = tuple((name, told(*found[name], 1.0)) for name in others)
         said = "Geometric mean over trials (95% interval) [trials]; ≠: the interval does not hold 1."
-        chart = Chart("", what, series, names=tuple(others), zero=1.0)
+        shared = posixpath.commonpath([self.reference, *others])
+        short = [
+            name.removeprefix(f"{shared}/") for name in (self.reference, *others)
+        ]  # a small chart has no room for more
+        chart = Chart(shared, f"ratio to {short[0]}", series, names=tuple(short[1:]), zero=1.0)
         return Finding(self.title, (said,), ("figure", what), cells, chart)
