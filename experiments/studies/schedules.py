@@ -7,6 +7,14 @@ from mdm.studies.analyses.comparison import Comparison
 from mdm.studies.study import Axis, Study
 
 SCHEDULES = ("linear", "cosine", "polynomial-2", "polynomial-0.5", "geometric-0.0001-20", "adaptive")
+CONCLUSION = (
+    "No schedule beats the linear one beyond the noise; the choice matters, as the paper says, by making things worse. "
+    "Geometric costs 0.17 bits (0.02 to 0.31) on text, 0.17 (0.09 to 0.25) on pictures and 0.23 (0.15 to 0.30) on speech,"
+    " the square root (polynomial-0.5) 0.03, 0.14 and 0.18, the square (polynomial-2) 0.02, 0.06 and 0.08; the last two "
+    "stand out of the noise on pictures and speech alone. Cosine, usual for pictures, is no better on them (0.09 worse, "
+    "-0.02 to 0.20). The adaptive density has the lowest mean on all three, 0.01 to 0.04 bits, and none of it stands out "
+    "of the noise with four seeds."
+)
 
 
 def get_study(size: str = "laptop") -> Study:
@@ -18,6 +26,7 @@ def get_study(size: str = "laptop") -> Study:
             "A schedule only picks the density of mask ratios, the weights undo its bias: differences come from variance alone. "
             "The paper finds that the choice matters by modality (arXiv 2602.21472); which won is not known to us."
         ),
+        conclusion=CONCLUSION if size == "laptop" else "",
         base=f"experiments/study_base.py:{size}",
         overrides={"training.tokens": tokens, "optimizer.warmup_tokens": tokens // 10, "optimizer.ema_half_life": tokens // 50},
         axes=(Axis.of("schedule", "corruption.schedule", SCHEDULES),),
