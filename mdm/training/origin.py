@@ -71,8 +71,9 @@ def begin(origin: OriginSettings, step: Step, data: DataSettings, corruption: Co
         )
     logging.info("begins from the %s of %s at step %d", origin.take, origin.run, number)
     if origin.take == STATE:
-        _refuse_other_clock(folder, before, step, data, corruption)
-        return _fork(reader, number, folder.read_json(folder.config), step, mesh)
+        config = folder.read_json(folder.config)
+        _refuse_other_clock(origin.run, config, before, step, data, corruption)
+        return _fork(reader, number, config, step, mesh)
     return Begun(_with_parameters(reader, number, origin.take, before, step, mesh), 0, 0)
 
 
@@ -99,14 +100,18 @@ def _with_parameters(reader: CheckpointReader, number: int, which: str, before: 
 
 
 def _refuse_other_clock(
-    folder: RunFolder, before: Vocabulary, step: Step, data: DataSettings, corruption: CorruptionSettings
+    run: str,
+    config: Mapping[str, Any],
+    before: Vocabulary,
+    step: Step,
+    data: DataSettings,
+    corruption: CorruptionSettings,
 ) -> None:
     """The state of a run holds counts of rows: they must mean as many tokens in the new one."""
-    config = folder.read_json(folder.config)
     remedy = "keep it, or take the parameters alone: origin.take=ema"
     found = []
     if before != step.network.vocabulary:
-        found.append(Problem("data.directory", data.directory, f"has another vocabulary than {folder.path}", remedy))
+        found.append(Problem("data.directory", data.directory, f"has another vocabulary than {run}", remedy))
     for where, own, its in (
         ("data.row_length", data.row_length, config["data"]["row_length"]),
         ("corruption.mode", corruption.mode, config["corruption"]["mode"]),
