@@ -51,9 +51,10 @@ def spread(manifest: Manifest, stream: str, split: str, most: int) -> Iterator[t
     """(number, key, document) of at most `most` documents, evenly spread over a split and in order."""
     own: Sequence[Shard] = manifest.streams[stream].shards[split]
     total = sum(shard.documents for shard in own)
-    numbers = np.unique(np.linspace(0, total - 1, min(most, total)).round().astype(np.int64)) if total else []
+    numbers = np.unique(np.linspace(0, total - 1, min(most, total)).round().astype(np.int64))
     for shard in own:
-        indices = [int(n) - shard.first for n in numbers if 0 <= n - shard.first < shard.documents]
+        start, stop = np.searchsorted(numbers, [shard.first, shard.first + shard.documents])
+        indices = (numbers[start:stop] - shard.first).tolist()
         reader = shards.ShardReader(manifest.directory, shard)
         for start in range(0, len(indices), _AT_ONCE):
             part = indices[start : start + _AT_ONCE]
@@ -77,10 +78,8 @@ def usage(manifest: Manifest, split: str, most: int) -> tuple[Usage, ...]:
                 for name, column in zip(own, columns.T, strict=True):
                     found = np.bincount(column, minlength=len(counts[name]))
                     if len(found) > len(counts[name]):
-                        where, reason = (
-                            f"{stream} {split} document {number}",
-                            f"the codebook has {len(counts[name])} codes",
-                        )
+                        where = f"{stream} {split} document {number}"
+                        reason = f"the codebook has {len(counts[name])} codes"
                         raise Refusal(Problem(where, int(column.max()), reason, "prepare the data set again"))
                     counts[name] += found
                     read[name] += 1

@@ -96,7 +96,8 @@ class Stream:
     def segments(self, ordinals: np.ndarray) -> list[list[Segment]]:
         """What is laid out in each of the rows `ordinals`, int64 [n]. Many at once cost far less than one by one: numbers are
         hashed together, and a shard is asked once."""
-        shards, rows = self._places(np.asarray(ordinals, np.int64))
+        ordinals = np.asarray(ordinals, np.int64)
+        shards, rows = self._places(ordinals)
         found: list[list[Segment]] = [[] for _ in rows]
         for shard in np.unique(shards).tolist():
             plan, own = self._plan(shard), np.flatnonzero(shards == shard)

@@ -20,13 +20,14 @@ from mdm.data.census import Usage
 from mdm.data.manifest import SPLITS, Manifest
 from mdm.data.pipeline import Rows
 from mdm.evaluation import report, shown
-from mdm.tokens.rows import CONDITION, TARGET, Row
+from mdm.tokens.rows import CONDITION, FIXED, TARGET, Row
 from mdm.tokens.tasks import TASK_NAMES
 from mdm.tokens.vocabulary import MODALITIES, Vocabulary
 
 _EXCERPT = 600  # characters of a text that are shown
 _FREQUENT = 12  # codes
 _STRIPS = 16  # rows
+_ROLES = {FIXED: "fixed", CONDITION: "given", TARGET: "target"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +53,7 @@ def pieces(row: Row, vocabulary: Vocabulary) -> tuple[Piece, ...]:
             name, role_name, label = "", "padding", "padding"
         else:
             name = MODALITIES[own] if own >= 0 else ""
-            role_name = {CONDITION: "given", TARGET: "target"}.get(int(role), "fixed")
+            role_name = _ROLES[int(role)]
             task = TASK_NAMES[row.tasks[start]]
             label = f"segment {segment}, {task}: {name or 'task and begin tokens'}, {role_name}"
         found.append(Piece((stop - start) / len(kinds), name, role_name, f"{label}, {stop - start} positions"))
