@@ -14,7 +14,7 @@ from absl import flags, logging
 from mdm import command
 from mdm.diffusion.chain_rule import ORDERS
 from mdm.evaluating import Evaluation, Plan
-from mdm.evaluation import report
+from mdm.evaluation import pages
 from mdm.evaluation.continuations import METHODS, TextScoring
 from mdm.evaluation.follower import Follower
 from mdm.evaluation.harness import HarnessSettings
@@ -52,7 +52,7 @@ def main() -> None:
     if sum((_FOLLOW.value, _ALL.value, _STEP.value is not None)) > 1:
         raise Refusal(Problem("--follow, --all, --step", None, "more than one is given", "give one"))
     if _REPORT.value:
-        report.require()
+        pages.require()
     plan = Plan(
         weights=_WEIGHTS.value,
         attention=_ATTENTION.value,

@@ -18,7 +18,7 @@ from mdm import checkout, command, config
 from mdm.data import exhibits, manifest, pipeline
 from mdm.data.manifest import SPLITS
 from mdm.data.pipeline import Rows
-from mdm.evaluation import generated, report
+from mdm.evaluation import generated, pages
 from mdm.evaluation.originals import Originals
 from mdm.evaluation.result import Result
 from mdm.fingerprint import fingerprint
@@ -74,7 +74,7 @@ def main() -> None:
         for number, trial in enumerate(trials):
             print(f"{number:4d}  {'finished' if folder.read_result(trial.id) else 'missing '}  {trial}")
     else:
-        report.require()
+        pages.require()
         folder.create()
         with Lock(folder):
             failures = [] if _REPORT.value else _run(study, trials, folder)

@@ -22,7 +22,7 @@ from mdm.model import head
 from mdm.tokens.vocabulary import Vocabulary
 
 _POSITIONS = flags.DEFINE_integer("positions", 2048, "Positions of a batch.", lower_bound=16)
-_CHUNK = flags.DEFINE_integer("chunk", 128, "model.head_chunk.", lower_bound=1)
+_CHUNK = flags.DEFINE_integer("chunk", 256, "model.head_chunk.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each contender runs.", lower_bound=1)
 MIXTURE = {"text": 0.6, "image": 0.2, "audio": 0.2}
 MASKED = 0.5

@@ -131,11 +131,12 @@ def permute(index: np.ndarray, length: int, *key: int) -> np.ndarray:
     half = (bits + 1) // 2
     low = np.uint64((1 << half) - 1)
     value = np.asarray(index).astype(np.uint64)
+    rounds = [mix(*key, number) for number in range(4)]
     outside = np.ones(value.shape, bool)
     while outside.any():
         left, right = value[outside] >> np.uint64(half), value[outside] & low
-        for number in range(4):
-            left, right = right, left ^ (mix(*key, number, right) & low)
+        for state in rounds:
+            left, right = right, left ^ (mix(right, state=state) & low)
         value[outside] = (left << np.uint64(half)) | right
         outside = value >= np.uint64(length)
     return value.astype(np.int64)

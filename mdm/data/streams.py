@@ -17,6 +17,10 @@ from mdm.tokens.hashing import text_key, uniform
 from mdm.tokens.rows import Document, Segment, tail_length
 from mdm.tokens.tasks import TASKS
 
+_BLOCK = (
+    2048  # ordinals that are permuted together: a call costs as much for a few as for many, and batches come in order
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class StreamSettings:
@@ -118,13 +122,23 @@ class Stream:
 
     def _places(self, ordinals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(shard, row of its plan) of each ordinal."""
-        epochs, index = np.divmod(ordinals, self.rows)
+        blocks, within = np.divmod(ordinals, _BLOCK)
+        packed = np.empty_like(ordinals)
+        for block in np.unique(blocks).tolist():
+            own = blocks == block
+            packed[own] = self._order(block)[within[own]]
+        shards = np.searchsorted(self._first_row, packed, side="right") - 1
+        return shards, packed - self._first_row[shards]
+
+    @functools.lru_cache(maxsize=16)  # noqa: B019 - a stream lives as long as the process
+    def _order(self, block: int) -> np.ndarray:
+        """int64 [_BLOCK]: the packed row of each ordinal of a block."""
+        epochs, index = np.divmod(block * _BLOCK + np.arange(_BLOCK), self.rows)
         packed = np.empty_like(index)
         for epoch in np.unique(epochs).tolist():
             own = epochs == epoch
             packed[own] = permute(index[own], self.rows, *self._seed, epoch)
-        shards = np.searchsorted(self._first_row, packed, side="right") - 1
-        return shards, packed - self._first_row[shards]
+        return packed
 
     def _tails(self, documents: Sequence[Document], numbers: np.ndarray) -> list[dict[str, int]]:
         """ENDs behind each modality of each document."""

@@ -19,11 +19,12 @@ from mdm.data import census, summary
 from mdm.data.census import Usage
 from mdm.data.manifest import SPLITS, Manifest
 from mdm.data.pipeline import Rows
-from mdm.evaluation import report, shown
+from mdm.evaluation import pages, shown
 from mdm.tokens.rows import CONDITION, FIXED, TARGET, Row
 from mdm.tokens.tasks import TASK_NAMES
 from mdm.tokens.vocabulary import MODALITIES, Vocabulary
 
+_TEMPLATE = Path(__file__).parent / "inspection.html.j2"
 _EXCERPT = 600  # characters of a text that are shown
 _FREQUENT = 12  # codes
 _STRIPS = 16  # rows
@@ -68,14 +69,11 @@ def render(manifest: Manifest, rows: Rows | None, shown_documents: int, read: in
     read:            documents of each stream whose codes are counted
     Raises Refusal for data or codecs that are damaged, and, naming the extra, if a package is missing.
     """
-    report.require()
-    import jinja2
+    page = pages.template(_TEMPLATE)
     import markupsafe
 
     from mdm.evaluation import plots
 
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    template = (Path(__file__).parent / "inspection.html.j2").read_text(encoding="utf-8")
     codecs = {
         m: registry.load(manifest.directory / "codecs" / m)
         for m in MODALITIES
@@ -84,7 +82,7 @@ def render(manifest: Manifest, rows: Rows | None, shown_documents: int, read: in
     usage = census.usage(manifest, SPLITS[0], read)
     lengths = {name: census.lengths(manifest, name, SPLITS[0]) for name in manifest.streams}
     safe = markupsafe.Markup  # our own plots; everything else on the page is escaped
-    return environment.from_string(template).render(
+    return page.render(
         title=f"What is in {manifest.directory.name}",
         manifest=manifest,
         splits=SPLITS,

@@ -6,7 +6,6 @@ Needs the extra `report` (jinja2, matplotlib).
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from mdm.data.manifest import SPLITS, Manifest
-from mdm.evaluation import measured, shown
+from mdm.evaluation import measured, pages, shown
 from mdm.evaluation.gallery import Piece, Room
 from mdm.evaluation.generated import Generated
 from mdm.evaluation.result import Result
 from mdm.model.transformer import ModelSettings
-from mdm.problems import Problem, Refusal
 from mdm.tokens.tasks import TASKS
 from mdm.tokens.vocabulary import MODALITIES
+
+_TEMPLATE = Path(__file__).parent / "report.html.j2"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,24 +46,13 @@ class Report:
     facts: Mapping[str, Sequence[tuple[str, str]]]
 
 
-def require() -> None:
-    """Raises Refusal, naming the extra, if a package is missing."""
-    missing = [name for name in ("jinja2", "matplotlib") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise Refusal(Problem("the report", missing, "is not installed", "pip install 'mdm[report]'"))
-
-
 def render(report: Report) -> str:
     """The page. Raises Refusal, naming the extra, if a package is missing."""
-    require()
-    import jinja2
+    page = pages.template(_TEMPLATE, {"figure": _figure, "signed": _signed, "gain": _gain})
     import markupsafe
 
     from mdm.evaluation import plots
 
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters |= {"figure": _figure, "signed": _signed, "gain": _gain}
-    page = environment.from_string((Path(__file__).parent / "report.html.j2").read_text(encoding="utf-8"))
     held = [result for result in report.results if result.split == SPLITS[1]]
     unigram = _by_modality(held or report.results)
     safe = markupsafe.Markup  # our own plots; everything else on the page is escaped

@@ -1,7 +1,7 @@
 """The output head: cross-entropy of masked positions only, over their own output range only.
 
-Positions are sorted by range; each range is then walked in chunks, as many as its masked positions fill (a dynamic trip
-count), and in each chunk loss and gradients are computed at once. The cost follows the number of masked tokens and the size
+Positions are sorted by range; each range is then walked in chunks, as many as its masked positions fill (dynamic trip
+counts), and in each chunk loss and gradients are computed at once. The cost follows the number of masked tokens and the size
 of *their* ranges; no [positions x vocabulary] array exists, and there is no capacity that could overflow.
 
 The walk sits inside a custom VJP: the gradient is linear in the loss's cotangent, so it is computed on the way forward
@@ -27,7 +27,7 @@ from mdm.model.placement import ONE_DEVICE, Placement
 Bounds = tuple[tuple[int, int], ...]
 """(start, stop) columns of each output range."""
 
-_PANEL = 16384  # columns whose gradient is added at a time
+_PANEL = 8192  # columns whose gradient is added at a time
 _POSITION = ("rows", "positions")
 _COLUMNS = (None, "features")
 
@@ -136,48 +136,56 @@ def _walk(hidden, columns, target, ranges, weight, z_weight, bounds: Bounds, chu
     n, width = hidden.shape
     chunk = min(chunk, n)
     by_range = _sort(ranges, len(bounds), chunk)
-    loss = jnp.zeros((), jnp.float32)
-    nats = jnp.zeros(n + chunk, jnp.float32)
-    d_hidden = jnp.zeros((n + chunk, width), hidden.dtype) if gradients else None
-    d_columns = jnp.zeros(columns.shape, jnp.float32) if gradients else None
-    for number, (start, stop) in enumerate(bounds):
-        own = lax.slice_in_dim(columns, start, stop)
-        first, last = by_range.first[number], by_range.first[number + 1]
 
-        def step(i, carry, own=own, first=first, last=last, start=start):
-            loss, nats, d_hidden, d_columns = carry
-            at = first + i * chunk
-            place = lax.dynamic_slice(by_range.order, (at,), (chunk,))
-            valid = at + jnp.arange(chunk) < last
-            h = hidden[place]
-            wanted = target[place] - start
-            w = jnp.where(valid, weight[place], 0.0)
-            logits = jnp.einsum("cd,vd->cv", h, own, preferred_element_type=jnp.float32)
-            top = jnp.max(logits, axis=1, keepdims=True)
-            exps = jnp.exp(logits - top)
-            total = jnp.sum(exps, axis=1, keepdims=True)
-            lse = (top + jnp.log(total))[:, 0]
+    def take(i, carry, *, size, first, last, own, start):
+        loss, nats, d_hidden, d_columns = carry
+        at = first + i * size
+        place = lax.dynamic_slice(by_range.order, (at,), (size,))
+        valid = at + jnp.arange(size) < last
+        h = hidden[place]
+        wanted = target[place] - start
+        w = jnp.where(valid, weight[place], 0.0)
+        logits = jnp.einsum("cd,vd->cv", h, own, preferred_element_type=jnp.float32)
+        # From its column, not from the logits: those can then be overwritten, and there is one array of their size, not two.
+        logit = jnp.einsum("cd,cd->c", h, own[jnp.where(valid, wanted, 0)], preferred_element_type=jnp.float32)
+        top = jnp.max(logits, axis=1, keepdims=True)
+        exps = jnp.exp(logits - top)
+        total = jnp.sum(exps, axis=1, keepdims=True)
+        lse = (top + jnp.log(total))[:, 0]
+        ce = jnp.where(valid, lse - logit, 0.0)
+        z = jnp.where(valid, z_weight, 0.0)
+        loss = loss + jnp.sum(w * ce) + jnp.sum(z * lse * lse)
+        # A chunk that runs past its range writes zeros there; the range behind it is walked later and overwrites them.
+        nats = lax.dynamic_update_slice(nats, ce, (at,))
+        if gradients:
             hit = lax.broadcasted_iota(jnp.int32, logits.shape, 1) == wanted[:, None]
-            ce = jnp.where(valid, lse - jnp.sum(jnp.where(hit, logits, 0.0), axis=1), 0.0)
-            z = jnp.where(valid, z_weight, 0.0)
-            loss = loss + jnp.sum(w * ce) + jnp.sum(z * lse * lse)
-            # A chunk that runs past its range writes zeros there; the range behind it is walked later and overwrites them.
-            nats = lax.dynamic_update_slice(nats, ce, (at,))
-            if gradients:
-                d_logits = exps * ((w + 2 * z * lse)[:, None] / total) - jnp.where(hit, w[:, None], 0.0)
-                d_logits = d_logits.astype(hidden.dtype)
-                d_h = jnp.einsum("cv,vd->cd", d_logits, own, preferred_element_type=jnp.float32)
-                d_hidden = lax.dynamic_update_slice(d_hidden, d_h.astype(d_hidden.dtype), (at, 0))
-                d_columns = _add_by_panels(d_columns, start, d_logits, h)
-            return loss, nats, d_hidden, d_columns
+            d_logits = exps * ((w + 2 * z * lse)[:, None] / total) - jnp.where(hit, w[:, None], 0.0)
+            d_logits = d_logits.astype(hidden.dtype)
+            d_h = jnp.einsum("cv,vd->cd", d_logits, own, preferred_element_type=jnp.float32)
+            d_hidden = lax.dynamic_update_slice(d_hidden, d_h.astype(d_hidden.dtype), (at, 0))
+            d_columns = _add_by_panels(d_columns, start, d_logits, h)
+        return loss, nats, d_hidden, d_columns
 
-        chunks = (last - first + chunk - 1) // chunk
-        loss, nats, d_hidden, d_columns = lax.fori_loop(0, chunks, step, (loss, nats, d_hidden, d_columns))
+    carry = (
+        jnp.zeros((), jnp.float32),
+        jnp.zeros(n + chunk, jnp.float32),
+        jnp.zeros((n + chunk, width), hidden.dtype) if gradients else None,
+        jnp.zeros(columns.shape, jnp.float32) if gradients else None,
+    )
+    for number, (start, stop) in enumerate(bounds):
+        first, last = by_range.first[number], by_range.first[number + 1]
+        own = lax.slice_in_dim(columns, start, stop)
+        step = functools.partial(take, last=last, own=own, start=start)
+        # Whole chunks, then halves: what a range leaves of its last chunk is computed for nothing.
+        for size, spare in ((chunk, 0), (half := max(1, chunk // 2), half - 1)):
+            count = (last - first + spare) // size
+            carry = lax.fori_loop(0, count, functools.partial(step, size=size, first=first), carry)
+            first += count * size
+    loss, nats, d_hidden, d_columns = carry
     nats = nats[by_range.place]
     if not gradients:
         return loss, nats, None
-    d_hidden = d_hidden[by_range.place]
-    return loss, nats, (d_hidden, d_columns)
+    return loss, nats, (d_hidden[by_range.place], d_columns)
 
 
 def _add_by_panels(sums: jax.Array, start: int, d_logits: jax.Array, h: jax.Array) -> jax.Array:

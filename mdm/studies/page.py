@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from mdm import atomic, checkout
-from mdm.evaluation import report
+from mdm.evaluation import pages
 from mdm.evaluation.result import versions
 from mdm.studies.folder import StudyFolder
 from mdm.studies.plan import Trial
 from mdm.studies.rows import SEED, Row, groups, mean
 from mdm.studies.study import Study
+
+_HERE = Path(__file__).parent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +40,8 @@ def write(
     expected: trials that the study has when it is finished
     Raises Refusal, naming the extra, if a package is missing.
     """
-    report.require()
-    import jinja2
+    markdown = pages.template(_HERE / "results.md.j2", {"cell": _cell})
+    page = pages.template(_HERE / "results.html.j2")
     import markupsafe
 
     from mdm.studies import plots
@@ -55,21 +57,14 @@ def write(
         "study": study, "table": table(study, rows), "finished": len(rows), "missing": expected - len(rows),
         "diverged": sum(row.diverged for row in rows), "command": command, "made_with": _made_with(folder, trials),
     }  # fmt: skip
-    plain = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    plain.filters["cell"] = _cell
     shown = [
         (finding, f"figures/{name}" if figure else "")
         for finding, name, figure in zip(findings, names, drawn, strict=True)
     ]
-    atomic.write_text(
-        folder.markdown, _template(plain, "results.md.j2").render(findings=shown, **facts), shared=folder.local
-    )
-    safe = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    atomic.write_text(folder.markdown, markdown.render(findings=shown, **facts), shared=folder.local)
     # Our own plots; everything else on the page is escaped.
     shown = [(finding, markupsafe.Markup(figure)) for finding, figure in zip(findings, drawn, strict=True)]
-    atomic.write_text(
-        folder.page, _template(safe, "results.html.j2").render(findings=shown, **facts), shared=folder.local
-    )
+    atomic.write_text(folder.page, page.render(findings=shown, **facts), shared=folder.local)
 
 
 def table(study: Study, rows: Sequence[Row]) -> Table:
@@ -94,10 +89,6 @@ def _made_with(folder: StudyFolder, trials: Sequence[Trial]) -> list[tuple[str, 
     own = ", ".join(f"{name} {version}" for name, version in versions().items())
     made = [(name, "; ".join(dict.fromkeys(values))) for name, values in kinds.items() if values]
     return [*made, ("page", f"commit {checkout.commit()}, {own}, Python {platform.python_version()}")]
-
-
-def _template(environment, name: str):
-    return environment.from_string((Path(__file__).parent / name).read_text(encoding="utf-8"))
 
 
 def _cell(text: str) -> str:

@@ -85,26 +85,36 @@ def _grid(rows: int, columns: int) -> np.ndarray:
     return grid.reshape(-1, 3)
 
 
-def build_row(segments: Sequence[Segment], vocabulary: Vocabulary, length: int) -> Row:
-    """Lays `segments` out one after another in a row of `length` positions; the rest is padding.
+def blank(vocabulary: Vocabulary, *shape: int) -> Row:
+    """Rows of nothing but padding. shape: L, or B and L."""
+    return Row(
+        ids=np.full(shape, vocabulary.pad, np.int32),
+        segments=np.zeros(shape, np.int32),
+        positions=np.zeros((*shape, 3), np.int32),
+        ranges=np.full(shape, NO_RANGE, np.int8),
+        roles=np.zeros(shape, np.int8),
+        tasks=np.full(shape, -1, np.int8),
+    )
+
+
+def lay_out(row: Row, segments: Sequence[Segment], vocabulary: Vocabulary) -> None:
+    """Writes `segments` into a blank row, one after another; the rest stays padding.
 
     Raises Refusal if they do not fit, if a code lies outside its codebook, or if a modality of a task has no codec or is
     missing from its document.
     """
-    row = Row(
-        ids=np.full(length, vocabulary.pad, np.int32),
-        segments=np.zeros(length, np.int32),
-        positions=np.zeros((length, 3), np.int32),
-        ranges=np.full(length, NO_RANGE, np.int8),
-        roles=np.zeros(length, np.int8),
-        tasks=np.full(length, -1, np.int8),
-    )
     start = 0
     for number, segment in enumerate(segments, start=1):
         stop = _write_segment(row, start, segment, vocabulary)
         row.segments[start:stop] = number
         row.tasks[start:stop] = TASK_NAMES.index(segment.task.name)
         start = stop
+
+
+def build_row(segments: Sequence[Segment], vocabulary: Vocabulary, length: int) -> Row:
+    """`segments` in a row of `length` positions, see `lay_out`."""
+    row = blank(vocabulary, length)
+    lay_out(row, segments, vocabulary)
     return row
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mdm.codecs.codec import Sound
 from mdm.data.exhibits import Exhibit
-from mdm.evaluation import gallery, report, shown
+from mdm.evaluation import gallery, pages, report, shown
 from mdm.evaluation.gallery import Piece, Room, Wing
 from mdm.evaluation.generated import Generated
 from mdm.evaluation.result import Result
@@ -89,9 +89,9 @@ def test_figures_stand_beside_what_they_are_compared_with(page):
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
-    monkeypatch.setattr(report.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(pages.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(Refusal, match=r"jinja2.*mdm\[report\]"):
-        report.require()
+        pages.require()
 
 
 def test_figures_of_sounds():

@@ -23,6 +23,12 @@ def test_broadcasts_and_agrees_with_scalars():
     assert int(mix(np.int64(-3))) == int(mix(-3))
 
 
+def test_a_hash_is_gone_on_from():
+    parts = (3, np.arange(4)[:, None], -5, np.arange(6))
+    for cut in range(5):
+        np.testing.assert_array_equal(mix(*parts[cut:], state=mix(*parts[:cut])), mix(*parts))
+
+
 def test_order_of_parts_matters():
     assert int(mix(1, 2)) != int(mix(2, 1))
 
