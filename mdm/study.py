@@ -4,7 +4,6 @@ A trial that is finished is never run again; one that failed is tried again at t
 only writes the page, --emit=slurm or --emit=gke prints an array job for a cluster (its tasks use --number).
 """
 
-import dataclasses
 import os
 import platform
 import shlex
@@ -14,30 +13,18 @@ from collections.abc import Sequence
 import jax
 from absl import flags, logging
 
-from mdm import checkout, command, config
-from mdm.data import exhibits, manifest, pipeline
-from mdm.data.manifest import SPLITS
-from mdm.data.pipeline import Rows
-from mdm.evaluation import generated, pages
-from mdm.evaluation.originals import Originals
-from mdm.evaluation.result import Result
-from mdm.fingerprint import fingerprint
+from mdm import checkout, command, studying
+from mdm.evaluation import pages
 from mdm.launching.hardware import Hardware
-from mdm.pretraining import pretrain
 from mdm.problems import Problem, Refusal
-from mdm.runs.folder import RunFolder
 from mdm.runs.lock import Lock
-from mdm.studies import array, file, metrics, page, parent, pool
+from mdm.studies import array, file, page, parent, pool
 from mdm.studies.folder import StudyFolder
 from mdm.studies.plan import Trial, plan
-from mdm.studies.sampling import Counted, Sampled, Sampling, SamplingSettings
 from mdm.studies.search import Searcher
 from mdm.studies.study import Study
-from mdm.studies.training import Training
 from mdm.studies.trial import perform
-from mdm.studies.work import SAMPLING, TRAINING, Work
-from mdm.trained import TrainedModel
-from mdm.training.noise import gradient_noise
+from mdm.studies.work import TRAINING, Work
 
 _STUDY = command.path_flag("study", "A study, e.g. experiments/studies/learning_rate_width.py, or FILE:pod.")
 _WORKDIR = command.path_flag("workdir", "Folder of the study: made if it is not there, continued if it is.")
@@ -53,14 +40,12 @@ _TRIAL = flags.DEFINE_string("trial", None, "Only run the trial of this id, in t
 _NUMBER = flags.DEFINE_integer("number", None, "Only run the trial of this number, in this process.", lower_bound=0)
 _ATTACHED = flags.DEFINE_bool("attached", False, "End when standard input does (the local pool holds it open).")
 
-_PAIRS = 64  # of gradients, for their noise: its standard error is then a few per cent
-
 
 def main() -> None:
     if _ATTACHED.value:
         parent.follow(sys.stdin.fileno())
     study, base = file.load(_STUDY.value)
-    work = WORK[study.work]
+    work = studying.work(study.work, _DATA.value)
     if _DATA.value and study.work == TRAINING:
         base["data"]["directory"] = _DATA.value
     if _RUN.value:
@@ -77,14 +62,14 @@ def main() -> None:
         pages.require()
         folder.create()
         with Lock(folder):
-            failures = [] if _REPORT.value else _run(study, trials, folder)
-            _write(study, trials, folder)
+            failures = [] if _REPORT.value else _run(study, trials, folder, work)
+            _write(study, trials, folder, work)
         for failure in failures:
             print(f"\n{failure.trial} failed with code {failure.code}:\n{failure.tail}", file=sys.stderr)
         sys.exit(1 if failures else 0)
 
 
-def _run(study: Study, trials: tuple[Trial, ...], folder: StudyFolder) -> list[pool.Failure]:
+def _run(study: Study, trials: tuple[Trial, ...], folder: StudyFolder, work: Work) -> list[pool.Failure]:
     failures: list[pool.Failure] = []
     own = [sys.executable, "-m", "mdm.study", *_own_flags(), "--attached"]
 
@@ -93,17 +78,17 @@ def _run(study: Study, trials: tuple[Trial, ...], folder: StudyFolder) -> list[p
         failures.extend(pool.run(some, folder, lambda trial: [*own, f"--trial={trial.id}"], _JOBS.value or 1, write))
 
     if study.search:
-        Searcher(study.search, trials, folder, WORK[study.work]).run(run)
+        Searcher(study.search, trials, folder, work).run(run)
     else:
         run(trials)
     return failures
 
 
-def _write(study: Study, trials: tuple[Trial, ...], folder: StudyFolder) -> None:
+def _write(study: Study, trials: tuple[Trial, ...], folder: StudyFolder, work: Work) -> None:
     expected = len(trials)
     if study.search:
         expected *= study.search.trials
-        trials = Searcher(study.search, trials, folder, WORK[study.work]).trials()
+        trials = Searcher(study.search, trials, folder, work).trials()
     rows = folder.write_table(trials, study.metrics)
     page.write(study, trials, rows, folder, shlex.join(["python", "-m", "mdm.study", *_own_flags()]), expected)
     logging.info("%d of %d trials are finished; the page is %s", len(rows), expected, folder.page)
@@ -127,24 +112,6 @@ def _perform(trial: Trial, folder: StudyFolder, work: Work, probes: Sequence[str
     perform(trial, folder, work, checkout.commit(), probes)
 
 
-def _score(run: RunFolder) -> list[Result]:
-    model = TrainedModel.load(os.fspath(run.path))
-    settings = dataclasses.replace(model.settings.evaluation, splits=SPLITS[1:])
-    return model.score(manifest.load(model.settings.data.directory), settings)
-
-
-def _noise(run: RunFolder) -> dict[str, float]:
-    model = TrainedModel.load(os.fspath(run.path))
-    job = model.settings.job
-    rows = Rows(job.data)
-    batches = pipeline.batches(rows, job.rows, job.training.batch_size)  # rows that it was not trained on yet
-    try:
-        found = gradient_noise(model.on_mesh, model.parameters, job.corruption, job.objective, batches, _PAIRS)
-    finally:
-        batches.close()
-    return metrics.of_noise(found)
-
-
 def _array(study: Study, trials: tuple[Trial, ...]) -> str:
     own, at_once = ["python", "-m", "mdm.study", *_own_flags()], _JOBS.value or len(trials)
     if study.search:
@@ -160,30 +127,6 @@ def _array(study: Study, trials: tuple[Trial, ...]) -> str:
 def _own_flags() -> list[str]:
     given = [f"--{flag}={value}" for flag, value in (("data", _DATA.value), ("run", _RUN.value)) if value]
     return [f"--study={_STUDY.value}", f"--workdir={_WORKDIR.value}", *given]
-
-
-def _mark(run: str) -> str:
-    folder = RunFolder(run)
-    return fingerprint(folder.read_json(folder.config))
-
-
-def _sample(own: SamplingSettings) -> Sampled:
-    model = TrainedModel.load(own.run, own.step)
-    data = manifest.load(_DATA.value or model.settings.data.directory)
-    streams = [name for name, stream in model.settings.data.streams.items() if own.task in stream.tasks]
-    if not streams:
-        raise Refusal(Problem("task", own.task, f"{own.run} was not trained on it", "take another task or run"))
-    shown = Originals(lambda _: list(exhibits.read(data.directory, streams[0], own.split)), own.documents)
-    maker = Counted(model)
-    figures = generated.measure(maker, (own.task,), shown, lambda _: own.sampler, own.measures, own.seed)
-    return Sampled(figures, maker.network_calls, maker.part_calls, maker.seconds)
-
-
-WORK: dict[str, Work] = {
-    TRAINING: Training(config.resolve, config.to_dict, pretrain, _score, {"gradient-noise": _noise}),
-    SAMPLING: Sampling(_mark, _sample),
-}
-"""By the kind that a study names."""
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 import pytest
 
-from mdm import config, study
+from mdm import config, studying
 from mdm.pretraining import pretrain
 from mdm.studies.study import Axis, Study
 from mdm.studies.training import Training
 from tests.tiny import tiny_config
 
-WORK = Training(config.resolve, config.to_dict, pretrain, study._score)
+WORK = Training(config.resolve, config.to_dict, pretrain, studying._score)
 
 
 def tiny_study(**changes) -> Study:

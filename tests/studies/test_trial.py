@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from mdm import config, study
+from mdm import config, studying
 from mdm.model.network import Network
 from mdm.problems import Refusal
 from mdm.runs.folder import RunFolder
@@ -96,9 +96,9 @@ def test_sizes_are_those_of_the_parameters(vocabulary):
 
 @pytest.mark.slow
 def test_a_probe_adds_its_figures(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(study, "_PAIRS", 3)
+    monkeypatch.setattr(studying, "_PAIRS", 3)
     folder, (trial,) = StudyFolder(tmp_path), trials(data, "optimizer.learning_rate", 1e-2)
-    work = dataclasses.replace(WORK, probes={"gradient-noise": study._noise})
+    work = dataclasses.replace(WORK, probes={"gradient-noise": studying._noise})
     perform(trial, folder, work, "abc", ("gradient-noise",))
     figures = folder.read_result(trial.id)["metrics"]
     assert all(figures[name] > 0 for name in metrics.NOISE), figures
