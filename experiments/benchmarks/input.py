@@ -101,15 +101,12 @@ def waiting(job, rows: Rows, steps: int) -> dict[str, float]:
     batches = pipeline.batches(rows, 0, size)
     with jax.set_mesh(mesh):
         state = jax.jit(step.initial, out_shardings=sharding.state_shardings(step, mesh))()
-        report, clock = None, None
+        report, clock = None, Clock()
         for number in range(steps + 1):
             if number == 1:
-                clock = Clock()
-            if clock is None:
+                clock.start_steps()
+            with clock.spent_on(clocks.INPUT):
                 batch = next(batches)
-            else:
-                with clock.spent_on(clocks.INPUT):
-                    batch = next(batches)
             state, now = run(state, sharding.global_batch(mesh, size, np.arange(size), batch))
             jax.block_until_ready(report)
             report = now
