@@ -4,7 +4,8 @@
 before. Results go to DIR/evaluations/, or to --output: one JSON line a result, TensorBoard events, and table.md. Besides the
 likelihood of every task: by the chain rule with --orders=N; multiple choice with --choices=FILE; the tasks of
 lm-evaluation-harness with --harness=TASK; with evaluation.generated (or --generated=N), media are made for N documents of each
-task and split, and what comes of it is measured. --report=FILE.html writes a page to look at and to listen to.
+task and split, and what comes of it is measured. --report=FILE.html writes a page to look at and to listen to. Media are made
+with the default samplers, or as --samplers says; --beside shows in the report what other samplers make of the same.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from mdm.evaluation.ordered import OrderSettings
 from mdm.problems import Problem, Refusal
 from mdm.runs.checkpoint import PARAMETERS
 from mdm.runs.folder import RunFolder
+from mdm.sampling import table as tables
+from mdm.sampling.defaults import DEFAULTS
 
 _WORKDIR = command.path_flag("workdir", "The run folder; its checkpoints are only read.")
 _FOLLOW = flags.DEFINE_bool("follow", False, "Wait for checkpoints until the run has ended.")
@@ -34,6 +37,10 @@ _OUTPUT = command.path_flag("output", "Folder for the results; by default the ru
 _WANDB = flags.DEFINE_string("wandb", None, "Project of Weights & Biases that also gets the figures (extra `wandb`).")
 _REPORT = command.path_flag("report", "HTML page to write; it needs the extra `report`.", required=False)
 _GENERATED = flags.DEFINE_integer("generated", None, "Instead of the run's evaluation.generated.", lower_bound=0)
+_SAMPLERS = command.path_flag(
+    "samplers", "JSON file {task: {setting: value}} of changes to the default samplers.", required=False
+)
+_BESIDE = command.path_flag("beside", "Another such file: the report shows its samples too.", required=False)
 _LANGUAGE_MODEL = command.path_flag(
     "language_model", "Folder of a Hugging Face causal language model: perplexity of what is written.", required=False
 )
@@ -58,12 +65,14 @@ def main() -> None:
         attention=_ATTENTION.value,
         data=_DATA.value,
         generated=_GENERATED.value,
+        samplers=tables.read(_SAMPLERS.value) if _SAMPLERS.value else DEFAULTS,
         language_model=_LANGUAGE_MODEL.value,
         orders=OrderSettings(_ORDER.value, _ORDERS.value, _ORDER_DOCUMENTS.value),
         choices=tuple(_CHOICES.value),
         harness=HarnessSettings(tuple(_HARNESS.value), _HARNESS_TASKS.value),
         scoring=TextScoring(_SCORING.value, _SAMPLES.value),
     )
+    beside = tables.read(_BESIDE.value) if _BESIDE.value else None
     folder = RunFolder(_WORKDIR.value)
     evaluation = Evaluation(folder, _OUTPUT.value or folder.evaluations, plan, _WANDB.value)
     follower = Follower(folder, evaluation.evaluate, evaluation.finished)
@@ -78,7 +87,7 @@ def main() -> None:
     finally:
         evaluation.close()
     if _REPORT.value:
-        evaluation.report(_REPORT.value, _PIECES.value)
+        evaluation.report(_REPORT.value, _PIECES.value, beside)
         logging.info("the report is %s", _REPORT.value)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -33,6 +33,7 @@ from mdm.problems import Problem, Refusal, refuse_if
 from mdm.runs import log
 from mdm.runs.folder import RunFolder
 from mdm.sampling.defaults import DEFAULTS
+from mdm.sampling.settings import SamplerSettings
 from mdm.trained import TrainedModel
 
 ORDERS = "orders"
@@ -46,6 +47,7 @@ class Plan:
     """What is evaluated of each checkpoint.
 
     weights, attention: as of `TrainedModel.load`; data: instead of the run's own; generated: instead of evaluation.generated
+    samplers: of each task
     language_model: folder of one, under which the perplexity of what is written is told (`measures.perplexity`), if any
     orders: of the chain rule; choices: files of multiple choice; harness: its tasks; scoring: of the texts of both
     """
@@ -54,6 +56,7 @@ class Plan:
     attention: str | None = None
     data: str | None = None
     generated: int | None = None
+    samplers: Mapping[str, SamplerSettings] = dataclasses.field(default_factory=DEFAULTS.copy)
     language_model: str | None = None
     orders: OrderSettings = OrderSettings()
     choices: tuple[str, ...] = ()
@@ -104,17 +107,20 @@ class Evaluation:
     def finished(self, step: int) -> bool:
         return all(self.folder.finished(step, part.name) for part in self._parts)
 
-    def report(self, path: str, pieces: int) -> None:
-        """Writes the HTML page of the newest step that was evaluated; `pieces` samples of each task and split."""
+    def report(self, path: str, pieces: int, beside: Mapping[str, SamplerSettings] | None = None) -> None:
+        """Writes the HTML page of the newest step that was evaluated; `pieces` samples of each task and split.
+
+        beside: other samplers, whose samples are shown too where they differ
+        """
         steps = self.folder.steps()
         if not steps:
             raise Refusal(Problem(str(self.folder.path), None, "holds no finished evaluation", "see the errors above"))
         model, results = self._at(steps[-1]), self._results(steps[-1])
         made = [Generated.from_json(line) for line in self.folder.read(steps[-1], GENERATED)]
         lines, settings = log.read(self._run), model.settings
-        rooms = gallery.show(
-            model, tuple(self._stream_of), self._exhibits, DEFAULTS.__getitem__, pieces, settings.data.row_length // 3
-        )
+        samplers = [self._plan.samplers, *([beside] if beside else [])]
+        excerpt = settings.data.row_length // 3
+        rooms = gallery.show(model, tuple(self._stream_of), self._exhibits, samplers, pieces, excerpt)
         size = sum(leaf.size for leaf in jax.tree.leaves(model.parameters))
         row_length, batch_size = settings.data.row_length, settings.training.batch_size
         facts = report.facts(size, settings.model, row_length, batch_size, results, lines, rooms)
@@ -219,7 +225,7 @@ class Evaluation:
         return harness.measure(own, self._plan.harness, dataclasses.asdict(texts.settings))
 
     def _generated(self, model: TrainedModel, _: Resume) -> list[Generated]:
-        sampler = DEFAULTS.__getitem__
+        sampler = self._plan.samplers.__getitem__
         return generated.measure(model, tuple(self._stream_of), self._originals, sampler, self._measures)
 
     def _results(self, step: int, part: str = LIKELIHOOD) -> list[Result]:

@@ -49,13 +49,13 @@ class Piece:
     """split:     of the exhibit, None for what was made from nothing
     original:  the document itself, by modality
     codec:     what the codecs give back of it: no model behind them can do better
-    made:      what the model made
+    made:      what the model made, by each sampler
     """
 
     split: str | None
     original: Mapping[str, Media]
     codec: Mapping[str, Media]
-    made: Mapping[str, Media]
+    made: Sequence[Mapping[str, Media]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class Room:
 
     wing: Wing
     pieces: Sequence[Piece]
-    sampler: Mapping[str, Any]
+    samplers: Sequence[Mapping[str, Any]]
     seeds: Sequence[int]
     seconds: float
 
@@ -82,7 +82,7 @@ def show(
     maker: Maker,
     tasks: Sequence[str],
     exhibits: Callable[[str], Sequence[Exhibit]],
-    sampler: Callable[[str], Any],
+    samplers: Sequence[Mapping[str, Any]],
     most: int,
     excerpt: int,
     seed: int = 0,
@@ -91,7 +91,7 @@ def show(
 
     exhibits: task -> originals of its stream, of both splits
     excerpt:  tokens of prose that are shown, and of which a part is to be filled in: no more than fit in a row
-    sampler:  task -> settings of its sampler (a dataclass)
+    samplers: one or several times task -> settings of its sampler (a dataclass); equal ones are shown once
     """
     rooms = []
     for wing in WINGS:
@@ -103,11 +103,12 @@ def show(
         begun = time.monotonic()
         requests = [_request(maker, wing, exhibit) for exhibit in own]
         seeds = range(seed, seed + len(requests))
-        documents = maker.generate(requests, sampler(wing.task), seeds)
-        pieces = [_piece(maker, exhibit, document) for exhibit, document in zip(own, documents, strict=True)]
+        different = list(dict.fromkeys(table[wing.task] for table in samplers))
+        documents = [maker.generate(requests, sampler, seeds) for sampler in different]
+        pieces = [_piece(maker, exhibit, made) for exhibit, *made in zip(own, *documents, strict=True)]
         seconds = time.monotonic() - begun
         logging.info("%s: %d pieces, %.1f s", wing.title, len(pieces), seconds)
-        rooms.append(Room(wing, pieces, dataclasses.asdict(sampler(wing.task)), tuple(seeds), seconds))
+        rooms.append(Room(wing, pieces, [dataclasses.asdict(one) for one in different], tuple(seeds), seconds))
     return rooms
 
 
@@ -133,8 +134,8 @@ def _request(maker: Maker, wing: Wing, exhibit: Exhibit | None) -> Any:
     return maker.request(wing.task, given, {}, known)
 
 
-def _piece(maker: Maker, exhibit: Exhibit | None, document: Document) -> Piece:
-    made = maker.decode(document)
+def _piece(maker: Maker, exhibit: Exhibit | None, documents: Sequence[Document]) -> Piece:
+    made = [maker.decode(document) for document in documents]
     if exhibit is None:
         return Piece(None, {}, {}, made)
     media = {m: own for m, own in exhibit.media.items() if m != "text"}

@@ -72,7 +72,10 @@ def render(report: Report) -> str:
         targets=safe(plots.mixture(report.lines, "targets")) if report.lines else "",
         bars=safe(plots.against_unigram(held)) if held else "",
         measured=measured.blocks(report.made),
-        rooms=[{"room": room, "pieces": [_shown(room, piece) for piece in room.pieces]} for room in report.rooms],
+        rooms=[
+            {"room": room, "pieces": [_shown(room, piece) for piece in room.pieces], "beside": _differences(room)}
+            for room in report.rooms
+        ],
     )
 
 
@@ -122,16 +125,23 @@ def _by_modality(results: Sequence[Result]) -> dict[str, float]:
 def _shown(room: Room, piece: Piece) -> dict[str, Any]:
     """Of a piece: its split, the condition, and for each target what the original, the codec and the model have."""
     task = TASKS[room.wing.task]
+    made = [("model" if not number else "model (beside)", own) for number, own in enumerate(piece.made)]
     return {
         "split": {"train": "seen in training", "heldout": "held out"}[piece.split] if piece.split else "from nothing",
         "conditions": [shown.medium("given", piece.original[m]) for m in task.conditions if m in piece.original],
         "targets": [
             shown.medium(label, own[m])
             for m in task.targets
-            for label, own in (("original", piece.original), ("codec", piece.codec), ("model", piece.made))
+            for label, own in (("original", piece.original), ("codec", piece.codec), *made)
             if m in own
         ],
     }
+
+
+def _differences(room: Room) -> list[dict[str, Any]]:
+    """What each further sampler has that the first one has not."""
+    first, *others = room.samplers
+    return [{name: value for name, value in other.items() if value != first[name]} for other in others]
 
 
 def _figure(value: float | None, digits: int = 3) -> str:

@@ -47,11 +47,11 @@ class Manifest:
 def page():
     picture = Room(
         Wing("text-to-image", "Painted"),
-        [Piece("heldout", {"text": HOSTILE, "image": PICTURE}, {"image": PICTURE}, {"image": PICTURE})],
-        {"steps": 8}, (0,), 1.0,
+        [Piece("heldout", {"text": HOSTILE, "image": PICTURE}, {"image": PICTURE}, [{"image": PICTURE}])],
+        [{"steps": 8}], (0,), 1.0,
     )  # fmt: skip
     speech = Room(
-        Wing("joint-audio-text", "Spoken"), [Piece(None, {}, {}, {"text": "hello", "audio": SOUND})], {}, (0,), 1.0
+        Wing("joint-audio-text", "Spoken"), [Piece(None, {}, {}, [{"text": "hello", "audio": SOUND}])], [{}], (0,), 1.0
     )
     lines = [
         {"tokens": 1e6 * n, "elbo_bits/image": 9.0 - n, "elbo_bits/text": 9.0, "share_of_rows/image-text": 1.0,
@@ -111,7 +111,7 @@ class Maker:
         return task
 
     def generate(self, requests, sampler, seeds):
-        return [{"image": n} for n, _ in enumerate(requests)]
+        return [{"image": (n, sampler.steps)} for n, _ in enumerate(requests)]
 
     def encode(self, modality, media):
         return media if modality == "text" else modality
@@ -120,16 +120,19 @@ class Maker:
         return document
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Sampler:
     steps: int = 3
+
+
+SAMPLERS = dict.fromkeys(("text", "text-to-image", "joint-image-text"), Sampler())
 
 
 def test_the_gallery_shows_both_splits_and_gives_targets_only_to_what_continues_them():
     own = [Exhibit("image-text", split, f"{split}{n}", {"text": f"{split} {n}", "image": PICTURE})
            for split in ("heldout", "train") for n in range(3)]  # fmt: skip
     maker = Maker()
-    rooms = gallery.show(maker, ("text-to-image",), lambda _: own, lambda _: Sampler(), 2, 5)
+    rooms = gallery.show(maker, ("text-to-image",), lambda _: own, [SAMPLERS], 2, 5)
     assert [room.wing.known for room in rooms] == [None, (0.0, 0.5)]
     assert [piece.split for piece in rooms[0].pieces] == ["heldout", "heldout", "train", "train"]
     painted, continued = maker.requests[:4], maker.requests[4:]
@@ -139,13 +142,23 @@ def test_the_gallery_shows_both_splits_and_gives_targets_only_to_what_continues_
 
 
 def test_what_comes_from_nothing_needs_no_exhibits():
-    rooms = gallery.show(Maker(), ("joint-image-text",), lambda _: [], lambda _: Sampler(), 2, 5)
+    rooms = gallery.show(Maker(), ("joint-image-text",), lambda _: [], [SAMPLERS], 2, 5)
     assert [piece.split for piece in rooms[0].pieces] == [None, None]
 
 
 def test_prose_is_shown_in_an_excerpt_that_fits():
     own = [Exhibit("text", "heldout", "k", {"text": "a long text"})]
     maker = Maker()
-    rooms = gallery.show(maker, ("text",), lambda _: own, lambda _: Sampler(), 1, 6)
+    rooms = gallery.show(maker, ("text",), lambda _: own, [SAMPLERS], 1, 6)
     assert [len(room.pieces) for room in rooms] == [1, 1]
     assert maker.requests[1] == ("text", {"text": "a long"}, {"text": (0.0, 0.5)})
+
+
+def test_what_other_samplers_make_of_the_same_is_shown_beside_it():
+    own = [Exhibit("image-text", "heldout", "k", {"text": "k", "image": PICTURE})]
+    show = lambda other: gallery.show(Maker(), ("text-to-image",), lambda _: own, [SAMPLERS, other], 1, 5)[0]  # noqa: E731
+    room = show({"text-to-image": Sampler(5)})
+    assert room.pieces[0].made == [{"image": (0, 3)}, {"image": (0, 5)}]
+    assert [sampler["steps"] for sampler in room.samplers] == [3, 5]
+    assert report._differences(room) == [{"steps": 5}]
+    assert len(show(SAMPLERS).samplers) == 1  # equal ones are shown once

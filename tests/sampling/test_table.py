@@ -1,0 +1,41 @@
+import json
+
+import pytest
+
+from mdm.problems import Refusal
+from mdm.sampling.defaults import DEFAULTS
+from mdm.sampling.table import read
+
+
+def write(tmp_path, value):
+    path = tmp_path / "samplers.json"
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+    return path
+
+
+def test_a_file_changes_the_defaults(tmp_path):
+    found = read(write(tmp_path, {"text": {"steps": 7, "temperature": 1}, "text-to-image": {}}))
+    assert (found["text"].steps, found["text"].temperature, found["text"].top_p) == (7, 1, DEFAULTS["text"].top_p)
+    assert {task: own for task, own in found.items() if task != "text"} == {
+        task: own for task, own in DEFAULTS.items() if task != "text"
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ("{", "cannot be read"),
+        ([], "is not a task"),
+        ({"txt": {}}, "txt.*is not a task"),
+        ({"text": 3}, "text.*is not a task with settings"),
+        ({"text": {"step": 3}}, r"text\.step.*is not a sampler setting"),
+        ({"text": {"steps": "3"}}, r"text\.steps.*is a str"),
+        ({"text": {"steps": True}}, r"text\.steps.*is a bool"),
+        ({"text": {"steps": 0}}, r"text\.steps.*whole number"),
+        ({"text": {"top_p": 2.0}, "speech-to-text": {"order": "best"}}, r"(?s)top_p.*speech-to-text\.order"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, value, named):
+    with pytest.raises(Refusal, match=named) as refused:
+        read(write(tmp_path, value))
+    assert "samplers.json" in str(refused.value)
