@@ -107,7 +107,7 @@ def waiting(job, rows: Rows, steps: int) -> dict[str, float]:
                 clock.start_steps()
             with clock.spent_on(clocks.INPUT):
                 batch = next(batches)
-            state, now = run(state, sharding.global_batch(mesh, size, np.arange(size), batch))
+            state, now = run(state, sharding.global_batch(mesh, size, np.arange(size), batch), step.numbers)
             jax.block_until_ready(report)
             report = now
         jax.block_until_ready(report)

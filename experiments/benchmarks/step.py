@@ -123,12 +123,14 @@ def main(_) -> None:
     needed = flops.TRAINING * (body + masked)
 
     with jax.set_mesh(mesh):
-        ours = run.lower(sharding.abstract_state(step, mesh), batch).compile()
+        ours = run.lower(sharding.abstract_state(step, mesh), batch, step.numbers).compile()
         state = jax.jit(step.initial, out_shardings=sharding.state_shardings(step, mesh))()
         square = jnp.ones((PEAK, PEAK))
         product = jax.jit(jnp.matmul)
         contenders = {
-            "mdm": Runner(ours, state, sharding.global_batch(mesh, rows, np.arange(rows), batch)),
+            "mdm": Runner(
+                lambda *own: ours(*own, step.numbers), state, sharding.global_batch(mesh, rows, np.arange(rows), batch)
+            ),
             "plain": Runner(jax.jit(plain_step, donate_argnums=0), jax.jit(initial)(), batch),
             "peak": lambda: product(square, square),
         }

@@ -69,7 +69,7 @@ def compile_step(job: Job, vocabulary: Vocabulary, devices: Sequence[jax.Device]
     state = sharding.abstract_state(step, mesh)  # under no mesh: Optax makes its placeholders on this machine
     began = time.perf_counter()
     with jax.set_mesh(mesh):
-        lowered = run.trace(state, batch).lower()
+        lowered = run.trace(state, batch, step.numbers).lower()
         try:
             compiled = lowered.compile()
         except jax.errors.JaxRuntimeError as error:

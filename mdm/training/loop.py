@@ -41,10 +41,10 @@ from mdm.training.clock import Clock
 from mdm.training.guards import GuardSettings
 from mdm.training.health import Health
 from mdm.training.mesh import Devices, MeshSettings, make_mesh
-from mdm.training.optimizer import OptimizerSettings, ema_decay, learning_rate, optimizer
+from mdm.training.optimizer import OptimizerSettings, ema_decay, optimizer, peak, schedule
 from mdm.training.origin import OriginSettings
 from mdm.training.profile import Profile, ProfileSettings
-from mdm.training.step import State, Step
+from mdm.training.step import Numbers, State, Step
 from mdm.training.watchdog import Watchdog
 
 
@@ -127,15 +127,15 @@ class Job:
 def build_step(job: Job, vocabulary: Vocabulary, mesh: Mesh) -> Step:
     """The pure train step of a job, on a mesh that it fits."""
     network = Network(job.model, vocabulary, sharding.placement(mesh))
+    decay = ema_decay(job.optimizer, job.training.batch_size * job.tokens_per_row)
     return Step(
         network=network,
         corruption=job.corruption,
         objective=job.objective,
         optimizer=optimizer(job.optimizer, network, job.batch_scale),
-        learning_rate=learning_rate(job.optimizer, job.training.tokens, job.batch_scale),
+        schedule=schedule(job.optimizer, job.training.tokens),
         tokens_per_row=job.tokens_per_row,
-        ema_decay=ema_decay(job.optimizer, job.training.batch_size * job.tokens_per_row),
-        seed=job.training.seed,
+        numbers=Numbers.of(job.training.seed, peak(job.optimizer, job.batch_scale), decay),
         streams=len(job.data.streams),
         micro_batches=job.training.micro_batches(sharding.data_shards(mesh.shape)),
     )
@@ -215,7 +215,8 @@ def _start(job: Job, step: Step, rows: Rows, mesh, checkpoints: Checkpoints, clo
         return begun.state, Behind(begun.step, begun.row)
     if restored is None:
         with clock.spent_on(clocks.COMPILE):
-            return jax.jit(step.initial, out_shardings=sharding.state_shardings(step, mesh))(), Behind(0, 0)
+            initial = jax.jit(step.initial, out_shardings=sharding.state_shardings(step, mesh))
+            return initial(step.numbers), Behind(0, 0)
     return State(**restored.state), Behind(restored.step, pipeline.resume(restored.position, rows))
 
 
@@ -264,7 +265,7 @@ def _walk(
             batch = sharding.global_batch(mesh, training.batch_size, own, batch)
             beside.profile.before(done, state.rows)
             with jax.profiler.StepTraceAnnotation("train", step_num=done):
-                state, report = run(state, batch)
+                state, report = run(state, batch, step.numbers)
             row += training.batch_size
             if unread:
                 beside.health.look(*unread)  # the step before this one: the device never waits for the host

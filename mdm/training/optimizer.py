@@ -65,26 +65,29 @@ class OptimizerSettings:
         return found + self.batch_scaling.problems(f"{at}.batch_scaling")
 
 
-def learning_rate(settings: OptimizerSettings, horizon: int, scale: BatchScale) -> optax.Schedule:
-    """Base learning rate by tokens trained on, up to `horizon` tokens.
+def peak(settings: OptimizerSettings, scale: BatchScale) -> float:
+    """The highest base learning rate."""
+    return settings.learning_rate * scale.learning_rate
+
+
+def schedule(settings: OptimizerSettings, horizon: int) -> optax.Schedule:
+    """Share of the peak learning rate by tokens trained on, up to `horizon` tokens.
 
     By tokens, not by steps: the batch may change between two starts. The warm-up takes at most a quarter of the horizon, as
     in the paper's pilot. Evaluate it at the end of a step, so that the first update has a rate above zero.
     """
-    peak = settings.learning_rate * scale.learning_rate
-    final = peak * settings.final_factor
     warmup = max(1, min(settings.warmup_tokens, horizon // 4))
     rest = max(1, horizon - warmup)
     if settings.schedule == COSINE:
-        after = optax.cosine_decay_schedule(peak, rest, settings.final_factor)
+        after = optax.cosine_decay_schedule(1.0, rest, settings.final_factor)
     elif settings.schedule == STABLE:
         decay = max(1, round(rest * settings.decay_share))
         after = optax.join_schedules(
-            [optax.constant_schedule(peak), optax.linear_schedule(peak, final, decay)], [rest - decay]
+            [optax.constant_schedule(1.0), optax.linear_schedule(1.0, settings.final_factor, decay)], [rest - decay]
         )
     else:
-        after = optax.constant_schedule(peak)
-    return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), after], [warmup])
+        after = optax.constant_schedule(1.0)
+    return optax.join_schedules([optax.linear_schedule(0.0, 1.0, warmup), after], [warmup])
 
 
 def optimizer(settings: OptimizerSettings, network: Network, scale: BatchScale) -> optax.GradientTransformation:

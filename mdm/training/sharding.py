@@ -153,7 +153,8 @@ def _abstract(tree: Any, places: Any) -> Any:
 
 
 def jit_step(step: Step, mesh: Mesh) -> tuple[Callable, Callable]:
-    """The compiled step, and the compiled `take_window`. Both take the state over: what was given is gone."""
+    """The compiled step, (state, batch, numbers) -> (state, report), and the compiled `take_window`. Both take the state over:
+    what was given is gone."""
     places, everywhere = state_shardings(step, mesh), NamedSharding(mesh, PartitionSpec())
     run = jax.jit(step, donate_argnums=0, out_shardings=(places, everywhere))
     return run, jax.jit(step.take_window, donate_argnums=0, out_shardings=(places, everywhere))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from mdm.diffusion import adaptive, objective
@@ -63,10 +64,28 @@ class Report(NamedTuple):
     skipped_in_a_row: jax.Array
 
 
+class Numbers(NamedTuple):
+    """What runs of one program may differ in. They are given to the program, not compiled in: another seed or learning rate (a
+    trial of a study, a run that is continued) finds it compiled.
+
+    seed: uint32; learning_rate: float32, of the schedule's peak; newest: float32, what the parameters of a step weigh in the
+    running average, as long as it is full
+    """
+
+    seed: np.uint32 | jax.Array
+    learning_rate: np.float32 | jax.Array
+    newest: np.float32 | jax.Array
+
+    @classmethod
+    def of(cls, seed: int, learning_rate: float, ema_decay: float) -> Numbers:
+        return cls(np.uint32(seed % 2**32), np.float32(learning_rate), np.float32(1 - ema_decay))
+
+
 @dataclasses.dataclass(frozen=True, eq=False)  # hashed by identity, as jit wants it
 class Step:
     """The train step as a pure function of (state, batch): jit it with shardings and donate the state.
 
+    schedule: tokens trained on -> share of the peak learning rate; numbers: for calls that give none
     micro_batches: parts in which gradients are taken one after the other; changes memory and nothing else
     """
 
@@ -74,16 +93,15 @@ class Step:
     corruption: CorruptionSettings
     objective: ObjectiveSettings
     optimizer: optax.GradientTransformation
-    learning_rate: optax.Schedule
+    schedule: optax.Schedule
     tokens_per_row: float
-    ema_decay: float
-    seed: int
+    numbers: Numbers
     streams: int
     micro_batches: int = 1
 
-    def initial(self) -> State:
+    def initial(self, numbers: Numbers | None = None) -> State:
         """The state before the first step."""
-        parameters = self.network.initial_parameters(self.seed)
+        parameters = self.network.initial_parameters(jax.random.key((numbers or self.numbers).seed))
         return State(
             rows=jnp.zeros((), jnp.uint32),
             parameters=parameters,
@@ -95,18 +113,19 @@ class Step:
             window=self.empty_window(parameters),
         )
 
-    def __call__(self, state: State, batch: Batch) -> tuple[State, Report]:
-        corrupted = corrupt(batch, self.corruption, self.seed, self.network.vocabulary.mask, state.learned)
+    def __call__(self, state: State, batch: Batch, numbers: Numbers | None = None) -> tuple[State, Report]:
+        seed, peak, newest = numbers or self.numbers
+        corrupted = corrupt(batch, self.corruption, seed, self.network.vocabulary.mask, state.learned)
         (loss, sums), gradient = loss_and_gradient(
             self.network, self.objective, state.parameters, batch.rows, corrupted, self.micro_batches
         )
         norms = _norms(gradient)
         updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.parameters)
         rows = state.rows + jnp.uint32(batch.number.shape[0])
-        rate = self.learning_rate(rows.astype(jnp.float32) * self.tokens_per_row)
+        rate = peak * self.schedule(rows.astype(jnp.float32) * self.tokens_per_row)
         parameters = jax.tree.map(lambda p, u: p - rate * u, state.parameters, updates)
-        weight = state.ema_weight * self.ema_decay + (1 - self.ema_decay)
-        pull = (1 - self.ema_decay) / weight
+        weight = state.ema_weight * (1 - newest) + newest
+        pull = newest / weight
         ema = jax.tree.map(lambda average, now: average + pull * (now - average), state.ema, parameters)
 
         finite = jnp.isfinite(loss) & jnp.isfinite(norms["all"])

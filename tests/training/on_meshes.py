@@ -43,7 +43,7 @@ def measure(job, vocabulary, batch, devices):
     assert list(own) == list(range(job.training.batch_size))
 
     def run(state, batch):
-        corrupted = corrupt(batch, step.corruption, step.seed, vocabulary.mask)
+        corrupted = corrupt(batch, step.corruption, step.numbers.seed, vocabulary.mask)
         (loss, sums), gradient = loss_and_gradient(
             step.network, step.objective, state.parameters, batch.rows, corrupted, step.micro_batches
         )

@@ -13,7 +13,7 @@ from mdm.model.network import Network
 from mdm.model.transformer import ModelSettings
 from mdm.tokens.vocabulary import Vocabulary
 from mdm.training.batch_scaling import BatchScalingSettings, batch_scale
-from mdm.training.optimizer import OptimizerSettings, learning_rate, optimizer
+from mdm.training.optimizer import OptimizerSettings, optimizer, peak
 
 BASE = BatchScalingSettings(base_batch=1000, base_horizon=10**6)
 
@@ -83,7 +83,7 @@ def test_the_optimizer_gets_every_factor():
     second = (beta2 * (1 - beta2) * 1 + (1 - beta2) * 9) / (1 - beta2**2)
     expected = first / (math.sqrt(second) + 0.5 / 2) + 0.2 * 2 * parameters["embedding"]
     np.testing.assert_allclose(updates["embedding"], expected, rtol=2e-5, atol=1e-6)
-    assert learning_rate(settings, 1000, scale)(500) == pytest.approx(0.2)
+    assert peak(settings, scale) == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("ratio", [4, 16])

@@ -1,5 +1,7 @@
 """One step: what it changes, what it counts, and what it leaves alone when a number is not finite."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ from mdm.data import pipeline
 from mdm.data.pipeline import Rows
 from mdm.training.loop import build_step
 from mdm.training.mesh import make_mesh
+from mdm.training.step import Numbers
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +44,22 @@ def test_everything_moves_and_the_clock_counts_rows(setting):
         jax.tree.leaves(setting[2].parameters), jax.tree.leaves(state.parameters), strict=True))  # fmt: skip
 
 
+def test_another_seed_or_learning_rate_is_the_same_program(setting):
+    step, *_, batches = setting
+    state = jax.eval_shape(step.initial)
+
+    def program(step):
+        return jax.jit(step).lower(state, batches[0], step.numbers).as_text(), jax.jit(step.initial).lower(
+            step.numbers
+        ).as_text()
+
+    other = dataclasses.replace(step, numbers=Numbers.of(seed=-7, learning_rate=0.3, ema_decay=0.0))
+    assert program(step) == program(other)
+
+
 def test_the_average_is_debiased(setting):
     step, run, state, batches = setting
-    keep, seen, average, weight = step.ema_decay, [], 0.0, 0.0
+    keep, seen, average, weight = 1 - step.numbers.newest, [], 0.0, 0.0
     for batch in batches:
         state, _ = run(state, batch)
         seen.append(np.asarray(state.parameters["embedding"], np.float64))
