@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import matplotlib
-from matplotlib import pyplot
+from matplotlib import pyplot, ticker
 
 from mdm.evaluation.plots import STYLE, svg
 from mdm.studies.chart import Chart
@@ -37,7 +37,12 @@ def draw(chart: Chart) -> str:
         tried = sorted({x for series in chart.series if not series.fit for x in series.x})
         if chart.log_x and 0 < len(tried) <= _TICKS:  # the settings that were tried say more than powers of ten
             panel.set_xticks(tried, [f"{x:.3g}" for x in tried], rotation=25, ha="right")
-            panel.minorticks_off()
+            panel.xaxis.set_minor_locator(ticker.NullLocator())
+        low, high = panel.get_ylim()
+        if chart.log_y and high < 10 * low:  # a decade would have one label, or none
+            panel.yaxis.set_major_locator(ticker.MaxNLocator(5))
+            panel.yaxis.set_major_formatter(ticker.ScalarFormatter())
+            panel.yaxis.set_minor_locator(ticker.NullLocator())
         panel.set(xlabel=chart.x, ylabel=chart.y)
         if len(labels) > 1:
             panel.legend(fontsize=8)
