@@ -132,6 +132,11 @@ def from_dict(value: Mapping, where: str) -> Settings:
     return settings
 
 
+def changed(usual: Any, changes: Mapping, at: str, problems: list[Problem]) -> Any:
+    """A dataclass of settings with some of them changed; what is unknown or of a wrong type goes into `problems`."""
+    return _build(type(usual), to_dict(usual) | changes, at, problems)
+
+
 def to_dict(value: Any) -> Any:
     """Settings as plain dicts, lists and scalars; `resolve(ConfigDict(to_dict(s)))` gives them back."""
     if isinstance(value, CodecChoice):
@@ -250,7 +255,7 @@ def _source(value: Any, at: str, problems: list[Problem]) -> SourceSettings | No
         return None
     given = {key: part for key, part in value.items() if key not in place}
     usual = SOURCES[value["kind"]].options()
-    options = _build(type(usual), to_dict(usual) | given, at, problems) if given else usual
+    options = changed(usual, given, at, problems) if given else usual
     missing = [key for key in place if key not in value]
     if missing:  # told after a misspelt one, which is why it is missing
         problems += [Problem(f"{at}.{key}", None, "is missing", "see mdm.config.source") for key in missing]
@@ -271,6 +276,6 @@ def _codec(value: Any, at: str, problems: list[Problem]) -> CodecChoice | None:
 
 
 __all__ = [
-    "Refusal", "Settings", "SourceSettings", "Stage", "StreamSettings", "base", "codec", "resolve", "source", "stage",
+    "Refusal", "Settings", "SourceSettings", "Stage", "StreamSettings", "base", "changed", "codec", "resolve", "source", "stage",
     "stream", "to_dict",
 ]  # fmt: skip

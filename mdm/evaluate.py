@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from absl import flags, logging
 
-from mdm import command
+from mdm import command, samplers
 from mdm.diffusion.chain_rule import ORDERS
 from mdm.evaluating import Evaluation, Plan
 from mdm.evaluation import pages
@@ -23,7 +23,6 @@ from mdm.evaluation.ordered import OrderSettings
 from mdm.problems import Problem, Refusal
 from mdm.runs.checkpoint import PARAMETERS
 from mdm.runs.folder import RunFolder
-from mdm.sampling import table as tables
 from mdm.sampling.defaults import DEFAULTS
 
 _WORKDIR = command.path_flag("workdir", "The run folder; its checkpoints are only read.")
@@ -65,14 +64,14 @@ def main() -> None:
         attention=_ATTENTION.value,
         data=_DATA.value,
         generated=_GENERATED.value,
-        samplers=tables.read(_SAMPLERS.value) if _SAMPLERS.value else DEFAULTS,
+        samplers=samplers.read(_SAMPLERS.value) if _SAMPLERS.value else DEFAULTS,
         language_model=_LANGUAGE_MODEL.value,
         orders=OrderSettings(_ORDER.value, _ORDERS.value, _ORDER_DOCUMENTS.value),
         choices=tuple(_CHOICES.value),
         harness=HarnessSettings(tuple(_HARNESS.value), _HARNESS_TASKS.value),
         scoring=TextScoring(_SCORING.value, _SAMPLES.value),
     )
-    beside = tables.read(_BESIDE.value) if _BESIDE.value else None
+    beside = samplers.read(_BESIDE.value) if _BESIDE.value else None
     folder = RunFolder(_WORKDIR.value)
     evaluation = Evaluation(folder, _OUTPUT.value or folder.evaluations, plan, _WANDB.value)
     follower = Follower(folder, evaluation.evaluate, evaluation.finished)

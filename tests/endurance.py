@@ -95,6 +95,7 @@ def main(given: argparse.Namespace, flags: list[str]) -> dict:
         ended.append(trainer.end())
         print(json.dumps(ended[-1] | {"step": reached(folder)}), flush=True)
         if ended[-1]["code"] not in (0, exits.PREEMPTED):
+            follower.preempt()  # it would wait for the end of the run
             raise SystemExit(f"the trainer ended with {ended[-1]['code']}, see {output}")
     ended.append(follower.end())
     left = CheckpointReader(folder.checkpoints).steps()

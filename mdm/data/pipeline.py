@@ -21,7 +21,7 @@ from mdm.data.mixture import Mixture, Stage
 from mdm.data.streams import Stream, StreamSettings
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
-from mdm.tokens.rows import Batch, Row, blank, lay_out, row_number
+from mdm.tokens.rows import Batch, Row, Segment, blank, lay_out, row_number
 from mdm.tokens.vocabulary import Vocabulary
 
 _NO_END = 2**62  # grain asks for a length; a run is stopped by its token budget, not by its data
@@ -108,20 +108,20 @@ class Rows:
         for stream in np.unique(streams).tolist():
             own = np.flatnonzero(streams == stream)
             for place, segments in zip(own.tolist(), self.streams[stream].segments(ordinals[own]), strict=True):
-                row = Row(*(array[place] for array in rows))
-                try:
-                    lay_out(row, segments, self.manifest.vocabulary)
-                except Refusal as refusal:
-                    where = f"{self.streams[stream].name} row {ordinals[place]}"
-                    raise Refusal(
-                        [dataclasses.replace(p, where=f"{where}: {p.where}") for p in refusal.problems]
-                    ) from refusal
+                self._lay_out(Row(*(array[place] for array in rows)), segments, stream, int(ordinals[place]))
         return Batch(rows, row_number(numbers), streams, (ordinals & 0xFFFFFFFF).astype(np.uint32))
 
     def __getitem__(self, number: int) -> Batch:
         """Run row `number`, as a batch without its leading B."""
         batch = self.at(np.array([number]))
         return Batch(Row(*(array[0] for array in batch.rows)), batch.number[0], batch.stream[0], batch.ordinal[0])
+
+    def _lay_out(self, row: Row, segments: Sequence[Segment], stream: int, ordinal: int) -> None:
+        try:
+            lay_out(row, segments, self.manifest.vocabulary)
+        except Refusal as refusal:
+            where = f"{self.streams[stream].name} row {ordinal}"
+            raise Refusal([dataclasses.replace(p, where=f"{where}: {p.where}") for p in refusal.problems]) from refusal
 
 
 @dataclasses.dataclass(frozen=True)

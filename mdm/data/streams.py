@@ -17,9 +17,8 @@ from mdm.tokens.hashing import text_key, uniform
 from mdm.tokens.rows import Document, Segment, tail_length
 from mdm.tokens.tasks import TASKS
 
-_BLOCK = (
-    2048  # ordinals that are permuted together: a call costs as much for a few as for many, and batches come in order
-)
+# Ordinals that are permuted together: a call costs as much for a few as for many, and batches come in order.
+_BLOCK = 2048
 
 
 @dataclasses.dataclass(frozen=True)

@@ -253,6 +253,7 @@ def _walk(
     if beside.asked(done):
         return done
     run, take = (clock.compiling(program) for program in sharding.jit_step(step, mesh))
+    numbers = sharding.everywhere(mesh, step.numbers)  # once: the step would carry them to the devices each time
     own = sharding.rows_read(mesh.devices, training.batch_size, jax.process_index())
     batches = pipeline.batches(rows, start.row, training.batch_size, own)
     clock.start_steps()
@@ -265,7 +266,7 @@ def _walk(
             batch = sharding.global_batch(mesh, training.batch_size, own, batch)
             beside.profile.before(done, state.rows)
             with jax.profiler.StepTraceAnnotation("train", step_num=done):
-                state, report = run(state, batch, step.numbers)
+                state, report = run(state, batch, numbers)
             row += training.batch_size
             if unread:
                 beside.health.look(*unread)  # the step before this one: the device never waits for the host

@@ -185,6 +185,12 @@ def global_batch(mesh: Mesh, batch_size: int, own: np.ndarray, local: Batch) -> 
     return jax.tree.map(array, batch_shardings(mesh), local)
 
 
+def everywhere(mesh: Mesh, values: Any) -> Any:
+    """A tree of NumPy values, the same on every process, as arrays that every device holds."""
+    place = NamedSharding(mesh, PartitionSpec())
+    return jax.tree.map(lambda value: jax.make_array_from_callback(value.shape, place, lambda _: value), values)
+
+
 def batch_shardings(mesh: Mesh) -> Batch:
     """The tree of shardings of a global batch."""
     row, positions = sharding(mesh, ("rows",)), sharding(mesh, ("rows", "positions"))

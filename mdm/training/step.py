@@ -69,7 +69,7 @@ class Numbers(NamedTuple):
     trial of a study, a run that is continued) finds it compiled.
 
     seed: uint32; learning_rate: float32, of the schedule's peak; newest: float32, what the parameters of a step weigh in the
-    running average, as long as it is full
+    running average once it is full
     """
 
     seed: np.uint32 | jax.Array

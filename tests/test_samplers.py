@@ -3,8 +3,8 @@ import json
 import pytest
 
 from mdm.problems import Refusal
+from mdm.samplers import read
 from mdm.sampling.defaults import DEFAULTS
-from mdm.sampling.table import read
 
 
 def write(tmp_path, value):
@@ -28,9 +28,9 @@ def test_a_file_changes_the_defaults(tmp_path):
         ([], "is not a task"),
         ({"txt": {}}, "txt.*is not a task"),
         ({"text": 3}, "text.*is not a task with settings"),
-        ({"text": {"step": 3}}, r"text\.step.*is not a sampler setting"),
-        ({"text": {"steps": "3"}}, r"text\.steps.*is a str"),
-        ({"text": {"steps": True}}, r"text\.steps.*is a bool"),
+        ({"text": {"step": 3}}, r"text\.step.*there is no such setting"),
+        ({"text": {"steps": "3"}}, r"text\.steps.*is not a whole number"),
+        ({"text": {"steps": True}}, r"text\.steps.*is not a whole number"),
         ({"text": {"steps": 0}}, r"text\.steps.*whole number"),
         ({"text": {"top_p": 2.0}, "speech-to-text": {"order": "best"}}, r"(?s)top_p.*speech-to-text\.order"),
     ],
