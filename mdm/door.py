@@ -13,9 +13,13 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mdm import export
+import numpy as np
+
+from mdm import config, export
 from mdm.codecs.codec import Media
 from mdm.data import manifest
+from mdm.data.extents import MOST_POSITIONS, extent_of
+from mdm.data.prompts import MOST_RESULTS, MOST_SEED
 from mdm.evaluation.batches import row_lengths
 from mdm.evaluation.continuations import TextScore, TextScoring
 from mdm.evaluation.documents import Example
@@ -70,40 +74,55 @@ class Model:
         *,
         count: int = 1,
         seed: int = 0,
-        length: int | None = None,
-        keep: tuple[float, float] | None = None,
+        length: int | Mapping[str, int] | None = None,
+        keep: str | None = None,
+        mask: np.ndarray | None = None,
+        more: int | None = None,
         sampler: Mapping[str, object] | None = None,
+        batch: int = 16,
         **given: Media,
     ) -> list[dict[str, Media]]:
         """`count` results of one task, each a medium by target modality.
 
         given:   text="...", image=uint8 [H, W, 3], audio=`mdm.codecs.codec.Sound`: the conditions; for infilling, the target too
-        keep:    for a target that is given, which part of it stays, from and to as shares of its length
-        length:  tokens of a target of free length; by default what the training data suggest
+        keep:    for a target that is given, which part of it stays, in shares of it: "0:0.5", "0:0.3,0.7:1", "0:1x0:0.5"
+        mask:    uint8 [H, W, 3], of a picture that is given: where it is bright, it is made anew
+        more:    tokens that may be written behind a text or sound that is given
+        length:  tokens of a target of free length, or by modality where there are two; by default it ends where the model says so
         sampler: fields of `mdm.sampling.settings.SamplerSettings` that differ from the task's defaults
         seed:    of the first; the others count on. The same seed makes the same media
+        batch:   most results that are made at once
         Raises Refusal for an unknown task, a modality that it does not take or lacks, or impossible settings.
         """
         own = self._task(task)
-        settings, known = self._sampler(task, sampler or {}), {}
-        needed = [m for m in own.conditions if m not in given]
-        refuse_if(Problem(task, None, f"needs {modality}", f"give {modality}=...") for modality in needed)
-        refuse_if(
+        problems: list[Problem] = []
+        settings = config.changed(DEFAULTS[task], sampler or {}, "sampler", problems)
+        problems += [] if problems else settings.problems("sampler", own)
+        problems += [
+            Problem(task, None, f"needs {modality}", f"give {modality}=...")
+            for modality in own.conditions
+            if modality not in given
+        ]
+        problems += [
             Problem(task, m, "is no part of it", f"it takes {sorted(own.modalities)}")
             for m in given
             if m not in own.modalities
-        )
-        targets = [m for m in own.targets if m in given]
-        if bool(targets) != (keep is not None):
-            raise Refusal(
-                Problem("keep", keep, f"goes with a target that is given; given are {targets}", "give both or none")
-            )
-        if keep is not None:
-            known = dict.fromkeys(targets, keep)
-        lengths = {} if length is None else dict.fromkeys(own.targets, length)
-        request = self.trained.request(task, given, lengths, known)
-        documents = self.trained.generate([request] * count, settings, range(seed, seed + count))
-        return [self.trained.decode(document) for document in documents]
+        ]
+        for name, value, least, most in (
+            ("count", count, 1, MOST_RESULTS),
+            ("seed", seed, 0, MOST_SEED - MOST_RESULTS),
+            ("batch", batch, 1, MOST_RESULTS),
+            ("more", 1 if more is None else more, 1, MOST_POSITIONS),
+        ):
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+                problems.append(Problem(name, value, "is out of range", f"use a whole number from {least} to {most}"))
+        extent = extent_of(own, given, f"{task}: ", problems, length=length, keep=keep, mask=mask, more=more)
+        refuse_if(problems)
+        request = self.trained.request(task, given, extent)
+        batches = self.trained.batches([request] * count, [task] * count, batch)
+        seeds = range(seed, seed + count)
+        made = [self.trained.write(one, [request] * count, settings, seeds).documents for one in batches]
+        return [media for documents in made for media in self.trained.decode_all(documents)]
 
     def score(
         self, task: str, documents: Sequence[Mapping[str, Media]], *, samples: int = 32, repeats: int = 2, seed: int = 0
@@ -162,18 +181,6 @@ class Model:
         if task not in TASKS:
             raise Refusal(Problem("task", task, "is not a task", f"use one of {TASK_NAMES}"))
         return TASKS[task]
-
-    @staticmethod
-    def _sampler(task: str, changes: Mapping[str, object]):
-        names = {field.name for field in dataclasses.fields(DEFAULTS[task])}
-        refuse_if(
-            Problem(f"sampler.{key}", value, "there is no such setting", f"it has {', '.join(sorted(names))}")
-            for key, value in changes.items()
-            if key not in names
-        )
-        settings = dataclasses.replace(DEFAULTS[task], **changes)
-        refuse_if(settings.problems("sampler"))
-        return settings
 
     def _example(self, task, number: int, document: Mapping[str, Media]) -> Example:
         lacking = [m for m in sorted(task.modalities) if m not in document]

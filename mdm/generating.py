@@ -16,7 +16,6 @@ from mdm.problems import Problem, collecting
 from mdm.sampling.batches import Batch
 from mdm.sampling.canvas import Request
 from mdm.sampling.settings import SamplerSettings
-from mdm.tokens.tasks import TASKS
 from mdm.trained import Sampled, TrainedModel
 
 
@@ -33,9 +32,7 @@ def jobs_of(model: TrainedModel, task: str, asked: Sequence[Prompt], problems: l
     jobs = []
     for prompt in asked:
         with collecting(problems, prompt.where):
-            length, targets = prompt.asked.length, TASKS[task].targets
-            lengths = {} if length is None else dict.fromkeys(targets, length)
-            request = model.request(task, prompt.given, lengths, prompt.keep)
+            request = model.request(task, prompt.given, prompt.extent)
             jobs += [Job(prompt, request, seed) for seed in prompt.seeds]
     return jobs
 
@@ -57,7 +54,8 @@ def make(
     requests, seeds = [job.request for job in jobs], [job.seed for job in jobs]
     pictures: dict[int, Picture] = {}
     same = {
-        **facts, "step": model.step, "config": model.fingerprint,
+        **facts, "step": model.step, "weights": model.weights, "config": model.fingerprint,
+        "attention": model.network.settings.attention,
         "codecs": {name: codec.fingerprint for name, codec in model.codecs.items()},
         "versions": result.versions(), "device": result.device(), "grid_asked": sampler.grid,
     }  # fmt: skip
@@ -84,7 +82,7 @@ def _facts(job: Job) -> dict:
     said = dataclasses.asdict(job.prompt.asked)
     return {
         "record": job.prompt.where,
-        **{k: said[k] for k in ("prompt", "image", "sound", "keep", "length")},
+        **{k: said[k] for k in ("prompt", "image", "sound", "keep", "mask", "more", "length")},
         "seed": job.seed,
     }
 

@@ -9,6 +9,7 @@ from mdm import config
 from mdm.problems import Problem, Refusal, refuse_if
 from mdm.sampling.defaults import DEFAULTS
 from mdm.sampling.settings import SamplerSettings
+from mdm.tokens.tasks import TASKS
 
 
 def read(path: str | Path) -> dict[str, SamplerSettings]:
@@ -26,6 +27,6 @@ def read(path: str | Path) -> dict[str, SamplerSettings]:
             continue
         at, own = f"{path}: {task}", []
         found[task] = config.changed(DEFAULTS[task], changes, at, own)
-        problems += own or found[task].problems(at)
+        problems += own or found[task].problems(at, TASKS[task])
     refuse_if(problems)
     return found

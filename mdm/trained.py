@@ -6,15 +6,18 @@ What a machine is like is decided here and not by the run: the devices, the mesh
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
+from absl import logging
 from jax.sharding import Mesh
 
 from mdm import config
 from mdm.codecs import registry
 from mdm.codecs.codec import Codec, Media
+from mdm.data.extents import WHOLE, Extent
 from mdm.data.manifest import Manifest
 from mdm.data.spans import SpanLength
 from mdm.evaluation.continuations import TASK, TextScorer, TextScoring
@@ -32,13 +35,12 @@ from mdm.problems import Problem, Refusal, collecting, refuse_if
 from mdm.runs.checkpoint import PARAMETERS, CheckpointReader
 from mdm.runs.folder import RunFolder
 from mdm.sampling.batches import Batch, Fit, one_batch, plan_batches
-from mdm.sampling.canvas import Request, expected_tail
+from mdm.sampling.canvas import Request, share_room
 from mdm.sampling.grids import TRAINED
 from mdm.sampling.programs import Programs, Sampled
 from mdm.sampling.settings import SamplerSettings
-from mdm.sampling.steps import Calls
 from mdm.tokens.rows import Document
-from mdm.tokens.tasks import TASK_NAMES, TASKS
+from mdm.tokens.tasks import TASK_NAMES, TASKS, Task
 from mdm.tokens.vocabulary import ENDING, Vocabulary
 from mdm.training import sharding
 from mdm.training.mesh import Devices, MeshSettings, make_mesh
@@ -117,25 +119,22 @@ class TrainedModel:
         """Codes of one medium."""
         return self._codec(modality).encode([media])[0]
 
-    def request(
-        self,
-        task: str,
-        given: Mapping[str, Media],
-        lengths: Mapping[str, int] | None = None,
-        known: Mapping[str, tuple[float, float]] | None = None,
-    ) -> Request:
+    def request(self, task: str, given: Mapping[str, Media], extent: Extent = WHOLE) -> Request:
         """A request from media.
 
-        given:   the conditions, and any target of which a part is known
-        lengths: content positions of a target of free length; otherwise what the training data suggest, with room to end
-        known:   for a target in `given`, the part that is kept, from and to as shares of its first dim
+        given:  the conditions, and any target of which a part is known
+        extent: how much of the targets is made; a length that is not given is what the training data suggest, with room to end
         Raises Refusal as `task_problems` says, and for media that their codec does not take.
         """
         refuse_if(self.task_problems(task))
         codes = {modality: self.encode(modality, media) for modality, media in given.items()}
-        shapes = {m: self._shape(task, m, codes, lengths or {}) for m in TASKS[task].targets if m not in codes}
-        parts = {m: _part(codes[m], start, stop) for m, (start, stop) in (known or {}).items()}
-        return Request(task, codes, shapes, parts)
+        known = {m: kept(codes[m].shape) for m, kept in extent.kept.items()}
+        for m, more in extent.more.items():
+            beyond = (-(-more // math.prod(codes[m].shape[1:])), *codes[m].shape[1:])
+            old = known[m] if m in known else np.ones(codes[m].shape, bool)
+            known[m] = np.concatenate([old, np.zeros(beyond, bool)])
+            codes[m] = np.concatenate([codes[m], np.zeros(beyond, codes[m].dtype)])
+        return Request(task, codes, self._shapes(TASKS[task], codes, extent.lengths), known, tuple(extent.lengths))
 
     def task_problems(self, task: str) -> list[Problem]:
         """Why this run cannot do a task: there is no such task, a codec is missing, or it was not trained on it."""
@@ -150,17 +149,10 @@ class TrainedModel:
             found.append(Problem("--task", task, reason, "use one of them"))
         return found
 
-    def generate(self, requests: Sequence[Request], sampler: SamplerSettings, seeds: Sequence[int]) -> list[Document]:
+    def generate(self, requests: Sequence[Request], sampler: SamplerSettings, seeds: Sequence[int]) -> Sampled:
         """Codes of every target of every request. All requests are written in one batch; a seed a request."""
-        return self.generate_counted(requests, sampler, seeds)[0]
-
-    def generate_counted(
-        self, requests: Sequence[Request], sampler: SamplerSettings, seeds: Sequence[int]
-    ) -> tuple[list[Document], Calls]:
-        """As `generate`, with the network calls that it took."""
         whole = one_batch(requests, self.network.vocabulary, self.settings.data.row_length, self.fit)
-        sampled = self.write(whole, requests, sampler, seeds)
-        return sampled.documents, sampled.calls
+        return self.write(whole, requests, sampler, seeds)
 
     def batches(self, requests: Sequence[Request], names: Sequence[str], most: int) -> list[Batch]:
         """The requests in batches of at most `most` for `write`; names: what each is called in a refusal."""
@@ -174,6 +166,9 @@ class TrainedModel:
         `Sampled.sampler` names the grid that "trained" stood for.
         """
         sampler = self._on_schedule(sampler, [requests[number] for number in batch.numbers])
+        if sampler.guidance != 1 and batch.layout.conditional and not self.settings.corruption.condition_drop:
+            message = "guidance %g, but this run never hid a condition: it was not trained for the unguided branch"
+            logging.log_first_n(logging.WARNING, message, 1, sampler.guidance)
         programs = self._programs.setdefault("sampling", Programs(self.on_mesh.bind, self.network.vocabulary))
         return programs.write(self.parameters, batch, requests, sampler, seeds)
 
@@ -229,7 +224,7 @@ class TrainedModel:
             known = np.arange(codes.size + most) < codes.size
             whole = np.concatenate([codes, np.zeros(most, np.int32)])
             requests.append(Request(TASK, {"text": whole}, {}, {"text": known}))
-        documents = self.generate(requests, sampler, seeds)
+        documents = self.generate(requests, sampler, seeds).documents
         return [codec.decode([own["text"][codes.size :]])[0] for own, codes in zip(documents, before, strict=True)]
 
     def decode(self, document: Document) -> dict[str, Media]:
@@ -274,20 +269,27 @@ class TrainedModel:
             )
         return self.codecs[modality]
 
-    def _shape(self, task: str, modality: str, codes: Document, lengths: Mapping[str, int]) -> tuple[int, ...]:
-        codec = self._codec(modality)
-        if modality not in ENDING:
-            return codec.grid
-        books = len(codec.codebooks)
-        if modality in lengths:
-            content = lengths[modality]
-        else:
-            content = self.spans[task][modality].of(sum(codes[m].size for m in TASKS[task].conditions))
-            # A stream that splits its documents has longer ones than a row; its pieces fill rows, without a tail.
-            given = sum(own.size for own in codes.values())
-            room = self.settings.data.row_length - 1 - len(TASKS[task].modalities) - given
-            content = max(1, min(content + expected_tail(content, modality), room))
-        return (content,) if modality == "text" else (-(-content // books), books)
+    def _shapes(self, task: Task, codes: Document, lengths: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+        """Of the targets without codes."""
+        missing = {m: self._codec(m) for m in task.targets if m not in codes}
+        sizes, likely = {m: own.size for m, own in codes.items()}, {}
+        conditions = sum(sizes[m] for m in task.conditions)
+        for m, codec in missing.items():
+            if m not in ENDING:
+                sizes[m] = math.prod(codec.grid)
+            elif m in lengths:
+                sizes[m] = lengths[m]
+            else:
+                likely[m] = self.spans[task.name][m].of(conditions)
+        sizes |= share_room(sizes, likely, self.settings.data.row_length)
+        shapes = {}
+        for m, codec in missing.items():
+            books = len(codec.codebooks)
+            frames = (
+                -(-sizes[m] // books) if m in lengths else max(1, sizes[m] // books)
+            )  # no more than there is room for
+            shapes[m] = codec.grid if m not in ENDING else (sizes[m],) if m == "text" else (frames, books)
+        return shapes
 
 
 def _on(platform: str, settings: config.Settings, attention: str | None) -> ModelSettings:
@@ -307,10 +309,3 @@ def _mesh(model: ModelSettings, devices: Sequence[jax.Device]) -> Mesh:
     cut, whole = MeshSettings(), MeshSettings(replica=len(devices), fsdp=1)
     fits = not sharding.problems(cut.shape(Devices.of(devices)), model, 1, len(devices))
     return make_mesh(cut if fits else whole, devices)
-
-
-def _part(codes: np.ndarray, start: float, stop: float) -> np.ndarray:
-    """Which codes lie between two shares of the first dim."""
-    known = np.zeros(codes.shape, bool)
-    known[round(start * len(codes)) : round(stop * len(codes))] = True
-    return known

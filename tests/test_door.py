@@ -68,9 +68,13 @@ def test_the_same_seed_writes_the_same(model):
 
 def test_what_is_kept_of_a_given_target_is_known(model, monkeypatch):
     seen = []
-    monkeypatch.setattr(TrainedModel, "generate", lambda self, requests, *_: seen.extend(requests) or [])
-    model.generate("text", text="abcdefgh", keep=(0.0, 0.5))
+    monkeypatch.setattr(TrainedModel, "batches", lambda self, requests, *_: seen.extend(requests) or [])
+    model.generate("text", text="abcdefgh", keep="0:0.5")
+    model.generate("text", text="abcdefgh", more=3)
+    model.generate("text", length=3)
     assert seen[0].known["text"].tolist() == [True] * 4 + [False] * 4
+    assert seen[1].known["text"].tolist() == [True] * 8 + [False] * 3
+    assert seen[2].shapes == {"text": (3,)} and seen[2].exact == ("text",)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +86,13 @@ def test_what_is_kept_of_a_given_target_is_known(model, monkeypatch):
         ("text", {"text": "abc"}, "keep"),
         ("text", {"sampler": {"stps": 3}}, "there is no such setting"),
         ("text", {"sampler": {"steps": -3}}, "sampler.steps"),
+        ("text", {"sampler": {"steps": 8.0}}, "sampler.steps = 8.0: is not a whole number"),
+        ("text", {"sampler": {"temperature": "1"}}, "is not a number"),
+        ("text", {"sampler": {"guidance": 2.0}}, "no condition to be guided by"),
+        ("text", {"seed": -1}, "seed = -1: is out of range"),
+        ("text", {"count": 1.5}, "count = 1.5: is out of range"),
+        ("text", {"text": "abc", "keep": "0.9:0.1"}, "is not START:STOP"),
+        ("text-to-image", {"text": "abc", "length": 3}, "has one size"),
     ],
 )
 def test_what_cannot_be_made_is_refused(model, task, arguments, told):

@@ -9,11 +9,14 @@ from PIL import Image
 
 from mdm import config
 from mdm.codecs.codec import Sound
+from mdm.data.extents import Extent, parts
 from mdm.data.media import read_image
 from mdm.data.preparation import prepare
+from mdm.data.spans import SpanLength
 from mdm.evaluation.gallery import WINGS
 from mdm.problems import Refusal
 from mdm.sampling.defaults import DEFAULTS
+from mdm.sampling.settings import SamplerSettings
 from mdm.tokens.tasks import TASKS
 from mdm.trained import TrainedModel
 from tests import binaries
@@ -75,7 +78,7 @@ def given(root, task):
 def test_every_task_generates_media(root, model, task):
     requests = [model.request(task, given(root, task)) for _ in range(2)]
     sampler = dataclasses.replace(DEFAULTS[task], steps=3)
-    for document in model.generate(requests, sampler, [1, 2]):
+    for document in model.generate(requests, sampler, [1, 2]).documents:
         media = model.decode(document)
         assert set(media) == set(TASKS[task].targets)
         if "image" in media:
@@ -86,10 +89,44 @@ def test_every_task_generates_media(root, model, task):
 
 def test_a_part_that_is_kept_stays(root, model):
     picture = read_image(root / "media/pictures/3.png")
-    request = model.request("text-to-image", {"text": "number 3", "image": picture}, known={"image": (0.0, 0.5)})
-    (document,) = model.generate([request], dataclasses.replace(DEFAULTS["text-to-image"], steps=3), [7])
+    extent = Extent(kept={"image": parts("0:0.5")})
+    request = model.request("text-to-image", {"text": "number 3", "image": picture}, extent)
+    (document,) = model.generate([request], dataclasses.replace(DEFAULTS["text-to-image"], steps=3), [7]).documents
     codes = model.encode("image", picture)
     np.testing.assert_array_equal(document["image"][:1], codes[:1])
+
+
+def test_a_given_target_goes_on(model):
+    text = model.encode("text", "number")
+    request = model.request("text", {"text": "number"}, Extent(kept={"text": parts("0.5:1")}, more={"text": 9}))
+    assert request.given["text"].size == text.size + 9 and not request.exact
+    known = request.known["text"]
+    assert known.tolist() == [False] * (text.size // 2) + [True] * (text.size - text.size // 2) + [False] * 9
+    speech = model.request("text-to-speech", {"text": "number", "audio": SOUND}, Extent(more={"audio": 3}))
+    frames, books = model.encode("audio", SOUND).shape
+    assert speech.known["audio"].tolist() == [[True] * books] * frames + [[False] * books] * -(-3 // books)
+
+
+def test_lengths_that_are_not_asked_for_fit_in_the_row(model):
+    """Whatever the training data suggest: targets that may end anywhere share what is left."""
+    long = {"text": SpanLength(60.0, 0.0, 90), "audio": SpanLength(80.0, 0.0, 90)}
+    stretched = dataclasses.replace(model, spans={**model.spans, "joint-audio-text": long, "text-to-speech": long})
+    requests = [stretched.request("joint-audio-text", {}), stretched.request("text-to-speech", {"text": "number 3"})]
+    for request in requests:
+        (batch,) = model.batches([request], ["a"], 1)
+        assert batch.canvas.masked.sum() > 60
+    sizes = [np.prod(requests[0].shapes[m]) for m in ("text", "audio")]
+    assert 0.6 < sizes[0] / sizes[1] < 0.9
+    exact = model.request("joint-audio-text", {}, Extent(lengths={"text": 3}))
+    assert exact.shapes["text"] == (3,) and exact.exact == ("text",)
+
+
+def test_a_run_that_never_hid_a_condition_is_told_when_it_is_guided(model, caplog):
+    corruption = dataclasses.replace(model.settings.corruption, condition_drop=0.0)
+    own = dataclasses.replace(model, settings=dataclasses.replace(model.settings, corruption=corruption))
+    with caplog.at_level("WARNING"):
+        own.generate([own.request("text-to-speech", {"text": "3"})], SamplerSettings(steps=1, guidance=2.0), [1])
+    assert "never hid a condition" in caplog.text
 
 
 def test_the_newest_checkpoint_or_the_one_that_is_asked_for(root, model):
@@ -166,7 +203,7 @@ def test_tasks_that_a_run_cannot_do_are_told(model):
     assert "text-to-speech" in problem.where and problem.value == "audio"
     untrained = dataclasses.replace(model, spans={task: own for task, own in model.spans.items() if task != "text"})
     with pytest.raises(Refusal, match="was not trained on it"):
-        untrained.request("text", {}, {"text": 5})
+        untrained.request("text", {}, Extent(lengths={"text": 5}))
 
 
 def test_a_prompt_that_is_longer_than_a_row_is_told_by_name(model):

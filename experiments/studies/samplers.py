@@ -16,7 +16,10 @@ from mdm.studies.study import Axis, Study
 from mdm.studies.work import SAMPLING
 
 START = "as it was"
-ONE = {"order": "confidence", "grid": "uniform", "steps": 512}
+# One position a step: the surest where one answer is right, any where the model's own spread is wanted (confidence would take
+# silence and frequent words first).
+SUREST = {"order": "confidence", "grid": "uniform", "steps": 512, "noise": 0.0}
+ANY = {"order": "first-hitting"}
 
 # Changes to the starting point of each task, by label.
 PAINT = {
@@ -37,7 +40,7 @@ PAINT = {
     "corrector 0.1": {"corrector": 0.1},
     "entropy-bounded 1": {"order": "entropy-bounded", "entropy_bound": 1.0},
     "entropy-bounded 4": {"order": "entropy-bounded", "entropy_bound": 4.0},
-    "one a step": {**ONE, "noise": 0.0},
+    "one a step": SUREST,
 }
 SPEAK = {
     "ancestral": {"order": "ancestral"},
@@ -52,7 +55,7 @@ SPEAK = {
     "blocks of 32": {"order": "confidence", "block": 32, "steps": 8, "noise": 4.5},
     "remasking, cap": {"order": "ancestral", "remask": "cap", "eta": 0.05},
     "entropy-bounded 4": {"order": "entropy-bounded", "entropy_bound": 4.0},
-    "one a step": {**ONE, "noise": 0.0},
+    "one a step": ANY,
 }
 WRITE = {
     "top-p 1": {"top_p": 1.0},
@@ -70,12 +73,12 @@ WRITE = {
     "entropy-bounded 0.5": {"order": "entropy-bounded", "entropy_bound": 0.5},
     "entropy-bounded 4": {"order": "entropy-bounded", "entropy_bound": 4.0},
     "threshold 0.5": {"order": "threshold", "threshold": 0.5},
-    "one a step": ONE,
+    "one a step": ANY,
 }
 TELL = {
     "margin": {"order": "margin"},
     "entropy": {"order": "entropy"},
-    "ancestral": {"order": "ancestral"},
+    "ancestral": {"order": "ancestral", "temperature": 1.0},
     "8 steps": {"steps": 8},
     "32 steps": {"steps": 32},
     "guidance 2": {"guidance": 2.0},
@@ -85,7 +88,7 @@ TELL = {
     "threshold 0.5": {"order": "threshold", "threshold": 0.5},
     "entropy-bounded 0.5": {"order": "entropy-bounded", "entropy_bound": 0.5},
     "entropy-bounded 2": {"order": "entropy-bounded", "entropy_bound": 2.0},
-    "one a step": ONE,
+    "one a step": SUREST,
 }
 BOTH = {
     "top-p 1": {"top_p": 1.0},
@@ -97,7 +100,7 @@ BOTH = {
     "remasking, cap": {"remask": "cap", "eta": 0.05},
     "corrector 0.1": {"corrector": 0.1},
     "entropy-bounded 4": {"order": "entropy-bounded", "entropy_bound": 4.0},
-    "one a step": ONE,
+    "one a step": ANY,
 }
 
 _TALE = "text/divergence of frequent words"

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TextIO
 
 from mdm.codecs.codec import Media
+from mdm.data.extents import MOST_POSITIONS, NO_PARTS, WHOLE, Extent, extent_of, lengths_of, parts
 from mdm.data.media import read_image, read_sound, read_text
 from mdm.problems import Problem, collecting, refuse_if
 from mdm.tokens.tasks import TASK_NAMES, TASKS, Task
-from mdm.tokens.vocabulary import ENDING
 
 STANDARD_INPUT = "-"
 MOST_RESULTS = 100_000  # of one call: a slip of the finger must not fill the memory
@@ -30,8 +30,8 @@ class Asked:
     """One record as it was written; None is what it does not say.
 
     prompt, image, sound: a text, and files
-    keep:   "START:STOP", the part of a given target that is kept, as shares of its length
-    length: positions of a target of free length
+    keep, mask, more: what is kept of a given target, and how far it goes on (`mdm.data.extents`); mask is a file
+    length: positions of a target of free length that is made as a whole
     count:  results
     seed:   of the first of them; the others count on
     """
@@ -40,7 +40,9 @@ class Asked:
     image: str | None = None
     sound: str | None = None
     keep: str | None = None
-    length: int | None = None
+    mask: str | None = None
+    more: int | None = None
+    length: int | str | Mapping[str, int] | None = None
     count: int | None = None
     seed: int | None = None
 
@@ -52,14 +54,14 @@ class Prompt:
     where: how its owner calls it
     asked: the record, with what holds for all of them
     given: media by modality
-    keep:  the part of each given target that is kept, from and to as shares of its first dim
+    extent: how much is made
     seeds: of its results
     """
 
     where: str
     asked: Asked
     given: Mapping[str, Media]
-    keep: Mapping[str, tuple[float, float]]
+    extent: Extent
     seeds: tuple[int, ...]
 
 
@@ -69,7 +71,8 @@ _READERS: dict[str, tuple[str, Callable[[str], Media]]] = {
     "audio": ("sound", lambda path: read_sound(Path(path))),
 }
 """Modality -> (key, what reads its value)."""
-_RANGES = {"length": (1, 10**9), "count": (1, MOST_RESULTS), "seed": (0, MOST_SEED)}
+_INFILLING = ("keep", "mask", "more")
+_RANGES = {"more": (1, MOST_POSITIONS), "count": (1, MOST_RESULTS), "seed": (0, MOST_SEED)}
 
 
 def read(
@@ -106,8 +109,10 @@ def read(
         problems += found
         whole += [] if found else [(where, _completed(value, common))]
     if own and not wrong:
-        if common.keep and whole and not any(_given_targets(value, own) for _, value in whole):
-            problems.append(Problem("--keep", common.keep, "no target is given that could be kept", "leave it out"))
+        for key in _INFILLING:
+            value = getattr(common, key)
+            if value is not None and whole and not any(_given_targets(asked, own) for _, asked in whole):
+                problems.append(Problem(f"--{key}", value, "no target is given that could be kept", "leave it out"))
         prompts = _read_media(whole, own, common.seed or 0, problems)
     return prompts, problems
 
@@ -166,7 +171,7 @@ def _record(line: str, where: str, folder: Path) -> Asked:
             remedy = f"did you mean {near[0]}?" if near else f"a record has {', '.join(keys)}"
             problems.append(Problem(f"{where}: {key}", value[key], "there is no such key", remedy))
     refuse_if(problems)
-    for key in ("image", "sound"):
+    for key in ("image", "sound", "mask"):
         if key in value and isinstance(value[key], str):
             value[key] = str(folder / value[key])
     return Asked(**value)
@@ -182,31 +187,22 @@ def _field_problems(asked: Asked, at: str, task: Task | None) -> list[Problem]:
             least, most = _RANGES[key]
             if type(value) is not int or not least <= value <= most:
                 found.append(Problem(where, value, "is out of range", f"use a whole number from {least} to {most}"))
+        elif key == "length":
+            if task:
+                lengths_of(task, value, where, found)
         elif not isinstance(value, str) or not value.strip():
             found.append(Problem(where, value, "is no text, or empty", "fill it in, or leave it out"))
-        elif key == "keep" and _part(value) is None:
-            remedy = "use e.g. 0:0.5 for the first half"
-            found.append(Problem(where, value, "is not START:STOP with 0 <= START < STOP <= 1", remedy))
+        elif key == "keep" and parts(value) is None:
+            found.append(Problem(where, value, *NO_PARTS))
     for modality, (key, _) in _READERS.items():
         if task and key in said and modality not in task.modalities:
             remedy = f"leave it out: {task.name} is about {' and '.join(sorted(task.modalities))}"
             found.append(Problem(f"{at}{key}", said[key], f"{task.name} takes no {modality}", remedy))
-    if task and "length" in said and not set(task.targets) & set(ENDING):
-        reason = f"what {task.name} makes has one size"
-        found.append(Problem(f"{at}length", said["length"], reason, "leave it out"))
     return found
 
 
 def _given_targets(asked: Asked, task: Task) -> list[str]:
     return [modality for modality in task.targets if getattr(asked, _READERS[modality][0]) is not None]
-
-
-def _part(keep: str) -> tuple[float, float] | None:
-    try:
-        start, stop = map(float, keep.split(":"))
-    except ValueError:
-        return None
-    return (start, stop) if 0 <= start < stop <= 1 else None
 
 
 def _read_media(records: Sequence[tuple[str, Asked]], task: Task, base: int, problems: list[Problem]) -> list[Prompt]:
@@ -238,16 +234,21 @@ def _read_media(records: Sequence[tuple[str, Asked]], task: Task, base: int, pro
                 with collecting(found, where):
                     seen[modality, value] = reader(value)
             given[modality] = seen[modality, value]
-        targets, keep = _given_targets(asked, task), _part(asked.keep) if asked.keep else None
-        if targets and keep is None:
-            reason = f"gives {' and '.join(targets)}, which {task.name} is to make"
-            found.append(Problem(where, None, reason, "say which part of it is kept, e.g. keep 0:0.5"))
+        infilling = {}
+        if _given_targets(asked, task):  # what holds for all says nothing of a record that gives none
+            infilling = {key: getattr(asked, key) for key in _INFILLING}
+            if asked.mask is not None:
+                if ("mask", asked.mask) not in seen:
+                    seen["mask", asked.mask] = None
+                    with collecting(found, where):
+                        seen["mask", asked.mask] = read_image(Path(asked.mask))
+                infilling["mask"] = seen["mask", asked.mask]
+        extent = WHOLE if found else extent_of(task, given, f"{where}: ", found, length=asked.length, **infilling)
         first, count = base + before if asked.seed is None else asked.seed, asked.count or 1
         before += count
         if first + count - 1 > MOST_SEED:
             found.append(Problem(where, first + count - 1, "is too large a seed", f"use seeds up to {MOST_SEED}"))
         problems += found
         if not found and all(media is not None for media in given.values()):
-            parts = dict.fromkeys(targets, keep) if keep else {}
-            prompts.append(Prompt(where, asked, given, parts, tuple(range(first, first + count))))
+            prompts.append(Prompt(where, asked, given, extent, tuple(range(first, first + count))))
     return prompts

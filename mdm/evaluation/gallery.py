@@ -11,6 +11,7 @@ from absl import logging
 
 from mdm.codecs.codec import Media
 from mdm.data.exhibits import Exhibit
+from mdm.data.extents import WHOLE, Extent, parts
 from mdm.tokens.rows import Document
 from mdm.tokens.tasks import TASKS
 
@@ -21,26 +22,26 @@ class Wing:
 
     task:  of the model
     title: for people
-    known: part of the target that is given, from and to as shares of its length; None for a whole target to make
+    known: part of the target that is given (`mdm.data.extents`); "" for a whole target to make
     """
 
     task: str
     title: str
-    known: tuple[float, float] | None = None
+    known: str = ""
     note: str = ""
 
 
 WINGS = (
     Wing("text-to-image", "Painted from a caption"),
-    Wing("text-to-image", "Pictures continued: the upper half is given", (0.0, 0.5)),
+    Wing("text-to-image", "Pictures continued: the upper half is given", "0:0.5"),
     Wing("text-to-speech", "Spoken from a text"),
-    Wing("text-to-speech", "Speech continued: the first half is given", (0.0, 0.5)),
+    Wing("text-to-speech", "Speech continued: the first half is given", "0:0.5"),
     Wing("image-to-text", "Pictures described"),
     Wing("speech-to-text", "Speech written down"),
     Wing("joint-image-text", "Caption and picture, both from nothing"),
     Wing("joint-audio-text", "Text and speech, both from nothing"),
     Wing("text", "Written from nothing"),
-    Wing("text", "Prose continued: the first half is given", (0.0, 0.5)),
+    Wing("text", "Prose continued: the first half is given", "0:0.5"),
 )
 
 
@@ -69,11 +70,18 @@ class Room:
     seconds: float
 
 
+class Made(Protocol):
+    """What is made of some requests."""
+
+    @property
+    def documents(self) -> Sequence[Document]: ...
+
+
 class Maker(Protocol):
     """A trained model with its codecs (`mdm.trained.TrainedModel` is one)."""
 
-    def request(self, task: str, given: Mapping[str, Media], lengths: Any, known: Any) -> Any: ...
-    def generate(self, requests: Sequence[Any], sampler: Any, seeds: Sequence[int]) -> list[Document]: ...
+    def request(self, task: str, given: Mapping[str, Media], extent: Extent = WHOLE) -> Any: ...
+    def generate(self, requests: Sequence[Any], sampler: Any, seeds: Sequence[int]) -> Made: ...
     def encode(self, modality: str, media: Media) -> Any: ...
     def decode(self, document: Document) -> dict[str, Media]: ...
 
@@ -104,7 +112,7 @@ def show(
         requests = [_request(maker, wing, exhibit) for exhibit in own]
         seeds = range(seed, seed + len(requests))
         different = list(dict.fromkeys(table[wing.task] for table in samplers))
-        documents = [maker.generate(requests, sampler, seeds) for sampler in different]
+        documents = [maker.generate(requests, sampler, seeds).documents for sampler in different]
         pieces = [_piece(maker, exhibit, made) for exhibit, *made in zip(own, *documents, strict=True)]
         seconds = time.monotonic() - begun
         logging.info("%s: %d pieces, %.1f s", wing.title, len(pieces), seconds)
@@ -113,7 +121,7 @@ def show(
 
 
 def _chosen(maker: Maker, wing: Wing, own: Sequence[Exhibit], most: int, excerpt: int) -> list[Exhibit | None]:
-    if wing.known is None and not TASKS[wing.task].conditions:
+    if not wing.known and not TASKS[wing.task].conditions:
         return [None] * min(most, 4)  # from nothing
     chosen = []
     for split in dict.fromkeys(exhibit.split for exhibit in own):
@@ -128,10 +136,10 @@ def _excerpt(maker: Maker, exhibit: Exhibit, tokens: int) -> Exhibit:
 
 def _request(maker: Maker, wing: Wing, exhibit: Exhibit | None) -> Any:
     task = TASKS[wing.task]
-    wanted = task.conditions if wing.known is None else task.modalities
+    wanted = task.conditions if not wing.known else task.modalities
     given = {m: exhibit.media[m] for m in wanted} if exhibit else {}
-    known = dict.fromkeys(task.targets, wing.known) if wing.known else {}
-    return maker.request(wing.task, given, {}, known)
+    kept = dict.fromkeys(task.targets, parts(wing.known)) if wing.known else {}
+    return maker.request(wing.task, given, Extent(kept=kept))
 
 
 def _piece(maker: Maker, exhibit: Exhibit | None, documents: Sequence[Document]) -> Piece:

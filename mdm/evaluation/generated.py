@@ -151,6 +151,6 @@ def _made(maker: Maker, task: str, wanted: Sequence[tuple[Exhibit, int]], sample
     made = []
     for start in range(0, len(wanted), BATCH):
         exhibits, seeds = zip(*wanted[start : start + BATCH], strict=True)
-        requests = [maker.request(task, {m: e.media[m] for m in TASKS[task].conditions}, {}, {}) for e in exhibits]
-        made += [maker.decode(document) for document in maker.generate(requests, sampler, seeds)]
+        requests = [maker.request(task, {m: e.media[m] for m in TASKS[task].conditions}) for e in exhibits]
+        made += [maker.decode(document) for document in maker.generate(requests, sampler, seeds).documents]
     return made, time.monotonic() - begun

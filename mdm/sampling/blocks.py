@@ -26,6 +26,7 @@ def number_blocks(rows: Row, block: int) -> jax.Array:
     return jnp.where(target, place // block if block else 0, NO_BLOCK)
 
 
-def first_block(numbers: jax.Array, masked: jax.Array) -> jax.Array:
-    """int32 scalar: the first block in which any row has a masked position; NO_BLOCK if there is none."""
-    return jnp.min(jnp.where(masked, numbers, NO_BLOCK))
+def first_block(numbers: jax.Array, chosen: jax.Array, behind: jax.Array | int = -1) -> jax.Array:
+    """int32 scalar: the first block behind block `behind` in which any row has one of the `chosen` positions (bool [B, L]);
+    NO_BLOCK if there is none."""
+    return jnp.min(jnp.where(chosen & (numbers > behind), numbers, NO_BLOCK))

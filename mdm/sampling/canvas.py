@@ -7,6 +7,7 @@ yet is:
                      keyed by the document's number, which a request does not have)
     target to make   as many positions as its shape says and no tail: in text and audio the model writes END where it
                      wants to stop, inside them
+    of exact length  (`Request.exact`) as many, and behind them the expected tail as given ENDs: none may be written before
     target in part   (infilling) as many positions as the codes given with it. If the last of them is known, the span
                      ends there, and the expected tail stands behind it as in a row of training; if it is not, the
                      model may stop early, as above
@@ -17,7 +18,7 @@ Letters: B rows, L positions.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ from mdm.problems import Problem, refuse_if
 from mdm.tokens.rows import (
     CONDITION,
     TAIL_EXTRA,
+    TAIL_MOST,
     TAIL_SLACK,
     TARGET,
     Document,
@@ -48,12 +50,14 @@ class Request:
     given:  codes of every condition, and of any target of which a part is known
     shapes: shape of the codes of every other target: text (n,), image (rows, columns), audio (frames, codebooks)
     known:  for a target in `given`, which of its codes are known (bool, of their shape); all of them if it is not named
+    exact:  targets of free length that are to be as long as their shape says; others may end before
     """
 
     task: str
     given: Document
     shapes: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     known: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    exact: Collection[str] = ()
 
 
 class Canvas(NamedTuple):
@@ -86,7 +90,17 @@ def layout_of(canvas: Canvas, vocabulary: Vocabulary) -> Layout:
 
 def expected_tail(n: int, modality: str) -> int:
     """How many ENDs follow `n` content positions in training, on average (the mean of `tail_length`), rounded down."""
-    return 1 + (int(TAIL_SLACK * n) + TAIL_EXTRA) // 2 if modality in ENDING else 0
+    return 1 + (int(min(TAIL_SLACK * n, TAIL_MOST)) + TAIL_EXTRA) // 2 if modality in ENDING else 0
+
+
+def share_room(sizes: Mapping[str, int], likely: Mapping[str, int], length: int) -> dict[str, int]:
+    """How many positions spans get that may end anywhere: what is `likely` and an expected tail, or, where that is more than a
+    row of `length` has beside spans of `sizes`, a share of what it has. (A stream that splits its documents has longer ones
+    than a row.) By modality, at least 1."""
+    wanted = {m: n + expected_tail(n, m) for m, n in likely.items()}
+    tails, none = {m: expected_tail(n, m) for m, n in sizes.items()}, dict.fromkeys(likely, 0)
+    room, total = length - segment_length({**sizes, **none}, {**tails, **none}), sum(wanted.values())
+    return {m: max(1, n if total <= room else n * room // total) for m, n in wanted.items()}
 
 
 def build_canvas(requests: Sequence[Request], vocabulary: Vocabulary, length: int) -> Canvas:
@@ -169,8 +183,10 @@ def _tails(request: Request, task: Task) -> dict[str, int]:
     tails = {}
     for span in task.spans:
         size = int(np.prod(_shape(request, span.modality)))
-        open_end = span.target and not _known(request, span.modality).reshape(-1)[-1:].all()
-        tails[span.modality] = 0 if open_end else expected_tail(size, span.modality)
+        unknown = span.target and not _known(request, span.modality).reshape(-1)[-1:].all()
+        tails[span.modality] = (
+            0 if unknown and span.modality not in request.exact else expected_tail(size, span.modality)
+        )
     return tails
 
 
@@ -200,6 +216,10 @@ def _problems(request: Request, at: str, vocabulary: Vocabulary, length: int) ->
             found.append(Problem(f"{at}.shapes.{m}", None, "needs either a shape or given codes", remedy))
         elif m in request.known and m not in request.given:
             found.append(Problem(f"{at}.known.{m}", None, "has no codes in `given`", "give the codes, or leave it out"))
+    for m in request.exact:
+        if m not in task.targets or m not in ENDING:
+            remedy = f"leave it out; {sorted(set(task.targets) & set(ENDING))} may be"
+            found.append(Problem(f"{at}.exact", m, f"is no target of free length of {task.name}", remedy))
     if found:
         return found
     for m in sorted(task.modalities):

@@ -5,12 +5,13 @@ Training shows END only as a tail: behind an END there are only ENDs. Sampling h
     1. once an END is committed, every masked position behind it in its span is END as well: length is learnt;
     2. END may not be drawn where a code is already committed further behind in the span (what is given or committed
        stays);
-    3. of an END and a code behind it that are drawn in one step, the one that its order ranks first stands: the END
-       cuts the code off, or gives way to a code drawn in its place;
+    3. what is drawn in one step is taken in the rank of its order, as if it were written one by one: an END cuts off
+       the codes behind it that rank later, and gives way to a code drawn in its place if one behind it stands;
     4. an order that looks at the drawn symbols ranks an END no higher than the lowest masked position before it, so
        that a confident END far back does not cut off what has not been written. It is thus committed only when every
        position before it is. An order blind to symbols needs no such rule: with it, an END anywhere is a fair draw of
-       the length.
+       the length;
+    5. where the END is given (a length was asked for, or the last code is known), none may be drawn before it.
 
 Letters: B rows, L positions, S spans of free length (at most one a modality, as in every task).
 """
@@ -29,27 +30,33 @@ from mdm.tokens.vocabulary import ENDING, Vocabulary
 
 
 class Ends(NamedTuple):
-    """spans: bool [S, B, L], the target positions of each span of free length. ids: int32 [B, L], END there, else -1."""
+    """spans: bool [S, B, L], the target positions of each span of free length. ids: int32 [B, L], END there, else -1.
+    given: bool [B, L], whether the END of the span stands already."""
 
     spans: jax.Array
     ids: jax.Array
+    given: jax.Array
 
 
 def find_ends(rows: Row, vocabulary: Vocabulary, counts: tuple[int, ...]) -> Ends:
-    """The spans of free length among the targets of `rows` [B, L]. counts: as in `Layout`; what no row has costs nothing."""
+    """The spans of free length among the targets of `rows` [B, L], of which nothing was written yet. counts: as in `Layout`;
+    what no row has costs nothing."""
     target = rows.roles == TARGET
     own = jnp.maximum(rows.ranges.astype(jnp.int32), 0)
     ends = jnp.array([-1 if r.end is None else r.end for r in vocabulary.ranges], jnp.int32)
     free = [modality for modality in ENDING if any(counts[number] for number in vocabulary.ranges_of(modality))]
     members = np.array([[r.modality == modality for r in vocabulary.ranges] for modality in free], bool)
     members = jnp.asarray(members.reshape(len(free), len(vocabulary.ranges)))
-    return Ends(spans=members[:, own] & target, ids=jnp.where(target, ends[own], -1))
+    spans, ids = members[:, own] & target, jnp.where(target, ends[own], -1)
+    given = jnp.any(spans & (rows.ids == ids), axis=2, keepdims=True)
+    return Ends(spans, ids, jnp.any(spans & given, axis=0))
 
 
 def closed(ends: Ends, ids: jax.Array, masked: jax.Array) -> jax.Array:
-    """bool [B, L]: a code is committed further behind in the span, so no END may stand here."""
-    code = ~masked & (ids != ends.ids)
-    return _least_behind(ends, code, jnp.zeros_like(ids)) < ids.shape[-1]
+    """bool [B, L]: a code is committed further behind in the span, or its END was given, so no END may be drawn here."""
+    code = (ends.spans & ~masked & (ids != ends.ids)).astype(jnp.int32)
+    behind = lax.cummax(code, axis=2, reverse=True)[..., 1:]
+    return ends.given | jnp.any(ends.spans & jnp.pad(behind > 0, ((0, 0), (0, 0), (0, 1))), axis=0)
 
 
 def behind_an_end(ends: Ends, ids: jax.Array, masked: jax.Array) -> jax.Array:
@@ -84,19 +91,38 @@ def settle(
     rank: int32 [B, L], place in the order, lower first; codes: what stands in place of an END that gives way. All tokens
     that rule 2 forbids must have been replaced by their codes before.
     """
-    is_end = tokens == ends.ids
-    gives_way = is_end & (_least_behind(ends, selected & ~is_end, rank) < rank)
-    standing = selected & is_end & ~gives_way
-    cut = jnp.any(ends.spans & (lax.cummax((ends.spans & standing).astype(jnp.int32), axis=2) > 0), axis=0)
-    ids = jnp.where(selected, jnp.where(gives_way, codes, tokens), ids)
+    place = lax.broadcasted_iota(jnp.int32, ids.shape, 1)
+    first = _first_ends(ends.spans & selected, tokens == ends.ids, rank)
+    cut = jnp.any(ends.spans & (place >= first[..., None]), axis=0)
+    ids = jnp.where(selected, jnp.where(tokens == ends.ids, codes, tokens), ids)
     return jnp.where(masked & cut, ends.ids, ids), masked & ~selected & ~cut
 
 
-def _least_behind(ends: Ends, chosen: jax.Array, values: jax.Array) -> jax.Array:
-    """int32 [B, L]: the least of `values` over the `chosen` positions further behind in the span; L where there is
-    none.
+def _first_ends(drawn: jax.Array, is_end: jax.Array, rank: jax.Array) -> jax.Array:
+    """int32 [S, B]: the place of the first END that stands in each span, L where none does. drawn: bool [S, B, L].
+
+    Taken one by one, only what falls between the last code and the first END so far can move either, so the next of them
+    by rank is looked for until what is left there is all codes or all ENDs: a few rounds, since each halves it on average.
     """
-    nothing = chosen.shape[-1]
-    own = jnp.where(ends.spans & chosen, values, nothing)
-    own = jnp.concatenate([own[..., 1:], jnp.full_like(own[..., :1], nothing)], axis=2)
-    return jnp.min(jnp.where(ends.spans, lax.cummin(own, axis=2, reverse=True), nothing), axis=0, initial=nothing)
+    length = drawn.shape[-1]
+    place = lax.broadcasted_iota(jnp.int32, drawn.shape, 2)
+
+    def within(bounds):
+        low, high = bounds
+        return drawn & (place >= low[..., None]) & (place < high[..., None])
+
+    def mixed(bounds):
+        left = within(bounds)
+        return jnp.any(jnp.any(left & is_end, axis=2) & jnp.any(left & ~is_end, axis=2))
+
+    def take(bounds):
+        left = within(bounds)
+        at = jnp.argmin(jnp.where(left, rank, length), axis=2, keepdims=True).astype(jnp.int32)
+        ends = jnp.take_along_axis(left & is_end, at, axis=2)[..., 0]
+        codes = jnp.take_along_axis(left & ~is_end, at, axis=2)[..., 0]
+        low, high = bounds
+        return jnp.where(codes, at[..., 0] + 1, low), jnp.where(ends, at[..., 0], high)
+
+    spans = drawn.shape[:2]
+    low, high = lax.while_loop(mixed, take, (jnp.zeros(spans, jnp.int32), jnp.full(spans, length, jnp.int32)))
+    return jnp.min(jnp.where(within((low, high)) & is_end, place, high[..., None]), axis=2)

@@ -46,8 +46,8 @@ class Step(NamedTuple):
     """What an order may look at.
 
     masked:    bool [B, L], the positions it may choose from
-    tokens:    int32 [B, L], ids drawn for them in this step
-    certainty: float32 [B, L], how sure the network is there, by the order's own measure
+    tokens:    int32 [B, L], ids drawn for them in this step; nothing yet for a blind order
+    certainty: float32 [B, L], how sure the network is there, by the order's own measure; likewise
     keep:      float32 [B], share of the masked positions that the grid keeps masked, r_s / r_t; 0 at the last step
     left:      float32 scalar, share of the steps still to come after this one; 0 at the last
     noise, threshold, entropy_bound: as in `SamplerSettings`
@@ -78,11 +78,13 @@ class Choice(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-    """choose: the order itself. measure: what `Step.certainty` holds. on_grid: whether the grid says how many."""
+    """choose: the order itself. measure: what `Step.certainty` holds. on_grid: whether the grid says how many. blind: to what is
+    drawn, so that it chooses before, and only what it chooses is drawn."""
 
     choose: Callable[[Step], Choice]
     measure: Measure = log_prob
     on_grid: bool = True
+    blind: bool = False
 
 
 def ancestral(step: Step) -> Choice:
@@ -124,12 +126,12 @@ def threshold(step: Step) -> Choice:
 
 
 ORDERS: dict[str, Order] = {
-    "ancestral": Order(ancestral),
-    "random": Order(random),
+    "ancestral": Order(ancestral, blind=True),
+    "random": Order(random, blind=True),
     "confidence": Order(surest),
     "margin": Order(surest, margin),
     "entropy": Order(surest, negative_entropy),
-    "first-hitting": Order(first_hitting, on_grid=False),
+    "first-hitting": Order(first_hitting, on_grid=False, blind=True),
     "entropy-bounded": Order(entropy_bounded, negative_entropy, on_grid=False),
     "threshold": Order(threshold, on_grid=False),
 }

@@ -2,11 +2,12 @@
 
 Each step shows the canvas to the network, draws a symbol for every masked position of the block over the position's own
 output range, lets an order choose which of them are committed, settles the ends of spans, and may mask again what it wrote.
+An order that is blind to what is drawn chooses first, and only what it chose is drawn.
 With kept keys and values the loop is one of periods: a pass over whole rows, then steps that look at a part of them.
 
 All noise is keyed by the seed of the row and by what happened in it (block, step, changes so far, position), so a row's result
-does not depend on its neighbours or on B (the network's own sums may round differently in another batch shape: about 1e-7 of
-a logit). As a row that has not changed draws the same again, its draws can be kept as well as made anew.
+does not depend on its neighbours or on B (the network's own sums may round differently in another batch shape, in float32 by
+about 1e-7 of a logit). As a row that has not changed draws the same again, its draws can be kept as well as made anew.
 
 Letters: B rows, L positions.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,14 +26,14 @@ from mdm.diffusion.denoiser import Denoiser
 from mdm.problems import Problem, refuse_if
 from mdm.sampling.blocks import NO_BLOCK, first_block, number_blocks
 from mdm.sampling.canvas import Canvas, Layout, layout_of
-from mdm.sampling.draws import draw_all, gather, no_draws
+from mdm.sampling.draws import draw_all, no_draws
 from mdm.sampling.ends import find_ends
 from mdm.sampling.grids import TRAINED
 from mdm.sampling.guidance import both_branches, scale_of
 from mdm.sampling.kept import look_again, part_of, part_sizes
 from mdm.sampling.orders import ORDERS
 from mdm.sampling.settings import SamplerSettings
-from mdm.sampling.steps import Calls, Ground, State, open_some, plan_steps, token_keys, write
+from mdm.sampling.steps import Calls, Ground, State, choose, open_here, open_some, plan_steps, token_keys, write
 from mdm.tokens.rows import Row
 from mdm.tokens.vocabulary import Vocabulary
 
@@ -80,15 +81,24 @@ def sample(
     )
     network = _Network(denoiser, rows, vocabulary, settings, layout, ground)
 
-    def step(look: Callable[[State], State], state: State) -> State:
+    blind = ORDERS[settings.order].blind
+
+    def turn(look: Callable, state: State) -> tuple[State, Any]:
         state, quota = open_some(ground, state, settings)
-        due = state.stale if settings.reuse else True
-        return write(ground, lax.cond(due, look, lambda state: state, state), quota, settings)
+        choice = choose(ground, state, quota, settings) if blind else None
+        state, kept = look(state, open_here(ground, state) if choice is None else choice.selected)
+        choice = choose(ground, state, quota, settings) if choice is None else choice
+        return write(ground, state, choice, settings), kept
+
+    def step(look: Callable[[State, jax.Array], State], state: State) -> State:
+        def look_if_due(state: State, wanted: jax.Array) -> tuple[State, None]:
+            due = (jnp.any(wanted) if blind else state.stale) if settings.reuse else True
+            return lax.cond(due, look, lambda state, _: state, state, wanted), None
+
+        return turn(look_if_due, state)[0]
 
     def period(state: State) -> State:
-        state, quota = open_some(ground, state, settings)
-        state, kept = network.look_and_keep(state)
-        state = write(ground, state, quota, settings)
+        state, kept = turn(network.look_and_keep, state)
 
         def lasts(state: State) -> jax.Array:
             fresh = state.age % settings.refresh > 0 if settings.refresh else state.age > 0
@@ -111,36 +121,38 @@ class _Network:
         self._guided = settings.guidance != 1 and layout.conditional
         most = settings.block or rows.ids.shape[1]
         self._counts = tuple(min(count, most) for count in layout.counts)
-        self._everywhere = gather(rows, ground.numbers == 0, self._counts)
         self._sizes = part_sizes(settings.cache, most, rows.ids.shape[1])
 
-    def look(self, state: State) -> State:
+    def look(self, state: State, wanted: jax.Array) -> State:
+        """With draws of the `wanted` positions (bool [B, L])."""
         shown = self._shown(state)
         hidden = self._denoiser.hidden(shown.ids, shown.segments, shown.positions, shown.ranges)
-        return self._drawn(state, hidden, Calls(1, 0))
+        return self._drawn(state, hidden, wanted, Calls(1, 0))
 
-    def look_and_keep(self, state: State):
+    def look_and_keep(self, state: State, wanted: jax.Array) -> tuple[State, Any]:
         shown = self._shown(state)
         hidden, kept = self._denoiser.hidden_and_cache(shown.ids, shown.segments, shown.positions, shown.ranges)
-        return self._drawn(state, hidden, Calls(1, 0)), kept
+        return self._drawn(state, hidden, wanted, Calls(1, 0)), kept
 
-    def look_at_part(self, kept, state: State) -> State:
+    def look_at_part(self, kept: Any, state: State, wanted: jax.Array) -> State:
         part = part_of(self._settings.cache, self._ground.numbers, state.block, self._rows.segments)
         part = jnp.concatenate([part, part]) if self._guided else part
         hidden = look_again(self._denoiser, self._shown(state), part, self._sizes, kept)
-        return self._drawn(state, hidden, Calls(0, 1))
+        return self._drawn(state, hidden, wanted, Calls(0, 1))
 
     def _shown(self, state: State) -> Row:
         shown = self._rows._replace(ids=state.ids)
         return both_branches(shown, self._vocabulary.mask) if self._guided else shown
 
-    def _drawn(self, state: State, hidden: jax.Array, calls: Calls) -> State:
-        own, numbers, settings = self._ground.own, self._ground.numbers, self._settings
+    def _drawn(self, state: State, hidden: jax.Array, wanted: jax.Array, calls: Calls) -> State:
+        own, settings = self._ground.own, self._settings
         share = jnp.sum(state.masked, axis=1) / jnp.maximum(jnp.sum(own, axis=1), 1)
         draws = draw_all(
             self._denoiser,
             hidden,
-            gather(self._rows, numbers == state.block, self._counts) if settings.block else self._everywhere,
+            wanted,
+            self._rows.ranges,
+            self._counts,
             token_keys(self._ground, state),
             self._vocabulary,
             settings.rule,

@@ -12,6 +12,7 @@ from mdm.sampling.kept import CACHES
 from mdm.sampling.orders import ORDERS
 from mdm.sampling.remasking import NONE, REMASKS
 from mdm.sampling.tokens import TokenRule
+from mdm.tokens.tasks import Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,8 +72,13 @@ class SamplerSettings:
         """With the noise schedule that a task was trained with in place of "trained"."""
         return dataclasses.replace(self, grid=schedule) if self.grid == TRAINED else self
 
-    def problems(self, at: str) -> list[Problem]:
-        return [*self._named(at), *self._counted(at), *self._measured(at)]
+    def problems(self, at: str, task: Task | None = None) -> list[Problem]:
+        """What is wrong with them, for `task` if it is named."""
+        found = [*self._named(at), *self._counted(at), *self._measured(at)]
+        if task and self.guidance != 1 and not task.conditions:
+            reason = f"{task.name} has no condition to be guided by"
+            found.append(Problem(f"{at}.guidance", self.guidance, reason, "use 1, or a task with a condition"))
+        return found
 
     def _named(self, at: str) -> list[Problem]:
         found = []
@@ -103,9 +109,14 @@ class SamplerSettings:
 
     def _counted(self, at: str) -> list[Problem]:
         return [
-            Problem(f"{at}.{key}", value, f"is not a whole number >= {low}", "see SamplerSettings")
-            for key, low in (("steps", 1), ("top_k", 0), ("block", 0), ("refresh", 0))
-            if not (value := getattr(self, key)) >= low or int(value) != value
+            Problem(f"{at}.{key}", value, f"is not a whole number >= {low}", usual)
+            for key, low, usual in (
+                ("steps", 1, "16 to 128 is usual"),
+                ("top_k", 0, "0 keeps every symbol"),
+                ("block", 0, "0 writes the whole row at once, 32 is usual"),
+                ("refresh", 0, "0 makes a cache at the beginning of each block only"),
+            )
+            if type(value := getattr(self, key)) is not int or value < low
         ]
 
     def _measured(self, at: str) -> list[Problem]:

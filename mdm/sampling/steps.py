@@ -15,7 +15,7 @@ from mdm.sampling.blocks import first_block
 from mdm.sampling.draws import Draws
 from mdm.sampling.ends import Ends, closed, settle
 from mdm.sampling.grids import ratios
-from mdm.sampling.orders import ORDERS, Step
+from mdm.sampling.orders import ORDERS, Choice, Step
 from mdm.sampling.remasking import NONE, by_confidence, kept, may_reopen, reopen, sigmas
 from mdm.sampling.settings import SamplerSettings
 
@@ -110,23 +110,30 @@ def open_some(ground: Ground, state: State, settings: SamplerSettings) -> tuple[
     return _changed(state, ids, state.masked | opened), Quota(keep, (share == 0) | (count > 0))
 
 
-def write(ground: Ground, state: State, quota: Quota, settings: SamplerSettings) -> State:
-    """Commits what the order chooses of the draws, settles the ends, masks some again, and goes on to the next block if this
-    one is done."""
-    order, draws, ends = ORDERS[settings.order], state.draws, ground.ends
-    here = ground.numbers == state.block
-    at = _at(ground, state)
-    no_end = closed(ends, state.ids, state.masked)
-    tokens, log_prob, certainty = (
-        jnp.where(no_end, code, drawn) for drawn, code in zip(draws[:3], draws[3:], strict=True)
-    )
-    choice = order.choose(
+def choose(ground: Ground, state: State, quota: Quota, settings: SamplerSettings) -> Choice:
+    """What the order chooses: of the draws, or, if it is blind to them, of what is masked."""
+    tokens, _, certainty = _legal(ground, state)
+    return ORDERS[settings.order].choose(
         Step(
-            masked=state.masked & here & quota.any[:, None], tokens=tokens, certainty=certainty, keep=quota.keep,
-            left=ground.plan.left[at], noise=settings.noise, threshold=settings.threshold,
-            entropy_bound=settings.entropy_bound, keys=_step_keys(ground, state, _ORDER_KEY), ends=ends,
+            masked=open_here(ground, state) & quota.any[:, None], tokens=tokens, certainty=certainty, keep=quota.keep,
+            left=ground.plan.left[_at(ground, state)], noise=settings.noise, threshold=settings.threshold,
+            entropy_bound=settings.entropy_bound, keys=_step_keys(ground, state, _ORDER_KEY), ends=ground.ends,
         )
     )  # fmt: skip
+
+
+def open_here(ground: Ground, state: State) -> jax.Array:
+    """bool [B, L]: what is masked of the block at hand."""
+    return state.masked & (ground.numbers == state.block)
+
+
+def write(ground: Ground, state: State, choice: Choice, settings: SamplerSettings) -> State:
+    """Commits the draws of what was chosen, settles the ends, masks some again, and goes on to the next block if this one is
+    done."""
+    draws, ends = state.draws, ground.ends
+    here = ground.numbers == state.block
+    at = _at(ground, state)
+    tokens, log_prob, _ = _legal(ground, state)
     ids, masked = settle(state.ids, state.masked, choice.selected, choice.rank, tokens, draws.codes, ends)
     # Counted by the row's own changes, which its neighbours have no part in.
     turns = jnp.where(state.masked & ~masked, state.changes[:, None], state.turns)
@@ -140,10 +147,20 @@ def write(ground: Ground, state: State, quota: Quota, settings: SamplerSettings)
         ids, masked = jnp.where(opened, ground.mask_id, ids), masked | opened
         state = state._replace(log_prob=log_prob)
     state = _changed(state._replace(turns=turns), ids, masked)
-    over = state.age + 1 >= len(ground.plan.keep) if settings.rewrites else ~jnp.any(masked & here)
-    block = jnp.where(over, first_block(ground.numbers, masked), state.block)
+    if settings.rewrites:
+        # Every block of its own is walked, written or not: an end that was written again may have moved into the next one.
+        over, next_block = state.age + 1 >= len(ground.plan.keep), first_block(ground.numbers, ground.own, state.block)
+    else:
+        over, next_block = ~jnp.any(masked & here), first_block(ground.numbers, masked)
+    block = jnp.where(over, next_block, state.block)
     # A new block has no draws yet, even if nothing has changed.
     return state._replace(block=block, age=jnp.where(over, 0, state.age + 1), stale=state.stale | over)
+
+
+def _legal(ground: Ground, state: State) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Tokens, log-probabilities and certainties [B, L] of the draws, without END where none may stand."""
+    draws, no_end = state.draws, closed(ground.ends, state.ids, state.masked)
+    return tuple(jnp.where(no_end, code, drawn) for drawn, code in zip(draws[:3], draws[3:], strict=True))
 
 
 def _changed(state: State, ids: jax.Array, masked: jax.Array) -> State:

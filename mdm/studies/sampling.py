@@ -3,9 +3,9 @@
 The settings of a trial are those of `SamplingSettings`; its figures are named MODALITY/FIGURE after `mdm.evaluation.measures`,
 with the standard error over documents behind them as MODALITY/FIGURE error, and
 
-network_calls    over whole rows, of all batches
+network_calls    over whole rows, of all batches; a batch takes as many as its slowest row
 part_calls       over the part of the rows that a cache leaves
-seconds          to make all documents, compilation included
+seconds          to make all documents, without compilation
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -24,7 +23,6 @@ from mdm.problems import Problem, refuse_if
 from mdm.runs.folder import RunFolder
 from mdm.sampling.settings import SamplerSettings
 from mdm.studies.work import Outcome
-from mdm.tokens.rows import Document
 from mdm.tokens.tasks import TASKS
 
 COUNTS = ("network_calls", "part_calls", "seconds")
@@ -63,7 +61,7 @@ class SamplingSettings:
         for key, low in (("step", 1), ("documents", 2), ("seed", 0)):
             if getattr(self, key) < low:
                 found.append(Problem(key, getattr(self, key), f"is below {low}", "see SamplingSettings"))
-        return found + self.sampler.problems("sampler")
+        return found + self.sampler.problems("sampler", TASKS[self.task] if self.task in TASKS else None)
 
 
 class Sampled(NamedTuple):
@@ -78,20 +76,19 @@ class Sampled(NamedTuple):
 class Counted:
     """A maker (`mdm.evaluation.gallery.Maker`) that notes what its samples took.
 
-    maker: it must have `generate_counted`, as `mdm.trained.TrainedModel` does
+    maker: its `generate` gives `calls` and `seconds` besides `documents`, as that of `mdm.trained.TrainedModel` does
     """
 
     def __init__(self, maker: Any):
         self._maker = maker
         self.network_calls, self.part_calls, self.seconds = 0, 0, 0.0
 
-    def generate(self, requests: Sequence[Any], sampler: SamplerSettings, seeds: Sequence[int]) -> list[Document]:
-        begun = time.monotonic()
-        documents, calls = self._maker.generate_counted(requests, sampler, seeds)
-        self.seconds += time.monotonic() - begun
-        self.network_calls += int(calls.whole)
-        self.part_calls += int(calls.part)
-        return documents
+    def generate(self, requests: Sequence[Any], sampler: SamplerSettings, seeds: Sequence[int]) -> Any:
+        sampled = self._maker.generate(requests, sampler, seeds)
+        self.seconds += sampled.seconds
+        self.network_calls += int(sampled.calls.whole)
+        self.part_calls += int(sampled.calls.part)
+        return sampled
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._maker, name)

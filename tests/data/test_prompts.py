@@ -43,12 +43,17 @@ def wrong(*arguments, **changes) -> list[str]:
     return [str(problem) for problem in read(*arguments, **changes)[1]]
 
 
+def rows(prompt):
+    """Of a picture of two, which are kept."""
+    return prompt.extent.kept["image"]((2, 2)).all(axis=1).tolist()
+
+
 def test_the_command_line(folder):
     found = good("text-to-image", {"prompt": ["red apple", "cat"], "image": [str(folder / "1.png")]},
                  Asked(count=2, seed=7, keep="0:0.5"))  # fmt: skip
     assert [prompt.given["text"] for prompt in found] == ["red apple", "cat"]
     assert [prompt.seeds for prompt in found] == [(7, 8), (9, 10)]
-    assert all(prompt.given["image"][0, 0, 0] == 1 and prompt.keep == {"image": (0.0, 0.5)} for prompt in found)
+    assert all(prompt.given["image"][0, 0, 0] == 1 and rows(prompt) == [True, False] for prompt in found)
 
 
 def test_a_task_without_a_condition_needs_no_prompt():
@@ -75,7 +80,7 @@ def test_records_name_files_beside_theirs_and_what_is_given_once_serves_all(fold
     found = good(
         "text-to-image", picture, Asked(keep="0:1"), lines=["a", {"prompt": "b", "keep": "0.5:1"}], folder=folder
     )
-    assert [prompt.keep["image"] for prompt in found] == [(0.0, 1.0), (0.5, 1.0)]
+    assert [rows(prompt) for prompt in found] == [[True, True], [False, True]]
     assert good("speech-to-text", lines=[{"sound": "tone.wav"}], folder=folder)[0].given["audio"].rate == 16_000
 
 
@@ -99,7 +104,11 @@ def test_records_name_files_beside_theirs_and_what_is_given_once_serves_all(fold
         ("text", {}, Asked(count=10**6), "--count = 1000000"),
         ("text", {}, Asked(seed=2**32), "--seed"),
         ("text", {}, Asked(seed=2**32 - 2, count=3), "too large a seed"),
-        ("text", {}, Asked(length=0), "--length = 0"),
+        ("text", {}, Asked(length="0"), "--length = '0'"),
+        ("text", {}, Asked(more=9), "--more = 9: no target is given"),
+        ("joint-audio-text", {}, Asked(length="9"), "name them: text=9,audio=9"),
+        ("text", {"prompt": ["a"]}, Asked(more=9, length="9"), "text is given and has its length"),
+        ("text", {"prompt": ["a"]}, Asked(keep="0:1x0:1"), "nothing that has columns"),
         ("image-to-text", {"image": ["none.png"]}, NONE, "none.png: is not a readable picture"),
     ],
 )
@@ -120,6 +129,9 @@ def test_what_is_wrong_on_the_command_line_is_told(task, given, common, told):
         ({"prompt": "a", "image": "none.png", "keep": "0:1"}, "none.png: is not a readable picture"),
         ({"prompt": "a", "image": "0.png"}, "say which part of it is kept"),
         ({"seed": 1}, "line 2: text-to-image needs text"),
+        ({"prompt": "a", "image": "0.png", "mask": "1.png"}, "mask: nothing in it is bright"),
+        ({"prompt": "a", "image": "0.png", "mask": "none.png"}, "none.png: is not a readable picture"),
+        ({"prompt": "a", "image": "0.png", "mask": "1.png", "keep": "0:1"}, "give one of them"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_told_by_its_line(folder, line, told):

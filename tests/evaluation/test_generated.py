@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import types
 
 import numpy as np
 import pytest
@@ -36,13 +37,14 @@ class Maker:
     def __init__(self, listens=True):
         self.listens, self.seeds, self.encoded = listens, [], 0
 
-    def request(self, task, given, lengths, known):
+    def request(self, task, given):
         assert set(given) == set(TASKS[task].conditions)
         return task, int(given["text"].split()[1]) if "text" in given and self.listens else 0
 
     def generate(self, requests, sampler, seeds):
         self.seeds += list(seeds)
-        return [{m: MEDIA[number][m] for m in TASKS[task].targets} for task, number in requests]
+        documents = [{m: MEDIA[number][m] for m in TASKS[task].targets} for task, number in requests]
+        return types.SimpleNamespace(documents=documents)
 
     def encode(self, modality, media):
         self.encoded += 1

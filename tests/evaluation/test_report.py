@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import types
 from typing import ClassVar
 
 import numpy as np
@@ -106,12 +107,12 @@ class Maker:
     def __init__(self):
         self.requests = []
 
-    def request(self, task, given, lengths, known):
-        self.requests.append((task, given, known))
+    def request(self, task, given, extent):
+        self.requests.append((task, given, {m: kept((2, 2)).tolist() for m, kept in extent.kept.items()}))
         return task
 
     def generate(self, requests, sampler, seeds):
-        return [{"image": (n, sampler.steps)} for n, _ in enumerate(requests)]
+        return types.SimpleNamespace(documents=[{"image": (n, sampler.steps)} for n, _ in enumerate(requests)])
 
     def encode(self, modality, media):
         return media if modality == "text" else modality
@@ -133,11 +134,14 @@ def test_the_gallery_shows_both_splits_and_gives_targets_only_to_what_continues_
            for split in ("heldout", "train") for n in range(3)]  # fmt: skip
     maker = Maker()
     rooms = gallery.show(maker, ("text-to-image",), lambda _: own, [SAMPLERS], 2, 5)
-    assert [room.wing.known for room in rooms] == [None, (0.0, 0.5)]
+    assert [room.wing.known for room in rooms] == ["", "0:0.5"]
     assert [piece.split for piece in rooms[0].pieces] == ["heldout", "heldout", "train", "train"]
     painted, continued = maker.requests[:4], maker.requests[4:]
     assert all(set(given) == {"text"} and not known for _, given, known in painted)
-    assert all(set(given) == {"text", "image"} and known == {"image": (0.0, 0.5)} for _, given, known in continued)
+    assert all(
+        set(given) == {"text", "image"} and known == {"image": [[True] * 2, [False] * 2]}
+        for _, given, known in continued
+    )
     assert rooms[0].pieces[0].codec == {"image": "image"}
 
 
@@ -151,7 +155,7 @@ def test_prose_is_shown_in_an_excerpt_that_fits():
     maker = Maker()
     rooms = gallery.show(maker, ("text",), lambda _: own, [SAMPLERS], 1, 6)
     assert [len(room.pieces) for room in rooms] == [1, 1]
-    assert maker.requests[1] == ("text", {"text": "a long"}, {"text": (0.0, 0.5)})
+    assert maker.requests[1] == ("text", {"text": "a long"}, {"text": [[True] * 2, [False] * 2]})
 
 
 def test_what_other_samplers_make_of_the_same_is_shown_beside_it():

@@ -65,10 +65,22 @@ def test_a_span_whose_last_code_is_unknown_stays_open(vocabulary):
     assert canvas.masked[0, 4:8].all() and canvas.masked.sum() == 4
 
 
-@pytest.mark.parametrize(("n", "modality"), [(1, "text"), (7, "text"), (40, "audio"), (100, "text"), (64, "image")])
+@pytest.mark.parametrize(
+    ("n", "modality"),
+    [(1, "text"), (7, "text"), (40, "audio"), (100, "text"), (300, "text"), (2000, "audio"), (64, "image")],
+)
 def test_expected_tail_is_the_mean_of_training(n, modality):
-    mean = np.mean(tail_length(n, np.arange(20000), modality))
-    assert mean - 0.6 <= expected_tail(n, modality) <= mean + 0.1
+    tails = tail_length(n, np.arange(20000), modality)
+    error = 4 * tails.std() / np.sqrt(tails.size)
+    assert tails.mean() - 0.5 - error <= expected_tail(n, modality) <= tails.mean() + error
+
+
+def test_a_target_of_exact_length_has_the_tail_of_training(vocabulary):
+    request = Request("text", {}, {"text": (6,)}, exact=("text",))
+    canvas = build_canvas([request], vocabulary, LENGTH)
+    trained = training_row(TASKS["text"], {"text": expected_tail(6, "text")}, vocabulary)
+    np.testing.assert_array_equal(canvas.rows.ids[0][~canvas.masked[0]], trained.ids[~canvas.masked[0]])
+    assert canvas.masked.sum() == 6
 
 
 def test_read_canvas_gives_codes_up_to_the_end_in_their_shapes(vocabulary):
@@ -110,6 +122,7 @@ TEXT, IMAGE = DOCUMENT["text"], DOCUMENT["image"]
         (Request("text-to-speech", {"text": TEXT}, {"audio": (5, 3)}), ["request 0.audio", "(frames, 2)"]),
         (Request("text", {"text": TEXT}, known={"text": np.ones(5, bool)}), ["request 0.known.text", "(6,)"]),
         (Request("text", {}, {"text": (4,)}, known={"text": np.ones(4, bool)}), ["request 0.known.text"]),
+        (Request("text-to-image", {"text": TEXT}, {"image": (3, 3)}, exact=("image",)), ["request 0.exact", "image"]),
         (Request("text", {"text": TEXT * 0.5}), ["request 0.given.text", "integers"]),
         (Request("text", {}, {"text": (63,)}), ["65 positions", "row of 64", "text 63"]),
         (Request("text", {"text": TEXT + 2}), ["codes of text", "codebook of 7"]),

@@ -12,7 +12,7 @@ END, CODE, MASK = 9, 3, 99
 def state(log_prob, masked, keep=0.5, left=0.5, noise=0.0, tokens=None, free=True, seed=0, tau=0.9, bound=0.1):
     log_prob, masked = jnp.asarray(log_prob, jnp.float32), jnp.asarray(masked, bool)
     tokens = jnp.full(masked.shape, CODE) if tokens is None else jnp.asarray(tokens)
-    ends = Ends(jnp.broadcast_to(free, (1, *masked.shape)), jnp.full(masked.shape, END))
+    ends = Ends(jnp.broadcast_to(free, (1, *masked.shape)), jnp.full(masked.shape, END), jnp.zeros(masked.shape, bool))
     keys = jax.random.split(jax.random.key(seed), masked.shape[0])
     keep = jnp.full(masked.shape[0], keep, jnp.float32)
     return Step(masked, tokens, log_prob, keep, jnp.float32(left), noise, tau, bound, keys, ends)
@@ -97,7 +97,7 @@ def test_rank_puts_unmasked_positions_last_and_keeps_positions_among_equals():
 
 
 def free_span(length):
-    return Ends(jnp.ones((1, 1, length), bool), jnp.full((1, length), END))
+    return Ends(jnp.ones((1, 1, length), bool), jnp.full((1, length), END), jnp.zeros((1, length), bool))
 
 
 def test_an_end_waits_for_the_positions_before_it():
@@ -140,6 +140,37 @@ def test_in_one_step_the_better_ranked_of_end_and_code_stands():
     assert commit([MASK] * 4, selected, tokens, [3, 1, 0, 2])[0] == [MASK, CODE, 5, MASK]
 
 
+def test_a_step_is_settled_as_if_its_draws_were_written_one_by_one():
+    """Against a loop over the ranks, over many drawings: an END stands unless a code that stands is behind it."""
+    rng = np.random.default_rng(0)
+    length, rows = 9, 400
+    ids = np.where(rng.random((rows, length)) < 0.7, MASK, CODE)
+    masked = ids == MASK
+    selected = masked & (rng.random(ids.shape) < 0.8)
+    rank = np.argsort(rng.random(ids.shape), axis=1)
+    tokens = np.where(rng.random(ids.shape) < 0.5, END, 5)
+    ends = Ends(jnp.ones((1, rows, length), bool), jnp.full(ids.shape, END), jnp.zeros(ids.shape, bool))
+    tokens = np.where(closed(ends, jnp.asarray(ids), jnp.asarray(masked)), 5, tokens)
+    found = settle(
+        *(jnp.asarray(a) for a in (ids, masked, selected, rank, tokens)), jnp.full(ids.shape, CODE), ends,
+    )  # fmt: skip
+    for row in range(rows):
+        first, last = length, -1  # END so far, and code of this step
+        for place in np.argsort(rank[row]):
+            if selected[row, place] and last < place < first:
+                first, last = (place, last) if tokens[row, place] == END else (first, place)
+        wanted = np.where(selected[row], np.where(tokens[row] == END, CODE, tokens[row]), ids[row])
+        wanted[first:] = np.where(masked[row, first:], END, ids[row, first:])
+        np.testing.assert_array_equal(found[0][row], wanted)
+        np.testing.assert_array_equal(found[1][row], masked[row] & ~selected[row] & (np.arange(length) < first))
+
+
+def test_no_end_is_drawn_before_one_that_is_given():
+    ends = free_span(4)._replace(given=jnp.array([[True, True, True, False]]))
+    ids = jnp.full((1, 4), MASK)
+    np.testing.assert_array_equal(closed(ends, ids, ids == MASK), ends.given)
+
+
 def test_no_end_before_what_is_committed():
     ids = jnp.array([[MASK, MASK, 2, MASK, END]])
     np.testing.assert_array_equal(closed(free_span(5), ids, ids == MASK), [[True, True, False, False, False]])
@@ -147,7 +178,7 @@ def test_no_end_before_what_is_committed():
 
 def test_spans_are_apart():
     spans = jnp.array([[[True, True, False, False]], [[False, False, True, True]]])
-    ends = Ends(spans, jnp.full((1, 4), END))
+    ends = Ends(spans, jnp.full((1, 4), END), jnp.zeros((1, 4), bool))
     ids = jnp.array([[MASK, MASK, MASK, 2]])
     np.testing.assert_array_equal(closed(ends, ids, ids == MASK), [[False, False, True, False]])
     out, _ = settle(

@@ -42,11 +42,11 @@ def test_what_was_written_with_doubt_goes_first():
 def test_only_what_the_sampler_wrote_is_opened_and_of_an_end_only_its_first():
     ids = jnp.array([[4, 1, MASK, 2, END, END, END]])
     own = jnp.array([[False, True, True, True, True, True, True]])
-    ends = Ends(jnp.ones((1, 1, 7), bool), jnp.full((1, 7), END))
+    ends = Ends(jnp.ones((1, 1, 7), bool), jnp.full((1, 7), END), jnp.zeros((1, 7), bool))
     np.testing.assert_array_equal(
         may_reopen(own, ids, ids == MASK, ends), [[False, True, False, True, True, False, False]]
     )
-    nowhere = Ends(jnp.zeros((0, 1, 7), bool), jnp.full((1, 7), -1))
+    nowhere = Ends(jnp.zeros((0, 1, 7), bool), jnp.full((1, 7), -1), jnp.zeros((1, 7), bool))
     np.testing.assert_array_equal(may_reopen(own, ids, ids == MASK, nowhere), own & (ids != MASK))
 
 

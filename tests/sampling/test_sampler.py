@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mdm.problems import Refusal
+from mdm.sampling import draws
 from mdm.sampling.canvas import Request, build_canvas, layout_of, read_canvas
 from mdm.sampling.defaults import DEFAULTS
 from mdm.sampling.ends import find_ends
@@ -124,6 +125,59 @@ def assert_legal(done, canvas, requests):
         for modality, codes in document.items():
             sizes = {"text": [7], "image": [9], "audio": [5, 6]}[modality]
             assert codes.size == 0 or (codes.reshape(-1, len(sizes)) < sizes).all()
+
+
+@pytest.mark.parametrize("change", [{"remask": "rescale", "eta": 0.9}, {"corrector": 0.5, "steps": 6}], ids=str)
+def test_an_end_that_is_written_again_moves_alone_as_in_a_batch(change):
+    """Into the next block, which a row is to visit whether or not a neighbour has something to write there."""
+    rule = SamplerSettings(**{"order": "random", "steps": 8, "block": 4, **change})
+    many = build_canvas([Request("text", {}, {"text": (12,)})] * 32, VOCABULARY, 16)
+    layout, seeds = layout_of(many, VOCABULARY), np.arange(32, dtype=np.uint32)
+    flat = Cheap(VOCABULARY, end_bias=0.5)
+    flat.columns = jnp.zeros_like(flat.columns)
+    run = jax.jit(lambda canvas, seeds: sample(flat, canvas, VOCABULARY, rule, seeds, layout).canvas.rows.ids)
+    together = np.asarray(run(many, seeds))
+    own = VOCABULARY.ranges[0]
+    lengths = (together[:, 2:14] < own.stop - 1).sum(1)
+    assert len(set(lengths.tolist())) > 5
+    one = jax.tree.map(lambda a: a[:1], many)
+    for row in range(32):
+        np.testing.assert_array_equal(run(one, seeds[row : row + 1])[0], together[row])
+
+
+def test_a_length_that_is_asked_for_is_the_length():
+    wanted = Request("joint-audio-text", {}, {"text": (5,), "audio": (4, 2)}, exact=("text", "audio"))
+    free = Request("joint-audio-text", {}, {"text": (5,), "audio": (4, 2)})
+    rule = SamplerSettings(order="confidence", steps=3, remask="cap", eta=1.0)
+    for request_ in (wanted, free):
+        canvas = build_canvas([request_], VOCABULARY, LENGTH)
+        done = write(Cheap(VOCABULARY, end_bias=9.0), canvas, VOCABULARY, rule, np.array([1], np.uint32)).canvas
+        assert_legal(done, canvas, [request_])
+        (codes,) = read_canvas(done, [request_], VOCABULARY)
+        assert (codes["text"].size + codes["audio"].size == 13) == (request_ is wanted)
+        assert codes["text"].size == 5 or request_ is free
+
+
+@pytest.mark.parametrize("order", ["ancestral", "first-hitting", "confidence"])
+def test_only_what_may_be_written_is_drawn(order, monkeypatch):
+    """A blind order draws what it chose, the others what is masked: in parts, as many as that needs."""
+    parts = []
+    law = draws._draw_range
+
+    def counted(*arguments):
+        jax.debug.callback(lambda: parts.append(1))
+        return law(*arguments)
+
+    monkeypatch.setattr(draws, "_draw_range", counted)
+    canvas = build_canvas([Request("text", {}, {"text": (128,)})], VOCABULARY, 130)
+    rule = SamplerSettings(order=order, steps=4 if order == "ancestral" else 128)
+    done = write(Cheap(VOCABULARY, end_bias=-99.0), canvas, VOCABULARY, rule, np.array([1], np.uint32))
+    jax.effects_barrier()
+    if order == "ancestral":
+        assert int(done.calls.whole) == 4 and 4 <= len(parts) <= 8
+    else:  # one position a step, in parts of 32
+        assert int(done.calls.whole) == 128
+        assert len(parts) == (128 if order == "first-hitting" else sum(-(-left // 32) for left in range(1, 129)))
 
 
 def test_a_row_is_written_alone_as_in_a_batch():

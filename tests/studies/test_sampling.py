@@ -5,6 +5,7 @@ import pytest
 
 from mdm.evaluation.generated import Generated
 from mdm.problems import Refusal
+from mdm.sampling import programs
 from mdm.sampling.defaults import DEFAULTS
 from mdm.sampling.settings import SamplerSettings
 from mdm.sampling.steps import Calls
@@ -80,10 +81,11 @@ def test_calls_are_counted_over_all_batches():
     class Maker:
         step = 12
 
-        def generate_counted(self, requests, sampler, seeds):
-            return list(requests), Calls(np.int32(3), np.int32(1))
+        def generate(self, requests, sampler, seeds):
+            calls = Calls(np.int32(3), np.int32(1))
+            return programs.Sampled(list(requests), [], sampler, calls, compiling=9.0, seconds=0.5)
 
     counted = Counted(Maker())
     for _ in range(2):
-        assert counted.generate(["a"], SamplerSettings(), [0]) == ["a"]
-    assert (counted.network_calls, counted.part_calls, counted.step) == (6, 2, 12) and counted.seconds > 0
+        assert counted.generate(["a"], SamplerSettings(), [0]).documents == ["a"]
+    assert (counted.network_calls, counted.part_calls, counted.step, counted.seconds) == (6, 2, 12, 1.0)
