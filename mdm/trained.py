@@ -182,13 +182,14 @@ class TrainedModel:
     ) -> Material:
         """What an evaluation on a data set needs, for every step of this run; settings: instead of the run's own.
 
-        Rows are scored on all devices. Raises Refusal for data of another vocabulary, and as `Material`.
+        Rows are scored on all devices. Raises Refusal for data of another vocabulary or of other codecs, and as `Material`.
         """
         if data.vocabulary != self.network.vocabulary:
             raise Refusal(
                 Problem(str(data.directory), data.vocabulary.fingerprint, "was prepared with another vocabulary than the run's",
                         "give the run's own data set with --data")
             )  # fmt: skip
+        refuse_if(self._codec_problems(data))
         own, settings = self.settings.data, settings or self.settings.evaluation
         settings = dataclasses.replace(settings, batch_rows=self.filled(settings.batch_rows))
         return Material(
@@ -266,6 +267,20 @@ class TrainedModel:
         if modality == "audio" and "audio" in self.codecs:
             return {"second": codes.size / self.codecs["audio"].tokens_per_second}
         return {"picture": 1} if modality == "image" else {}
+
+    def _codec_problems(self, data: Manifest) -> list[Problem]:
+        """Codecs of a data set that are not the run's: of equal sizes, their codes would be read as something else, silently."""
+        remedy = "give the run's own data set with --data, or another run that was trained with these codecs"
+        return [
+            Problem(
+                f"{data.directory}: codecs.{modality}",
+                f"{recorded['kind']} {recorded['fingerprint']}",
+                f"is not the run's codec, {self.codecs[modality].kind} {self.codecs[modality].fingerprint}",
+                remedy,
+            )
+            for modality, recorded in data.codecs.items()
+            if modality in self.codecs and recorded["fingerprint"] != self.codecs[modality].fingerprint
+        ]
 
     def _codec(self, modality: str) -> Codec:
         if modality not in self.codecs:

@@ -205,6 +205,17 @@ def test_data_of_another_vocabulary_are_refused(model, tmp_path):
         model.evaluate(str(tmp_path / "set"))
 
 
+def test_data_of_another_codec_of_the_same_size_are_refused(model, tmp_path):
+    data = made.data_set(tmp_path / "set")
+    record = {"kind": "bytes", "fingerprint": model.trained.codecs["text"].fingerprint, "ceiling": {}}
+    assert model.trained.material(dataclasses.replace(data, codecs={"text": record, "image": record}))
+    other = dataclasses.replace(data, codecs={"text": record | {"kind": "bpe", "fingerprint": "b" * 16}})
+    with pytest.raises(
+        Refusal, match=rf"codecs\.text = 'bpe {'b' * 16}': .* bytes bytes -> give the run's own data set"
+    ):
+        model.trained.material(other)
+
+
 SAFETENSORS = pytest.mark.skipif(importlib.util.find_spec("safetensors") is None, reason="needs the extra export")
 
 
