@@ -260,10 +260,10 @@ class TrainedModel:
         return dataclasses.replace(self.network, placement=sharding.placement(self.mesh))
 
     def _units(self, modality: str, codes: np.ndarray) -> dict[str, float]:
-        """How much codes stand for, by units of `mdm.evaluation.result`."""
+        """How much codes stand for, by units of `mdm.evaluation.result`. A character belongs to the piece that it begins in."""
         if modality == "text" and "text" in self.codecs:
-            text = self.codecs["text"].decode([codes])[0]
-            return {"byte": len(text.encode()), "character": len(text)}
+            content = np.frombuffer(self.codecs["text"].utf8(codes), np.uint8)
+            return {"byte": content.size, "character": int((content & 0xC0 != 0x80).sum())}
         if modality == "audio" and "audio" in self.codecs:
             return {"second": codes.size / self.codecs["audio"].tokens_per_second}
         return {"picture": 1} if modality == "image" else {}

@@ -216,6 +216,12 @@ def test_data_of_another_codec_of_the_same_size_are_refused(model, tmp_path):
         model.trained.material(other)
 
 
+def test_a_character_that_rows_cut_in_two_is_counted_once(model):
+    codes = model.trained.encode("text", "für 日")
+    counted = [model.trained._units("text", part) for part in np.split(codes, [2, 6])]  # inside ü, inside 日
+    assert [sum(own[unit] for own in counted) for unit in ("byte", "character")] == [8, 5]
+
+
 SAFETENSORS = pytest.mark.skipif(importlib.util.find_spec("safetensors") is None, reason="needs the extra export")
 
 
