@@ -18,13 +18,12 @@ from mdm.codecs.codec import Media
 from mdm.data import manifest
 from mdm.evaluation.batches import row_lengths
 from mdm.evaluation.continuations import TextScore, TextScoring
-from mdm.evaluation.documents import Example
+from mdm.evaluation.documents import Example, content_number
 from mdm.evaluation.result import Result
 from mdm.evaluation.settings import EvaluationSettings
 from mdm.problems import Problem, Refusal, refuse_if
 from mdm.sampling.canvas import expected_tail
 from mdm.sampling.defaults import DEFAULTS
-from mdm.tokens.hashing import mix
 from mdm.tokens.tasks import TASK_NAMES, TASKS
 from mdm.tokens.vocabulary import MODALITIES
 from mdm.trained import TrainedModel
@@ -110,9 +109,12 @@ class Model:
     ) -> list[Score]:
         """What the targets of each document cost under a task: the ELBO of `samples` mask counts for each of `repeats` seeds.
 
-        Raises Refusal for an unknown task, for a document that lacks a modality, and for one that does not fit in a row.
+        The noise follows from the codes of a document, so that its score depends neither on its place nor on its neighbours.
+        Raises Refusal for a task that is unknown or that the run was not trained on, for a document that lacks a modality, and
+        for one that does not fit in a row.
         """
         own, network = self._task(task), self.trained
+        refuse_if(network.task_problems(task))
         settings = EvaluationSettings(samples=samples, repeats=repeats, seed=seed)
         refuse_if(settings.problems("score"))
         examples = [self._example(own, number, document) for number, document in enumerate(documents)]
@@ -182,7 +184,7 @@ class Model:
         )
         codes = {m: self.trained.encode(m, document[m]) for m in sorted(task.modalities)}
         tails = {m: expected_tail(own.size, m) for m, own in codes.items()}
-        return Example(int(mix(number)), str(number), str(number), codes, tails)
+        return Example(content_number(codes), str(number), str(number), codes, tails)
 
 
 __all__ = ["Model", "Score"]

@@ -15,6 +15,7 @@ import pytest
 import mdm
 from mdm import export
 from mdm.data import manifest
+from mdm.door import Model
 from mdm.evaluation.continuations import TextScoring
 from mdm.evaluation.elbo import Scorer, Scores
 from mdm.evaluation.settings import EvaluationSettings
@@ -100,6 +101,20 @@ def test_documents_are_scored(model):
         model.score("text", [{"text": "abc" * 60}])
     with pytest.raises(Refusal, match="lacks text"):
         model.score("text", [{}])
+
+
+def test_a_score_depends_on_its_document_alone(model):
+    (alone,) = model.score("text", [{"text": "hello"}], samples=2)
+    _, second, third = model.score("text", [{"text": "other"}, {"text": "hello"}, {"text": "hello"}], samples=2)
+    for score in (second, third):
+        assert score.bits["text"] == pytest.approx(alone.bits["text"], rel=1e-5)
+        assert score.se_noise["text"] == pytest.approx(alone.se_noise["text"], rel=1e-3)
+
+
+def test_a_task_that_the_run_was_not_trained_on_is_not_scored(model):
+    untrained = Model(dataclasses.replace(model.trained, spans={"joint-audio-text": {}}))
+    with pytest.raises(Refusal, match=r"text.*was not trained on it; it knows \('joint-audio-text',\)"):
+        untrained.score("text", [{"text": "abc"}])
 
 
 def test_texts_are_scored_behind_a_context(model):
