@@ -17,7 +17,7 @@ from mdm.codecs import registry
 from mdm.codecs.codec import Codec, Media
 from mdm.data.manifest import Manifest
 from mdm.data.spans import SpanLength
-from mdm.evaluation.continuations import TASK, TextScorer, TextScoring
+from mdm.evaluation.continuations import TASK, TextScorer, TextScoring, WrittenText, shared_room
 from mdm.evaluation.elbo import Scorer
 from mdm.evaluation.material import Material
 from mdm.evaluation.ordered import OrderSettings
@@ -220,18 +220,21 @@ class TrainedModel:
 
     def continue_texts(
         self, texts: Sequence[str], most: int, sampler: SamplerSettings, seeds: Sequence[int]
-    ) -> list[str]:
-        """What is written behind each text, at most `most` codes of it. A text that leaves no room loses its beginning."""
-        codec, room = self._codec("text"), self.settings.data.row_length - 2
-        most = min(most, room - 1)
-        before = [codec.encode([text])[0][-(room - most) :] if text else np.zeros(0, np.int32) for text in texts]
+    ) -> list[WrittenText]:
+        """What is written behind each text, at most `most` codes of it. What does not fit in a row is shared by `shared_room`; a
+        text that is too long loses its beginning, and the result says how much of it."""
+        codec, length = self._codec("text"), self.settings.data.row_length
+        whole = [codec.encode([text])[0] if text else np.zeros(0, np.int32) for text in texts]
+        shares = [shared_room(codes.size, most, length) for codes in whole]
         requests = []
-        for codes in before:
-            known = np.arange(codes.size + most) < codes.size
-            whole = np.concatenate([codes, np.zeros(most, np.int32)])
-            requests.append(Request(TASK, {"text": whole}, {}, {"text": known}))
-        documents = self.generate(requests, sampler, seeds)
-        return [codec.decode([own["text"][codes.size :]])[0] for own, codes in zip(documents, before, strict=True)]
+        for codes, (kept, room) in zip(whole, shares, strict=True):
+            given = np.concatenate([codes[codes.size - kept :], np.zeros(room, np.int32)])
+            requests.append(Request(TASK, {"text": given}, {}, {"text": np.arange(given.size) < kept}))
+        sampled = self.write(one_batch(requests, self.network.vocabulary, length, self.fit), requests, sampler, seeds)
+        return [
+            WrittenText(codec.decode([own["text"][kept:]])[0], codes.size - kept, room, sampled.sampler, seed)
+            for own, codes, (kept, room), seed in zip(sampled.documents, whole, shares, seeds, strict=True)
+        ]
 
     def decode(self, document: Document) -> dict[str, Media]:
         """Media of codes."""

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import jax
@@ -21,6 +22,7 @@ from mdm.evaluation.elbo import Scorer, Scores
 from mdm.evaluation.settings import EvaluationSettings
 from mdm.model import attention
 from mdm.problems import Refusal
+from mdm.sampling.defaults import DEFAULTS
 from mdm.sampling.programs import Programs
 from mdm.sampling.sampler import Written
 from mdm.sampling.steps import Calls
@@ -123,6 +125,21 @@ def test_texts_are_scored_behind_a_context(model):
     # All that may stand there, END included, shares a probability of 1.
     every = model.score_texts([("abc", chr(code)) for code in range(1, 128)], TextScoring("forward"))
     assert 0 < sum(np.exp(-score.nats) for score in every) < 1
+
+
+def test_what_is_written_behind_a_text_says_what_of_it_was_seen(model, monkeypatch):
+    seen = []
+
+    def write(self, batch, requests, sampler, seeds):
+        seen.extend(requests)
+        documents = [request.given for request in requests]
+        return types.SimpleNamespace(documents=documents, sampler=dataclasses.replace(sampler, steps=5))
+
+    monkeypatch.setattr(TrainedModel, "write", write)
+    long, short = model.trained.continue_texts(["x" * 40 + "y" * 60, "abc"], 256, DEFAULTS["text"], [3, 4])
+    assert bytes(seen[0].given["text"][seen[0].known["text"]].tolist()) == b"xxx" + b"y" * 60  # half of 128 - 2
+    assert (long.cut, long.room, long.seed) == (37, 63, 3) and (short.cut, short.room, short.seed) == (0, 123, 4)
+    assert long.sampler.steps == 5 and len(long.text) == 63
 
 
 def figures(results):

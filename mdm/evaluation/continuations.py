@@ -22,6 +22,7 @@ from mdm.evaluation.elbo import DenoiserFactory, Scorer
 from mdm.evaluation.ordered import OrderScorer
 from mdm.evaluation.settings import EvaluationSettings
 from mdm.problems import Problem, Refusal
+from mdm.sampling.settings import SamplerSettings
 from mdm.tokens.hashing import mix, text_key
 from mdm.tokens.rows import FIXED, Row, Segment, build_row
 from mdm.tokens.tasks import TASKS
@@ -75,6 +76,33 @@ class Continuation:
         row = build_row([Segment({"text": self.codes}, TASKS[task], {"text": 0})], vocabulary, length)
         row.roles[: _SPECIALS + self.start] = FIXED
         return row
+
+
+@dataclasses.dataclass(frozen=True)
+class WrittenText:
+    """What was written behind a context.
+
+    cut:  codes of the context, from its beginning, for which the row had no room
+    room: codes that could be written, at most as many as were asked for
+    sampler, seed: by which it was written
+    """
+
+    text: str
+    cut: int
+    room: int
+    sampler: SamplerSettings
+    seed: int
+
+
+def shared_room(context: int, wanted: int, row_length: int) -> tuple[int, int]:
+    """How many codes of a context are kept, and how many can be written behind it.
+
+    All of both, if they fit in a row. Else the context keeps what the wanted ones leave, and at least half of the row; what is
+    written has the rest, and at least one code.
+    """
+    room = row_length - _SPECIALS
+    kept = min(context, max(room - wanted, room // 2))
+    return kept, min(wanted, room - kept)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 from mdm.codecs.text_bpe import Bpe, BpeSettings
 from mdm.codecs.text_bytes import Bytes
 from mdm.evaluation import choices
-from mdm.evaluation.continuations import TextScorer, TextScoring, continuation
+from mdm.evaluation.continuations import TextScorer, TextScoring, continuation, shared_room
 from mdm.problems import Refusal
 from mdm.tokens.rows import FIXED, TARGET
 from mdm.tokens.vocabulary import Vocabulary
@@ -87,6 +87,21 @@ def test_a_context_that_is_too_long_loses_its_beginning_and_says_so():
     assert own.positions == ROW and own.cut == 42 and bytes(own.codes[-4:].tolist()) == b"yzab"
     (score,) = scored([("x" * 100, "ab")])
     assert score.cut == 40 and score.tokens == 2
+
+
+@pytest.mark.parametrize(
+    "context, wanted, shares",
+    [
+        (10, 20, (10, 20)),  # both fit
+        (60, 20, (42, 20)),
+        (100, 256, (31, 31)),  # half of the row, however much is wanted
+        (5, 256, (5, 57)),
+        (0, 256, (0, 62)),
+        (100, 1, (61, 1)),
+    ],
+)
+def test_a_context_claims_half_of_the_row_before_anything_is_written(context, wanted, shares):
+    assert shared_room(context, wanted, ROW) == shares
 
 
 def test_a_continuation_that_is_empty_or_longer_than_a_row_is_refused():
