@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import jax
+
+from mdm.problems import Problem, Refusal
 
 _MOST_BITS = 1000.0  # a float ends at 2**1024
 
@@ -93,6 +96,14 @@ class Result:
         """Of this version, or of an earlier one, which lacks what has a default."""
         own = {key: part for key, part in value.items() if key != "perplexity"}
         return cls(**{**own, "seeds": tuple(own["seeds"])})
+
+
+class Partly(Refusal):
+    """Some of what was asked for could not be made. results: the rest, which is worth keeping."""
+
+    def __init__(self, problems: Problem | Iterable[Problem], results: Sequence[Any]):
+        super().__init__(problems)
+        self.results = tuple(results)
 
 
 def versions(packages: Sequence[str] = ()) -> dict[str, str]:
