@@ -19,6 +19,7 @@ from mdm.data import manifest
 from mdm.door import Model
 from mdm.evaluation.continuations import TextScoring
 from mdm.evaluation.elbo import Scorer, Scores
+from mdm.evaluation.folder import EvaluationFolder
 from mdm.evaluation.settings import EvaluationSettings
 from mdm.model import attention
 from mdm.problems import Refusal
@@ -29,6 +30,7 @@ from mdm.sampling.steps import Calls
 from mdm.tokens.vocabulary import Vocabulary
 from mdm.trained import TrainedModel
 from tests import made
+from tests.evaluation.test_report import result
 
 
 @pytest.fixture(scope="module")
@@ -276,6 +278,20 @@ def test_the_export_is_whole_and_says_what_it_is(model, exported):
     assert json.loads((exported / "config.json").read_text())["model"]["width"] == 16
     assert (exported / "codecs/text/codec.json").exists()
     assert not [path for path in exported.rglob("*") if path.suffix in (".pkl", ".pt", ".tmp")]
+
+
+def test_a_card_tells_of_its_own_weights_only(root, tmp_path):
+    run = copied(root, tmp_path)
+    own = {name: mdm.load(str(run), weights=name).trained for name in ("ema", "parameters")}
+    folder = EvaluationFolder(own["ema"].folder.evaluations)
+    folder.create()
+    folder.write(2, "likelihood", [dataclasses.replace(result("text", "text"), step=2, weights="ema").to_json()])
+    cards = {name: export.card(model, export._flat(model)) for name, model in own.items()}
+    assert "8.000 ± 0.200" in cards["ema"] and "not been evaluated" not in cards["ema"]
+    assert (
+        "8.000" not in cards["parameters"]
+        and "not been evaluated with these weights, parameters" in cards["parameters"]
+    )
 
 
 @SAFETENSORS
