@@ -136,7 +136,7 @@ def _measure(
                     chance=score.chance,
                     codec=codec[number].value,
                     original=original[number].value,
-                    versions=versions(own.packages),
+                    versions=versions(own.packages) | dict(own.digests),
                     **beside,
                 )
                 for number, (figure, score) in enumerate(zip(own.figures, scores, strict=True))
