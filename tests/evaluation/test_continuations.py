@@ -180,6 +180,17 @@ def test_every_malformed_line_is_named(tmp_path):
     assert "lacks 'answer'" in str(refusal.value)
 
 
+def test_a_line_ends_where_json_lines_says(tmp_path):
+    """U+2028 and its like may stand in a JSON text as they are; a blank line has a number too."""
+    path = tmp_path / "a.jsonl"
+    separated = json.dumps(question("one\u2028two\x85", ["b", "c"], 1), ensure_ascii=False)
+    path.write_bytes(f"{separated}\r\n\r\n{json.dumps(question('a', ['b', 'x' * 90], 0))}\n".encode())
+    first, second = choices.read(path)
+    assert first.context == "one\u2028two\x85" and (first.line, second.line) == (1, 3)
+    with pytest.raises(Refusal, match=r"a\.jsonl: line 3: continuation = 'x+': takes 90 positions"):
+        choices.measure(scorer(), np.float32(0), path)
+
+
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe"])
 def test_a_file_that_is_none_is_refused_by_name(tmp_path, content):
     path = tmp_path / "a.jsonl"
