@@ -18,6 +18,7 @@ from mdm.codecs.codec import Media
 from mdm.data import manifest
 from mdm.evaluation.batches import row_lengths
 from mdm.evaluation.continuations import TextScore, TextScoring
+from mdm.evaluation.document_scores import Difference, paired
 from mdm.evaluation.documents import Example, content_number
 from mdm.evaluation.result import Result
 from mdm.evaluation.settings import EvaluationSettings
@@ -155,6 +156,19 @@ class Model:
     def evaluate(self, data: str | None = None, settings: EvaluationSettings | None = None) -> list[Result]:
         """The likelihood of every task of the run on a prepared data set, by default its own; as `mdm.evaluate`."""
         return self.trained.score(manifest.load(data or self.trained.settings.data.directory), settings)
+
+    def compare(
+        self, other: Model, data: str | None = None, settings: EvaluationSettings | None = None
+    ) -> dict[tuple[str, str, str], Difference]:
+        """How far this model's bits lie above another's, by (split, task, modality): over the same documents and noise.
+
+        data, settings: as of `evaluate`, by default those of this model's run. Raises Refusal where the two share no document.
+        """
+        data, settings = data or self.trained.settings.data.directory, settings or self.trained.settings.evaluation
+        found = [
+            {(r.split, r.task, r.modality): r.by_document for r in m.evaluate(data, settings)} for m in (self, other)
+        ]
+        return {place: paired(own, found[1][place]) for place, own in found[0].items() if place in found[1]}
 
     def export(self, folder: str | Path) -> Path:
         """Writes the weights as safetensors, with settings, vocabulary, codecs and a model card; needs the extra `export`."""

@@ -20,6 +20,7 @@ from mdm.door import Model
 from mdm.evaluation.continuations import TextScoring
 from mdm.evaluation.elbo import Scorer, Scores
 from mdm.evaluation.folder import EvaluationFolder
+from mdm.evaluation.result import Result
 from mdm.evaluation.settings import EvaluationSettings
 from mdm.model import attention
 from mdm.problems import Refusal
@@ -157,6 +158,23 @@ def test_two_evaluations_agree_bit_for_bit(root, results):
     assert figures(mdm.load(str(root / "run")).evaluate()) == figures(results)
     assert len(results) == 2
     assert results[0].bits_per_byte == results[0].bits_per_character and results[0].bits_per_picture is None
+
+
+def test_results_keep_what_their_documents_cost(results):
+    for r in results:
+        own = r.by_document
+        assert own.place == (r.split, "text", "text", "text", "likelihood", None) and own.seeds == r.seeds
+        assert len(own.documents) == r.documents and own.targets.sum() == r.targets and own.data == r.data
+        assert own.nats.mean(axis=0).sum() / r.targets / np.log(2) == pytest.approx(r.bits)
+        assert "by_document" not in r.to_json() and Result.from_json(json.loads(json.dumps(r.to_json()))) == r
+
+
+def test_checkpoints_are_compared_document_by_document(root, model, results):
+    found = model.compare(mdm.load(str(root / "run"), 1))
+    assert set(found) == {("train", "text", "text"), ("heldout", "text", "text")}
+    own = found["heldout", "text", "text"]
+    assert own.documents == 4 and own.bits != 0 and own.se_data > 0
+    assert model.compare(model)["heldout", "text", "text"].bits == 0
 
 
 def test_the_batch_changes_no_figure_beyond_rounding(model, results):

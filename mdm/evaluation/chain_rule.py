@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
-from mdm.evaluation.likelihood import described
+from mdm.evaluation.likelihood import Made, described
 from mdm.evaluation.material import Material
 from mdm.evaluation.result import Result
 from mdm.tokens.hashing import mix
@@ -30,9 +30,9 @@ def chain_rule(material: Material, stream: str, task: str, split: str, parameter
         column = MODALITIES.index(targets[0])
         mixture = mixture_nats(scores.nats[:, :, column]).sum() / math.log(2) / scores.targets[:, column].sum()
         more = {targets[0]: {"mixture_bits": float(mixture)}}
-    fixed = {"what": "chain-rule", "order": own.order, "samples": 1, "seeds": seeds}
     baselines = material.unigram(stream).bits(least, task)
-    return described(material, stream, task, split, least, scores, baselines, start, fixed, more)
+    made = Made("chain-rule", seeds, 1, own.order)
+    return described(material, stream, task, split, least, scores, baselines, start, made, more)
 
 
 def order_seeds(seed: int, draws: int) -> tuple[int, ...]:

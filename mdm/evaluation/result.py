@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 
+from mdm.evaluation.document_scores import DocumentScores
 from mdm.problems import Problem, Refusal
 
 _MOST_BITS = 1000.0  # a float ends at 2**1024
@@ -40,6 +41,7 @@ class Result:
                     the orders. An ELBO has none
     mixture_bits:   -log2 of the mean probability over the orders: a tighter upper bound, which falls with their number. None
                     for a task of several targets, whose documents it would have to be told of as a whole
+    by_document:    what each document cost, from which all errors follow; not part of the line, see `document_scores.write`
     step, config, weights, time: checkpoint, fingerprint of the run's settings, "ema" or "parameters", and when this was
                     written (UTC): `mdm.evaluation.parts.make` fills them in
     """
@@ -80,6 +82,7 @@ class Result:
     config: str | None = None
     weights: str | None = None
     time: str | None = None
+    by_document: DocumentScores | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property
     def perplexity(self) -> float:
@@ -87,8 +90,10 @@ class Result:
         return 2.0 ** min(self.bits, _MOST_BITS)
 
     def to_json(self) -> dict:
-        """Plain values; `from_json` of it equals this."""
-        value = {**dataclasses.asdict(self), "seeds": list(self.seeds), "versions": dict(self.versions)}
+        """Plain values; `from_json` of it equals this, without `by_document`."""
+        value = dataclasses.asdict(dataclasses.replace(self, by_document=None))
+        del value["by_document"]
+        value = {**value, "seeds": list(self.seeds), "versions": dict(self.versions)}
         return {**value, "perplexity": self.perplexity}
 
     @classmethod
