@@ -22,7 +22,7 @@ UNITS = ("byte", "character", "picture", "second")
 class Result:
     """The likelihood of one modality of one task, on one split of one stream. Figures are in bits per target token.
 
-    what:           the measure, a name in `mdm.evaluation.task.MEASURES`
+    what:           the measure, a name in `mdm.evaluation.task.MEASURES`, or `mdm.evaluation.chain_rule.BESIDE`
     data:           fingerprint of the manifest
     documents:      rows that were scored (pieces, where documents are split); groups: independent ones of the bootstrap
     targets:        positions that carry loss, ENDs included
