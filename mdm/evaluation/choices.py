@@ -46,7 +46,7 @@ class Choices:
     chance:     what guessing gets
     nats:       mean -log p of the right choice
     cut:        choices whose context lost its beginning
-    scoring:    how texts were scored
+    scoring, seeds: how texts were scored, and with which noise or orders
     """
 
     name: str
@@ -60,13 +60,14 @@ class Choices:
     nats: float
     cut: int
     scoring: Mapping[str, Any]
+    seeds: tuple[int, ...]
     seconds: float
     versions: Mapping[str, str]
     device: str
 
     def to_json(self) -> dict:
         """Plain values."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "seeds": list(self.seeds)}
 
 
 def read(path: Path) -> list[Question]:
@@ -149,6 +150,7 @@ def measure(scorer: TextScorer, parameters: Any, path: Path) -> Choices:
         nats=float(np.mean([n[question.answer] for n, question in zip(nats, questions, strict=True)])),
         cut=sum(score.cut > 0 for score in scores),
         scoring=dataclasses.asdict(scorer.settings),
+        seeds=scorer.settings.seeds,
         seconds=time.monotonic() - begun,
         versions=versions(),
         device=device(),

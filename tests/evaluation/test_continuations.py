@@ -57,8 +57,8 @@ def _log_softmax(logits):
 
 
 @functools.cache  # compiled once for all tests
-def scorer(method="elbo", batch_rows=4):
-    return TextScorer(Echo(), Bytes(), ROW, TextScoring(method=method, batch_rows=batch_rows, samples=4))
+def scorer(method="elbo", batch_rows=4, repeats=1, seed=0, samples=4):
+    return TextScorer(Echo(), Bytes(), ROW, TextScoring(method, samples, repeats, batch_rows, seed))
 
 
 def scored(pairs, sure=3.0, **settings):
@@ -132,6 +132,26 @@ def test_only_the_chain_rule_tells_what_is_likeliest():
     assert [s.likeliest for s in scored(pairs)] == [None, None]
 
 
+def test_repeats_average_over_orders():
+    """Two letters have two orders: one order alone is one of both, the mean over many is that of both, and so is the ELBO. What
+    is seen first of "ac" decides how many letters are the most frequent ones."""
+    pair = [("ab", "ac")]
+    single = [scored(pair, 5.0, method="random", seed=seed)[0].nats for seed in range(8)]
+    low, high = min(single), max(single)
+    assert high > low + 0.1 and all(min(abs(own - low), abs(own - high)) < 1e-5 for own in single)
+    (mean,) = scored(pair, 5.0, method="random", repeats=64)
+    share = (mean.nats - low) / (high - low) * 64
+    assert share == pytest.approx(round(share), abs=1e-2) and 16 < share < 48
+    (elbo,) = scored(pair, 5.0, samples=32, repeats=8)
+    assert elbo.nats == pytest.approx((low + high) / 2, abs=(high - low) / 4)
+
+
+def test_repeats_of_one_order_are_refused():
+    (problem,) = TextScoring("forward", repeats=2).problems("scoring")
+    assert problem.where == "scoring.repeats" and TextScoring("random", repeats=2).problems("scoring") == []
+    assert len(TextScoring("random", repeats=3).seeds) == 3
+
+
 def test_a_long_text_is_cut_into_rows():
     own = scorer()
     pieces = own.pieces("a" * 150)
@@ -160,7 +180,8 @@ def test_accuracy_with_its_error_also_by_length(tmp_path):
     assert found.questions == 4 and found.chance == 0.5
     assert found.accuracy == 0.5 and found.accuracy_by_length == 0.75
     assert found.se_data == pytest.approx(math.sqrt(0.25 / 3)) and found.by_length_se_data == pytest.approx(0.25)
-    assert json.loads(json.dumps(found.to_json()))["scoring"]["method"] == "elbo"
+    told = json.loads(json.dumps(found.to_json()))
+    assert told["scoring"]["method"] == "elbo" and told["seeds"] == list(scorer().settings.seeds)
 
 
 def test_who_knows_nothing_gets_what_guessing_gets(tmp_path):
