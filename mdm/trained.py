@@ -250,6 +250,10 @@ class TrainedModel:
                 found[number][modality] = medium
         return found
 
+    def resolved(self, task: str, sampler: SamplerSettings) -> SamplerSettings:
+        """A sampler as it is used for a task of the run: with the grid that "trained" stands for."""
+        return sampler.on_schedule(self.settings.corruption.trained_on(task))
+
     def _on_schedule(self, sampler: SamplerSettings, requests: Sequence[Request]) -> SamplerSettings:
         names = {self.settings.corruption.trained_on(r.task) for r in requests if r.task in TASKS}
         if sampler.grid == TRAINED and len(names) > 1:

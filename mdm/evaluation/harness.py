@@ -17,7 +17,7 @@ from typing import Any
 
 from absl import logging
 
-from mdm.evaluation.continuations import Continuation, TextScore, WrittenText
+from mdm.evaluation.continuations import Continuation, TextScore, TextScoring, WrittenText
 from mdm.evaluation.result import Partly, device, versions
 from mdm.problems import Problem, Refusal
 from mdm.sampling.settings import SamplerSettings
@@ -38,10 +38,11 @@ class HarnessFigure:
     """One metric of one task.
 
     name:      of task, metric and, where the task has one, the filter through which answers were read
-    documents: that were scored; data: version of the task; scoring: how texts were scored
+    documents: that were scored; data: version of the task; scoring: fields of `TextScoring`, how texts were scored
     requests:  texts that were scored or written; cut: those whose context lost its beginning
-    sampler, seeds: by which answers were written; shortened: those for which a row had less room than the task asks for. None,
-               empty and 0 for a task that has none written
+    seeds:     of the noise or the orders of scores, or of the answers that were written
+    sampler:   by which answers were written; shortened: those for which a row had less room than the task asks for. None and 0
+               for a task that has none written
     """
 
     name: str
@@ -92,6 +93,7 @@ class Tally:
 
     def __init__(self):
         self.requests = self.cut = self.shortened = 0
+        self.scores = False
         self.samplers: dict[SamplerSettings, None] = {}
         self.seeds: dict[int, None] = {}
         self.failure: Exception | None = None
@@ -106,6 +108,7 @@ class Tally:
             raise
 
     def scored(self, scores: Sequence[TextScore]) -> None:
+        self.scores = True
         self.requests += len(scores)
         self.cut += sum(score.cut > 0 for score in scores)
 
@@ -116,11 +119,12 @@ class Tally:
         self.samplers.update(dict.fromkeys(text.sampler for text in texts))
         self.seeds.update(dict.fromkeys(text.seed for text in texts))
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self, scoring: TextScoring) -> dict[str, Any]:
         """Fields of `HarnessFigure`."""
+        seeds = (*(scoring.seeds if self.scores else ()), *self.seeds)
         sampler = [dataclasses.asdict(one) for one in self.samplers]  # one: all texts of a task are written alike
         return {"requests": self.requests, "cut": self.cut, "shortened": self.shortened,
-                "sampler": sampler[0] if sampler else None, "seeds": tuple(self.seeds)}  # fmt: skip
+                "sampler": sampler[0] if sampler else None, "seeds": seeds}  # fmt: skip
 
 
 def adapter(model: TextModel, tally: Tally) -> Any:
@@ -170,7 +174,7 @@ def _until(text: str, stops: str | Sequence[str]) -> str:
 
 
 def measure(model: TextModel, settings: HarnessSettings, scoring: Mapping[str, Any]) -> list[HarnessFigure]:
-    """All metrics of all tasks, a task at a time.
+    """All metrics of all tasks, a task at a time. scoring: fields of the `TextScoring` by which `model` scores.
 
     Raises Refusal without the package, and Partly, with the figures of the other tasks, for names that the harness does not know
     and for task files that it cannot use. What the model raises is not caught, but for a Refusal, which costs its task only.
@@ -249,7 +253,7 @@ def _figures(found: Any, task: str, tally: Tally, scoring: Mapping[str, Any], se
             seconds=seconds,
             versions=versions() | {"lm-eval": importlib.metadata.version("lm_eval")},
             device=device(),
-            **tally.figures(),
+            **tally.figures(TextScoring(**scoring)),
         )
         for key, value in own.items()
         for metric, _, through in [key.partition(",")]

@@ -9,7 +9,7 @@ import types
 import pytest
 
 from mdm.evaluation import harness
-from mdm.evaluation.continuations import TextScore, WrittenText
+from mdm.evaluation.continuations import TextScore, TextScoring, WrittenText
 from mdm.evaluation.harness import HarnessSettings, Tally, TextModel
 from mdm.evaluation.result import Partly
 from mdm.evaluation.writers import figures
@@ -106,8 +106,11 @@ def test_without_the_package_the_extra_is_named(monkeypatch):
         harness.measure(MODEL, HarnessSettings(("arc_easy",)), {})
 
 
+SCORING = {"method": "elbo", "repeats": 3}
+
+
 def measured(*names, model=MODEL, folder=None):
-    return harness.measure(model, HarnessSettings(names, folder), {"method": "elbo"})
+    return harness.measure(model, HarnessSettings(names, folder), SCORING)
 
 
 def test_filters_of_one_metric_are_figures_of_their_own(interface):
@@ -124,8 +127,10 @@ def test_filters_of_one_metric_are_figures_of_their_own(interface):
 
 def test_a_figure_says_how_answers_were_written_and_what_was_cut(interface, caplog):
     short, long = (next(f for f in measured("group") if f.task == name) for name in ("short", "long"))
-    assert (short.sampler, short.seeds, short.requests, short.cut, short.shortened) == (None, (), 1, 0, 0)
-    assert (long.seeds, long.requests, long.cut, long.shortened) == ((7,), 2, 1, 1)
+    scoring = TextScoring(**SCORING)
+    assert (short.sampler, short.seeds, short.requests, short.cut, short.shortened) == (None, scoring.seeds, 1, 0, 0)
+    assert (long.seeds, long.requests, long.cut, long.shortened) == ((*scoring.seeds, 7), 2, 1, 1)
+    assert len(scoring.seeds) == 3 and long.scoring == SCORING
     assert long.sampler["steps"] == DEFAULTS["text"].steps and json.dumps(long.to_json())
     assert "long: of 2 texts, 1 lost the beginning" in caplog.text and "short: of" not in caplog.text
 

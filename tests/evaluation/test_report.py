@@ -110,6 +110,9 @@ class Maker:
         self.requests.append((task, given, known))
         return task
 
+    def resolved(self, task, sampler):
+        return sampler
+
     def generate(self, requests, sampler, seeds):
         return [{"image": (n, sampler.steps)} for n, _ in enumerate(requests)]
 
