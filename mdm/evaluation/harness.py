@@ -39,7 +39,7 @@ class HarnessFigure:
 
     name:      of task, metric and, where the task has one, the filter through which answers were read
     documents: that were scored; data: version of the task; scoring: fields of `TextScoring`, how texts were scored
-    requests:  texts that were scored or written; cut: those whose context lost its beginning
+    requests:  texts that were scored or written; cut: those whose context lost its beginning, and cut_codes how much of it in all
     seeds:     of the noise or the orders of scores, or of the answers that were written
     sampler:   by which answers were written; shortened: those for which a row had less room than the task asks for. None and 0
                for a task that has none written
@@ -56,6 +56,7 @@ class HarnessFigure:
     scoring: Mapping[str, Any]
     requests: int
     cut: int
+    cut_codes: int
     sampler: Mapping[str, Any] | None
     seeds: tuple[int, ...]
     shortened: int
@@ -92,7 +93,7 @@ class Tally:
     """What a model was asked by one task. failure: what it raised, if anything: that is no fault of the task's."""
 
     def __init__(self):
-        self.requests = self.cut = self.shortened = 0
+        self.requests = self.cut = self.cut_codes = self.shortened = 0
         self.scores = False
         self.samplers: dict[SamplerSettings, None] = {}
         self.seeds: dict[int, None] = {}
@@ -109,21 +110,24 @@ class Tally:
 
     def scored(self, scores: Sequence[TextScore]) -> None:
         self.scores = True
-        self.requests += len(scores)
-        self.cut += sum(score.cut > 0 for score in scores)
+        self._seen(scores)
 
     def written(self, texts: Sequence[WrittenText], most: int) -> None:
-        self.requests += len(texts)
-        self.cut += sum(text.cut > 0 for text in texts)
+        self._seen(texts)
         self.shortened += sum(text.room < most for text in texts)
         self.samplers.update(dict.fromkeys(text.sampler for text in texts))
         self.seeds.update(dict.fromkeys(text.seed for text in texts))
+
+    def _seen(self, texts: Sequence[TextScore | WrittenText]) -> None:
+        self.requests += len(texts)
+        self.cut += sum(text.cut > 0 for text in texts)
+        self.cut_codes += sum(text.cut for text in texts)
 
     def figures(self, scoring: TextScoring) -> dict[str, Any]:
         """Fields of `HarnessFigure`."""
         seeds = (*(scoring.seeds if self.scores else ()), *self.seeds)
         sampler = [dataclasses.asdict(one) for one in self.samplers]  # one: all texts of a task are written alike
-        return {"requests": self.requests, "cut": self.cut, "shortened": self.shortened,
+        return {"requests": self.requests, "cut": self.cut, "cut_codes": self.cut_codes, "shortened": self.shortened,
                 "sampler": sampler[0] if sampler else None, "seeds": seeds}  # fmt: skip
 
 
@@ -231,8 +235,8 @@ def _task(
         raise tally.failure
     problems += own
     if tally.cut or tally.shortened:
-        logging.warning("%s: of %d texts, %d lost the beginning of their context, and %d had less room than asked for",
-                        name, tally.requests, tally.cut, tally.shortened)  # fmt: skip
+        logging.warning("%s: of %d texts, %d lost the beginning of their context (%d codes), and %d had less room than asked for",
+                        name, tally.requests, tally.cut, tally.cut_codes, tally.shortened)  # fmt: skip
     return [] if own else _figures(found, name, tally, scoring, time.monotonic() - begun)
 
 

@@ -130,6 +130,7 @@ def test_a_figure_says_how_answers_were_written_and_what_was_cut(interface, capl
     scoring = TextScoring(**SCORING)
     assert (short.sampler, short.seeds, short.requests, short.cut, short.shortened) == (None, scoring.seeds, 1, 0, 0)
     assert (long.seeds, long.requests, long.cut, long.shortened) == ((*scoring.seeds, 7), 2, 1, 1)
+    assert (short.cut_codes, long.cut_codes) == (0, len("a long context") - 3)
     assert len(scoring.seeds) == 3 and long.scoring == SCORING
     assert long.sampler["steps"] == DEFAULTS["text"].steps and json.dumps(long.to_json())
     assert "long: of 2 texts, 1 lost the beginning" in caplog.text and "short: of" not in caplog.text
