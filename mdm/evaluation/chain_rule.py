@@ -23,7 +23,7 @@ BESIDE = "likelihood-of-the-same"
 def chain_rule(material: Material, stream: str, task: str, split: str, parameters: Any) -> list[Result]:
     """One result for each target modality of `task`, of `material.orders.documents` of its examples, and behind them as many
     `BESIDE`: the ELBO of the very same documents. It is what the mean over random orders estimates too, so that both agree within
-    their noise, and what the mixture does not lie above; the measure "likelihood" is of more documents, and tells neither."""
+    their noise; the mixture is at or below that mean. The measure "likelihood" is of more documents, and tells neither."""
     start = time.monotonic()
     own = material.orders
     least = sorted(material.examples(stream, split), key=lambda example: example.number)[: own.documents]
