@@ -22,13 +22,13 @@ from mdm.data.extents import MOST_POSITIONS, extent_of
 from mdm.data.prompts import MOST_RESULTS, MOST_SEED
 from mdm.evaluation.batches import row_lengths
 from mdm.evaluation.continuations import TextScore, TextScoring
-from mdm.evaluation.documents import Example
+from mdm.evaluation.document_scores import Difference, paired
+from mdm.evaluation.documents import Example, content_number
 from mdm.evaluation.result import Result
 from mdm.evaluation.settings import EvaluationSettings
 from mdm.problems import Problem, Refusal, refuse_if
 from mdm.sampling.canvas import expected_tail
 from mdm.sampling.defaults import DEFAULTS
-from mdm.tokens.hashing import mix
 from mdm.tokens.tasks import TASK_NAMES, TASKS
 from mdm.tokens.vocabulary import MODALITIES
 from mdm.trained import TrainedModel
@@ -129,9 +129,12 @@ class Model:
     ) -> list[Score]:
         """What the targets of each document cost under a task: the ELBO of `samples` mask counts for each of `repeats` seeds.
 
-        Raises Refusal for an unknown task, for a document that lacks a modality, and for one that does not fit in a row.
+        The noise follows from the codes of a document, so that its score depends neither on its place nor on its neighbours.
+        Raises Refusal for a task that is unknown or that the run was not trained on, for a document that lacks a modality, and
+        for one that does not fit in a row.
         """
         own, network = self._task(task), self.trained
+        refuse_if(network.task_problems(task))
         settings = EvaluationSettings(samples=samples, repeats=repeats, seed=seed)
         refuse_if(settings.problems("score"))
         examples = [self._example(own, number, document) for number, document in enumerate(documents)]
@@ -173,6 +176,19 @@ class Model:
         """The likelihood of every task of the run on a prepared data set, by default its own; as `mdm.evaluate`."""
         return self.trained.score(manifest.load(data or self.trained.settings.data.directory), settings)
 
+    def compare(
+        self, other: Model, data: str | None = None, settings: EvaluationSettings | None = None
+    ) -> dict[tuple[str, str, str], Difference]:
+        """How far this model's bits lie above another's, by (split, task, modality): over the same documents and noise.
+
+        data, settings: as of `evaluate`, by default those of this model's run. Raises Refusal where the two share no document.
+        """
+        data, settings = data or self.trained.settings.data.directory, settings or self.trained.settings.evaluation
+        found = [
+            {(r.split, r.task, r.modality): r.by_document for r in m.evaluate(data, settings)} for m in (self, other)
+        ]
+        return {place: paired(own, found[1][place]) for place, own in found[0].items() if place in found[1]}
+
     def export(self, folder: str | Path) -> Path:
         """Writes the weights as safetensors, with settings, vocabulary, codecs and a model card; needs the extra `export`."""
         return export.write(self.trained, Path(folder))
@@ -189,7 +205,7 @@ class Model:
         )
         codes = {m: self.trained.encode(m, document[m]) for m in sorted(task.modalities)}
         tails = {m: expected_tail(own.size, m) for m, own in codes.items()}
-        return Example(int(mix(number)), str(number), str(number), codes, tails)
+        return Example(content_number(codes), str(number), str(number), codes, tails)
 
 
 __all__ = ["Model", "Score"]

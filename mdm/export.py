@@ -68,7 +68,8 @@ def card(model: TrainedModel, tensors: dict[str, np.ndarray]) -> str:
     lines = log.read(model.folder)
     trained = [line for line in lines if line["step"] <= model.step]
     size = sum(array.size for array in tensors.values())
-    results = [Result.from_json(line) for line in EvaluationFolder(model.folder.evaluations).read(model.step)]
+    evaluated = [Result.from_json(line) for line in EvaluationFolder(model.folder.evaluations).read(model.step)]
+    results = [result for result in evaluated if result.weights == model.weights]
     rows = {
         "parameters": f"{size:,}",
         "width x depth": f"{settings.model.width} x {settings.model.depth}",
@@ -89,7 +90,9 @@ def card(model: TrainedModel, tensors: dict[str, np.ndarray]) -> str:
         title=f"Masked diffusion model, {size:,} parameters, step {model.step}",
         facts="\n".join(f"| {name} | {value} |" for name, value in rows.items()),
         streams="\n".join(streams),
-        table=paper.table(results) if results else "This checkpoint has not been evaluated.\n",
+        table=paper.table(results)
+        if results
+        else f"This checkpoint has not been evaluated with these weights, {model.weights}.\n",
         ranges="\n".join(ranges),
         shapes="\n".join(shapes),
         weights=WEIGHTS,

@@ -20,7 +20,7 @@ from mdm.codecs.codec import Codec, Media
 from mdm.data.extents import WHOLE, Extent
 from mdm.data.manifest import Manifest
 from mdm.data.spans import SpanLength
-from mdm.evaluation.continuations import TASK, TextScorer, TextScoring
+from mdm.evaluation.continuations import TASK, TextScorer, TextScoring, WrittenText, shared_room
 from mdm.evaluation.elbo import Scorer
 from mdm.evaluation.material import Material
 from mdm.evaluation.ordered import OrderSettings
@@ -177,13 +177,14 @@ class TrainedModel:
     ) -> Material:
         """What an evaluation on a data set needs, for every step of this run; settings: instead of the run's own.
 
-        Rows are scored on all devices. Raises Refusal for data of another vocabulary, and as `Material`.
+        Rows are scored on all devices. Raises Refusal for data of another vocabulary or of other codecs, and as `Material`.
         """
         if data.vocabulary != self.network.vocabulary:
             raise Refusal(
                 Problem(str(data.directory), data.vocabulary.fingerprint, "was prepared with another vocabulary than the run's",
                         "give the run's own data set with --data")
             )  # fmt: skip
+        refuse_if(self._codec_problems(data))
         own, settings = self.settings.data, settings or self.settings.evaluation
         settings = dataclasses.replace(settings, batch_rows=self.filled(settings.batch_rows))
         return Material(
@@ -214,18 +215,21 @@ class TrainedModel:
 
     def continue_texts(
         self, texts: Sequence[str], most: int, sampler: SamplerSettings, seeds: Sequence[int]
-    ) -> list[str]:
-        """What is written behind each text, at most `most` codes of it. A text that leaves no room loses its beginning."""
-        codec, room = self._codec("text"), self.settings.data.row_length - 2
-        most = min(most, room - 1)
-        before = [codec.encode([text])[0][-(room - most) :] if text else np.zeros(0, np.int32) for text in texts]
+    ) -> list[WrittenText]:
+        """What is written behind each text, at most `most` codes of it. What does not fit in a row is shared by `shared_room`; a
+        text that is too long loses its beginning, and the result says how much of it."""
+        codec, length = self._codec("text"), self.settings.data.row_length
+        whole = [codec.encode([text])[0] if text else np.zeros(0, np.int32) for text in texts]
+        shares = [shared_room(codes.size, most, length) for codes in whole]
         requests = []
-        for codes in before:
-            known = np.arange(codes.size + most) < codes.size
-            whole = np.concatenate([codes, np.zeros(most, np.int32)])
-            requests.append(Request(TASK, {"text": whole}, {}, {"text": known}))
-        documents = self.generate(requests, sampler, seeds).documents
-        return [codec.decode([own["text"][codes.size :]])[0] for own, codes in zip(documents, before, strict=True)]
+        for codes, (kept, room) in zip(whole, shares, strict=True):
+            given = np.concatenate([codes[codes.size - kept :], np.zeros(room, np.int32)])
+            requests.append(Request(TASK, {"text": given}, {}, {"text": np.arange(given.size) < kept}))
+        sampled = self.generate(requests, sampler, seeds)
+        return [
+            WrittenText(codec.decode([own["text"][kept:]])[0], codes.size - kept, room, sampled.sampler, seed)
+            for own, codes, (kept, room), seed in zip(sampled.documents, whole, shares, seeds, strict=True)
+        ]
 
     def decode(self, document: Document) -> dict[str, Media]:
         """Media of codes."""
@@ -241,6 +245,10 @@ class TrainedModel:
                 found[number][modality] = medium
         return found
 
+    def resolved(self, task: str, sampler: SamplerSettings) -> SamplerSettings:
+        """A sampler as it is used for a task of the run: with the grid that "trained" stands for."""
+        return sampler.on_schedule(self.settings.corruption.trained_on(task))
+
     def _on_schedule(self, sampler: SamplerSettings, requests: Sequence[Request]) -> SamplerSettings:
         names = {self.settings.corruption.trained_on(r.task) for r in requests if r.task in TASKS}
         if sampler.grid == TRAINED and len(names) > 1:
@@ -254,13 +262,27 @@ class TrainedModel:
         return dataclasses.replace(self.network, placement=sharding.placement(self.mesh))
 
     def _units(self, modality: str, codes: np.ndarray) -> dict[str, float]:
-        """How much codes stand for, by units of `mdm.evaluation.result`."""
+        """How much codes stand for, by units of `mdm.evaluation.result`. A character belongs to the piece that it begins in."""
         if modality == "text" and "text" in self.codecs:
-            text = self.codecs["text"].decode([codes])[0]
-            return {"byte": len(text.encode()), "character": len(text)}
+            content = np.frombuffer(self.codecs["text"].utf8(codes), np.uint8)
+            return {"byte": content.size, "character": int((content & 0xC0 != 0x80).sum())}
         if modality == "audio" and "audio" in self.codecs:
             return {"second": codes.size / self.codecs["audio"].tokens_per_second}
         return {"picture": 1} if modality == "image" else {}
+
+    def _codec_problems(self, data: Manifest) -> list[Problem]:
+        """Codecs of a data set that are not the run's: of equal sizes, their codes would be read as something else, silently."""
+        remedy = "give the run's own data set with --data, or another run that was trained with these codecs"
+        return [
+            Problem(
+                f"{data.directory}: codecs.{modality}",
+                f"{recorded['kind']} {recorded['fingerprint']}",
+                f"is not the run's codec, {self.codecs[modality].kind} {self.codecs[modality].fingerprint}",
+                remedy,
+            )
+            for modality, recorded in data.codecs.items()
+            if modality in self.codecs and recorded["fingerprint"] != self.codecs[modality].fingerprint
+        ]
 
     def _codec(self, modality: str) -> Codec:
         if modality not in self.codecs:

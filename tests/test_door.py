@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import jax
@@ -15,17 +16,22 @@ import pytest
 import mdm
 from mdm import export
 from mdm.data import manifest
+from mdm.door import Model
 from mdm.evaluation.continuations import TextScoring
 from mdm.evaluation.elbo import Scorer, Scores
+from mdm.evaluation.folder import EvaluationFolder
+from mdm.evaluation.result import Result
 from mdm.evaluation.settings import EvaluationSettings
 from mdm.model import attention
 from mdm.problems import Refusal
+from mdm.sampling.defaults import DEFAULTS
 from mdm.sampling.programs import Programs
 from mdm.sampling.sampler import Written
 from mdm.sampling.steps import Calls
 from mdm.tokens.vocabulary import Vocabulary
 from mdm.trained import TrainedModel
 from tests import made
+from tests.evaluation.test_report import result
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +119,41 @@ def test_documents_are_scored(model):
         model.score("text", [{}])
 
 
+def test_a_score_depends_on_its_document_alone(model):
+    (alone,) = model.score("text", [{"text": "hello"}], samples=2)
+    _, second, third = model.score("text", [{"text": "other"}, {"text": "hello"}, {"text": "hello"}], samples=2)
+    for score in (second, third):
+        assert score.bits["text"] == pytest.approx(alone.bits["text"], rel=1e-5)
+        assert score.se_noise["text"] == pytest.approx(alone.se_noise["text"], rel=1e-3)
+
+
+def test_a_task_that_the_run_was_not_trained_on_is_not_scored(model):
+    untrained = Model(dataclasses.replace(model.trained, spans={"joint-audio-text": {}}))
+    with pytest.raises(Refusal, match=r"text.*was not trained on it; it knows \('joint-audio-text',\)"):
+        untrained.score("text", [{"text": "abc"}])
+
+
 def test_texts_are_scored_behind_a_context(model):
     one, other = model.score_texts([("abc", "d"), ("abc", "e")], TextScoring("forward"))
     assert one.nats != other.nats and one.tokens == 1
     # All that may stand there, END included, shares a probability of 1.
     every = model.score_texts([("abc", chr(code)) for code in range(1, 128)], TextScoring("forward"))
     assert 0 < sum(np.exp(-score.nats) for score in every) < 1
+
+
+def test_what_is_written_behind_a_text_says_what_of_it_was_seen(model, monkeypatch):
+    seen = []
+
+    def write(self, batch, requests, sampler, seeds):
+        seen.extend(requests)
+        documents = [request.given for request in requests]
+        return types.SimpleNamespace(documents=documents, sampler=dataclasses.replace(sampler, steps=5))
+
+    monkeypatch.setattr(TrainedModel, "write", write)
+    long, short = model.trained.continue_texts(["x" * 40 + "y" * 60, "abc"], 256, DEFAULTS["text"], [3, 4])
+    assert bytes(seen[0].given["text"][seen[0].known["text"]].tolist()) == b"xxx" + b"y" * 60  # half of 128 - 2
+    assert (long.cut, long.room, long.seed) == (37, 63, 3) and (short.cut, short.room, short.seed) == (0, 123, 4)
+    assert long.sampler.steps == 5 and len(long.text) == 63
 
 
 def figures(results):
@@ -134,6 +169,23 @@ def test_two_evaluations_agree_bit_for_bit(root, results):
     assert figures(mdm.load(str(root / "run")).evaluate()) == figures(results)
     assert len(results) == 2
     assert results[0].bits_per_byte == results[0].bits_per_character and results[0].bits_per_picture is None
+
+
+def test_results_keep_what_their_documents_cost(results):
+    for r in results:
+        own = r.by_document
+        assert own.place == (r.split, "text", "text", "text", "likelihood", None) and own.seeds == r.seeds
+        assert len(own.documents) == r.documents and own.targets.sum() == r.targets and own.data == r.data
+        assert own.nats.mean(axis=0).sum() / r.targets / np.log(2) == pytest.approx(r.bits)
+        assert "by_document" not in r.to_json() and Result.from_json(json.loads(json.dumps(r.to_json()))) == r
+
+
+def test_checkpoints_are_compared_document_by_document(root, model, results):
+    found = model.compare(mdm.load(str(root / "run"), 1))
+    assert set(found) == {("train", "text", "text"), ("heldout", "text", "text")}
+    own = found["heldout", "text", "text"]
+    assert own.documents == 4 and own.bits != 0 and own.se_data > 0
+    assert model.compare(model)["heldout", "text", "text"].bits == 0
 
 
 def test_the_batch_changes_no_figure_beyond_rounding(model, results):
@@ -216,6 +268,23 @@ def test_data_of_another_vocabulary_are_refused(model, tmp_path):
         model.evaluate(str(tmp_path / "set"))
 
 
+def test_data_of_another_codec_of_the_same_size_are_refused(model, tmp_path):
+    data = made.data_set(tmp_path / "set")
+    record = {"kind": "bytes", "fingerprint": model.trained.codecs["text"].fingerprint, "ceiling": {}}
+    assert model.trained.material(dataclasses.replace(data, codecs={"text": record, "image": record}))
+    other = dataclasses.replace(data, codecs={"text": record | {"kind": "bpe", "fingerprint": "b" * 16}})
+    with pytest.raises(
+        Refusal, match=rf"codecs\.text = 'bpe {'b' * 16}': .* bytes bytes -> give the run's own data set"
+    ):
+        model.trained.material(other)
+
+
+def test_a_character_that_rows_cut_in_two_is_counted_once(model):
+    codes = model.trained.encode("text", "für 日")
+    counted = [model.trained._units("text", part) for part in np.split(codes, [2, 6])]  # inside ü, inside 日
+    assert [sum(own[unit] for own in counted) for unit in ("byte", "character")] == [8, 5]
+
+
 SAFETENSORS = pytest.mark.skipif(importlib.util.find_spec("safetensors") is None, reason="needs the extra export")
 
 
@@ -238,6 +307,20 @@ def test_the_export_is_whole_and_says_what_it_is(model, exported):
     assert json.loads((exported / "config.json").read_text())["model"]["width"] == 16
     assert (exported / "codecs/text/codec.json").exists()
     assert not [path for path in exported.rglob("*") if path.suffix in (".pkl", ".pt", ".tmp")]
+
+
+def test_a_card_tells_of_its_own_weights_only(root, tmp_path):
+    run = copied(root, tmp_path)
+    own = {name: mdm.load(str(run), weights=name).trained for name in ("ema", "parameters")}
+    folder = EvaluationFolder(own["ema"].folder.evaluations)
+    folder.create()
+    folder.write(2, "likelihood", [dataclasses.replace(result("text", "text"), step=2, weights="ema").to_json()])
+    cards = {name: export.card(model, export._flat(model)) for name, model in own.items()}
+    assert "8.000 ± 0.200" in cards["ema"] and "not been evaluated" not in cards["ema"]
+    assert (
+        "8.000" not in cards["parameters"]
+        and "not been evaluated with these weights, parameters" in cards["parameters"]
+    )
 
 
 @SAFETENSORS

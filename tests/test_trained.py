@@ -206,6 +206,12 @@ def test_tasks_that_a_run_cannot_do_are_told(model):
         untrained.request("text", {}, Extent(lengths={"text": 5}))
 
 
+def test_a_sampler_is_told_by_the_grid_that_the_task_was_trained_with(model):
+    own = DEFAULTS["text-to-image"]
+    assert model.resolved("text-to-image", dataclasses.replace(own, grid="trained")).grid == "linear"
+    assert model.resolved("text-to-image", dataclasses.replace(own, grid="cosine")).grid == "cosine"
+
+
 def test_a_prompt_that_is_longer_than_a_row_is_told_by_name(model):
     requests = [model.request("text-to-speech", {"text": text}) for text in ("one", "one " * 200)]
     with pytest.raises(Refusal, match=r"^1 problem:\n  - line 2 = .*does not fit in a row of 96"):

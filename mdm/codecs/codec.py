@@ -76,6 +76,14 @@ class Codec(Protocol):
         ...
 
 
+class TextCodec(Codec, Protocol):
+    """A codec of text."""
+
+    def utf8(self, codes: np.ndarray) -> bytes:
+        """The UTF-8 bytes that codes stand for, also where these begin or end inside a character, as pieces of a text may."""
+        ...
+
+
 class SoundCodec(Codec, Protocol):
     """A codec of sound, whose codes come at one rate."""
 

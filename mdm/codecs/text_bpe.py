@@ -44,7 +44,7 @@ class Bpe:
         self._settings, self._tokenizer = settings, tokenizer
         self.codebooks = (tokenizer.get_vocab_size(),)
         pieces = [tokenizer.id_to_token(code) for code in range(self.codebooks[0])]
-        byte_of = {character: byte for byte, character in _alphabet().items()}
+        byte_of = {character: byte for byte, character in alphabet().items()}
         self._bytes = [bytes(byte_of[character] for character in piece) for piece in pieces]
 
     @property
@@ -60,7 +60,7 @@ class Bpe:
         tokenizer.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(
             vocab_size=settings.vocabulary,
-            initial_alphabet=sorted(_alphabet().values()),
+            initial_alphabet=sorted(alphabet().values()),
             special_tokens=[],
             show_progress=False,
         )
@@ -75,7 +75,10 @@ class Bpe:
 
     def decode(self, codes: Sequence[np.ndarray]) -> list[str]:
         """Bytes that are no UTF-8, as a generator may write them, become U+FFFD."""
-        return [b"".join(self._bytes[code] for code in own.tolist()).decode("utf-8", errors="replace") for own in codes]
+        return [self.utf8(own).decode("utf-8", errors="replace") for own in codes]
+
+    def utf8(self, codes: np.ndarray) -> bytes:
+        return b"".join(self._bytes[code] for code in codes.tolist())
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +109,7 @@ class Bpe:
         return {"bytes_per_token": total / sum(own.size for own in codes), "unchanged": same / len(held_out)}
 
 
-def _alphabet() -> dict[int, str]:
+def alphabet() -> dict[int, str]:
     """Byte -> the printable character that stands for it in a byte-level vocabulary: itself where it is printable Latin-1,
     else the next free one from U+0100 on."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]

@@ -38,7 +38,10 @@ class Bytes:
         return [np.frombuffer(checked(text).encode(), np.uint8).astype(np.int32) for text in media]
 
     def decode(self, codes: Sequence[np.ndarray]) -> list[str]:
-        return [bytes(own.astype(np.uint8)).decode("utf-8", errors="replace") for own in codes]
+        return [self.utf8(own).decode("utf-8", errors="replace") for own in codes]
+
+    def utf8(self, codes: np.ndarray) -> bytes:
+        return bytes(codes.astype(np.uint8))
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

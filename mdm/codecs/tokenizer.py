@@ -9,7 +9,8 @@ import base64
 import binascii
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from tokenizers import Tokenizer
 
 from mdm.codecs import pretrained, storage
 from mdm.codecs.codec import Progress, some
+from mdm.codecs.text_bpe import alphabet
 from mdm.codecs.text_bytes import checked
 from mdm.problems import Problem, Refusal
 
@@ -49,13 +51,15 @@ class TokenizerSettings:
 
 
 class _Engine(Protocol):
-    """codes: how many there are; encode, decode: of whole batches."""
+    """codes: how many there are; encode: of whole batches; utf8: as of `mdm.codecs.codec.TextCodec`."""
 
     codes: int
 
     def encode(self, texts: list[str]) -> list[list[int]]: ...
 
     def decode(self, codes: list[int]) -> str: ...
+
+    def utf8(self, codes: list[int]) -> bytes: ...
 
 
 class PretrainedTokenizer:
@@ -98,6 +102,10 @@ class PretrainedTokenizer:
     def decode(self, codes: Sequence[np.ndarray]) -> list[str]:
         return [self._engine.decode(own.tolist()) for own in codes]
 
+    def utf8(self, codes: np.ndarray) -> bytes:
+        """As `TextCodec`, but for a blank that the codes begin with, where the tokenizer sets one before every text."""
+        return self._engine.utf8(codes.tolist())
+
     def save(self, folder: Path) -> None:
         pretrained.save(folder, self.kind, self._settings, self._files, self.fingerprint)
 
@@ -124,13 +132,26 @@ class _Json:
         self._own = Tokenizer.from_str(storage.read_text(file))
         self._own.no_padding()  # a file may ask for both, and a text's codes would follow from its neighbours
         self._own.no_truncation()
-        self.codes = max(self._own.get_vocab(with_added_tokens=True).values()) + 1
+        vocabulary = self._own.get_vocab(with_added_tokens=True)
+        self.codes = max(vocabulary.values()) + 1
+        described = json.loads(self._own.to_str())["decoder"] or {"type": None}
+        parts = described["decoders"] if described["type"] == "Sequence" else [described]
+        kinds = {part["type"] for part in parts}
+        self._bytes = (
+            {code: _of_alphabet(token) for token, code in vocabulary.items()} if "ByteLevel" in kinds else None
+        )
+        self._byte_of = _byte_tokens(vocabulary) if "ByteFallback" in kinds else {}
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         return [own.ids for own in self._own.encode_batch(texts, add_special_tokens=False)]
 
     def decode(self, codes: list[int]) -> str:
         return self._own.decode(codes, skip_special_tokens=False)
+
+    def utf8(self, codes: list[int]) -> bytes:
+        if self._bytes is not None:
+            return b"".join(self._bytes[code] for code in codes if code in self._bytes)
+        return _with_cut_ends(codes, self._byte_of, self.decode)
 
 
 class _Tiktoken:
@@ -153,20 +174,59 @@ class _Tiktoken:
 
     def decode(self, codes: list[int]) -> str:
         """Codes that no token has, as a generator may write them, are left out."""
-        content = b"".join(self._bytes[code] for code in codes if code in self._bytes)
-        return content.decode("utf-8", errors="replace")
+        return self.utf8(codes).decode("utf-8", errors="replace")
+
+    def utf8(self, codes: list[int]) -> bytes:
+        return b"".join(self._bytes[code] for code in codes if code in self._bytes)
 
 
 class _SentencePiece:
     def __init__(self, file: Path, settings: TokenizerSettings):
         self._own = pretrained.library("sentencepiece").SentencePieceProcessor(model_file=str(file))
         self.codes = self._own.get_piece_size()
+        self._byte_of = _byte_tokens({self._own.id_to_piece(code): code for code in range(self.codes)})
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         return self._own.encode(texts, out_type=int)
 
     def decode(self, codes: list[int]) -> str:
         return self._own.decode(codes)
+
+    def utf8(self, codes: list[int]) -> bytes:
+        return _with_cut_ends(codes, self._byte_of, self.decode)
+
+
+def _of_alphabet(token: str) -> bytes:
+    """The bytes of a token of a byte-level vocabulary; a token that was added to it stands for itself."""
+    try:
+        return bytes(_BYTE_OF[sign] for sign in token)
+    except KeyError:
+        return token.encode()
+
+
+_BYTE_OF = {sign: byte for byte, sign in alphabet().items()}
+
+
+def _byte_tokens(vocabulary: Mapping[str, int]) -> dict[int, int]:
+    """Code -> its byte, for tokens such as "<0xE3>", in which characters without a token of their own are written."""
+    return {vocabulary[name]: byte for byte in range(256) if (name := f"<0x{byte:02X}>") in vocabulary}
+
+
+def _with_cut_ends(codes: list[int], byte_of: Mapping[int, int], decode: Callable[[list[int]], str]) -> bytes:
+    """UTF-8 of codes whose first and last character may be cut: bytes of those stand as they are, the rest is decoded."""
+    own = [byte_of[code] if code in byte_of else None for code in codes]
+    start, stop = 0, len(own)
+    while start < stop and own[start] is not None and own[start] & 0xC0 == 0x80:
+        start += 1
+    for size in range(1, min(3, stop - start) + 1):
+        first = own[stop - size]
+        if first is None or first < 0x80:
+            break
+        if first >= 0xC0:  # begins a character of 2, 3 or 4 bytes
+            stop -= size if size < 2 + (first >= 0xE0) + (first >= 0xF0) else 0
+            break
+    ends = [bytes(byte for byte in part if byte is not None) for part in (own[:start], own[stop:])]
+    return ends[0] + decode(codes[start:stop]).encode() + ends[1]
 
 
 _ENGINES: dict[str, Callable[[Path, TokenizerSettings], _Engine]] = {

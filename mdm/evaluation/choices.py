@@ -28,9 +28,12 @@ _MOST_TOLD = 20  # problems of one file
 
 @dataclasses.dataclass(frozen=True)
 class Question:
+    """line: of its file, from 1."""
+
     context: str
     choices: tuple[str, ...]
     answer: int
+    line: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Choices:
     chance:     what guessing gets
     nats:       mean -log p of the right choice
     cut:        choices whose context lost its beginning
-    scoring:    how texts were scored
+    scoring, seeds: how texts were scored, and with which noise or orders
     """
 
     name: str
@@ -57,19 +60,20 @@ class Choices:
     nats: float
     cut: int
     scoring: Mapping[str, Any]
+    seeds: tuple[int, ...]
     seconds: float
     versions: Mapping[str, str]
     device: str
 
     def to_json(self) -> dict:
         """Plain values."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "seeds": list(self.seeds)}
 
 
 def read(path: Path) -> list[Question]:
     """The questions of a file. Raises Refusal naming every line that is none."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # and nowhere else: U+2028 may stand in a text
     except (OSError, ValueError) as error:
         raise Refusal(
             Problem(str(path), None, f"cannot be read ({error})", "check the path; it is UTF-8 text")
@@ -79,7 +83,7 @@ def read(path: Path) -> list[Question]:
         if not line.strip():
             continue
         try:
-            found.append(_question(json.loads(line)))
+            found.append(_question(json.loads(line), number))
         except (KeyError, TypeError, ValueError) as error:
             what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
             problems.append(Problem(f"{path}: line {number}", line[:60], what, _FORM))
@@ -94,7 +98,7 @@ def read(path: Path) -> list[Question]:
 _FORM = 'a line is {"context": "...", "choices": ["...", "..."], "answer": 0}'
 
 
-def _question(value: Any) -> Question:
+def _question(value: Any, line: int) -> Question:
     if not isinstance(value, dict):
         raise ValueError("is no JSON object")
     context, choices, answer = value["context"], value["choices"], value["answer"]
@@ -106,7 +110,7 @@ def _question(value: Any) -> Question:
         raise ValueError(f"it has {len(choices)} choices, not 2 to {MOST_CHOICES}")
     if isinstance(answer, bool) or not isinstance(answer, int) or not 0 <= answer < len(choices):
         raise ValueError(f"its answer {answer!r} is no index of its {len(choices)} choices")
-    return Question(context, tuple(choices), answer)
+    return Question(context, tuple(choices), answer, line)
 
 
 def measure(scorer: TextScorer, parameters: Any, path: Path) -> Choices:
@@ -114,13 +118,13 @@ def measure(scorer: TextScorer, parameters: Any, path: Path) -> Choices:
     begun = time.monotonic()
     questions = read(path)
     rows, problems = [], []
-    for number, question in enumerate(questions, start=1):
+    for question in questions:
         for choice in question.choices:
             try:
                 rows.append(scorer.read(question.context, choice))
             except Refusal as refusal:
                 problems += [
-                    dataclasses.replace(p, where=f"{path}: question {number}: {p.where}") for p in refusal.problems
+                    dataclasses.replace(p, where=f"{path}: line {question.line}: {p.where}") for p in refusal.problems
                 ]
     refuse_if(problems[:_MOST_TOLD])
     scores = scorer.scores(parameters, rows)
@@ -146,6 +150,7 @@ def measure(scorer: TextScorer, parameters: Any, path: Path) -> Choices:
         nats=float(np.mean([n[question.answer] for n, question in zip(nats, questions, strict=True)])),
         cut=sum(score.cut > 0 for score in scores),
         scoring=dataclasses.asdict(scorer.settings),
+        seeds=scorer.settings.seeds,
         seconds=time.monotonic() - begun,
         versions=versions(),
         device=device(),

@@ -22,6 +22,7 @@ from mdm.evaluation.elbo import DenoiserFactory, Scorer
 from mdm.evaluation.ordered import OrderScorer
 from mdm.evaluation.settings import EvaluationSettings
 from mdm.problems import Problem, Refusal
+from mdm.sampling.settings import SamplerSettings
 from mdm.tokens.hashing import mix, text_key
 from mdm.tokens.rows import FIXED, Row, Segment, build_row
 from mdm.tokens.tasks import TASKS
@@ -36,7 +37,7 @@ _SPECIALS = 2  # the task token and the begin token of a row
 @dataclasses.dataclass(frozen=True)
 class TextScoring:
     """method: "elbo", or the name of an order for the chain rule; samples: mask counts (of the ELBO); repeats: seeds of the ELBO,
-    or random orders; batch_rows: pairs scored at once, which changes no figure"""
+    or random orders, over which a score is the mean; batch_rows: pairs scored at once, which changes no figure"""
 
     method: str = ELBO
     samples: int = 32
@@ -51,7 +52,17 @@ class TextScoring:
         for key in ("samples", "repeats", "batch_rows"):
             if getattr(self, key) < 1:
                 found.append(Problem(f"{at}.{key}", getattr(self, key), "below 1", "use 1 or more"))
+        if self.repeats > 1 and self.method in ORDERS and self.method != RANDOM:
+            reason = f"every time the order {self.method!r} is the same"
+            found.append(Problem(f"{at}.repeats", self.repeats, reason, "use 1"))
         return found
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One for each repeat."""
+        if self.method == ELBO:
+            return EvaluationSettings(seed=self.seed, repeats=self.repeats).seeds
+        return order_seeds(self.seed, self.repeats)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,6 +86,33 @@ class Continuation:
         row = build_row([Segment({"text": self.codes}, TASKS[task], {"text": 0})], vocabulary, length)
         row.roles[: _SPECIALS + self.start] = FIXED
         return row
+
+
+@dataclasses.dataclass(frozen=True)
+class WrittenText:
+    """What was written behind a context.
+
+    cut:  codes of the context, from its beginning, for which the row had no room
+    room: codes that could be written, at most as many as were asked for
+    sampler, seed: by which it was written
+    """
+
+    text: str
+    cut: int
+    room: int
+    sampler: SamplerSettings
+    seed: int
+
+
+def shared_room(context: int, wanted: int, row_length: int) -> tuple[int, int]:
+    """How many codes of a context are kept, and how many can be written behind it.
+
+    All of both, if they fit in a row. Else the context keeps what the wanted ones leave, and at least half of the row; what is
+    written has the rest, and at least one code.
+    """
+    room = row_length - _SPECIALS
+    kept = min(context, max(room - wanted, room // 2))
+    return kept, min(wanted, room - kept)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,19 +175,17 @@ class TextScorer:
         return [Continuation(_number(f"{number} {text}"), part, 0, 0) for number, part in enumerate(parts)]
 
     def scores(self, parameters: Any, rows: Sequence[Continuation]) -> list[TextScore]:
+        """Of each row, in their order: the mean over the repeats."""
         if not rows:
             return []
-        """Of each row, in their order."""
         settings = self.settings
         lengths = row_lengths([row.positions for row in rows], self._row_length, multiple=self._multiple)
         if settings.method == ELBO:
-            seeds = EvaluationSettings(seed=settings.seed, repeats=settings.repeats).seeds
-            found = self._elbo.scores(parameters, rows, TASK, lengths, settings.batch_rows, seeds)
+            found = self._elbo.scores(parameters, rows, TASK, lengths, settings.batch_rows, settings.seeds)
             likeliest = [None] * len(rows)
         else:
-            seeds = order_seeds(settings.seed, settings.repeats if settings.method == RANDOM else 1)
             found, every = self._ordered.scores(
-                parameters, rows, TASK, lengths, settings.batch_rows, settings.method, seeds
+                parameters, rows, TASK, lengths, settings.batch_rows, settings.method, settings.seeds
             )
             likeliest = [bool(own) for own in every.all(axis=0)]
         own = MODALITIES.index("text")

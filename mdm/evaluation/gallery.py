@@ -81,6 +81,10 @@ class Maker(Protocol):
     """A trained model with its codecs (`mdm.trained.TrainedModel` is one)."""
 
     def request(self, task: str, given: Mapping[str, Media], extent: Extent = WHOLE) -> Any: ...
+    def resolved(self, task: str, sampler: Any) -> Any:
+        """A sampler as it is used for a task, with names in place of what stands for one."""
+        ...
+
     def generate(self, requests: Sequence[Any], sampler: Any, seeds: Sequence[int]) -> Made: ...
     def encode(self, modality: str, media: Media) -> Any: ...
     def decode(self, document: Document) -> dict[str, Media]: ...
@@ -111,7 +115,7 @@ def show(
         begun = time.monotonic()
         requests = [_request(maker, wing, exhibit) for exhibit in own]
         seeds = range(seed, seed + len(requests))
-        different = list(dict.fromkeys(table[wing.task] for table in samplers))
+        different = list(dict.fromkeys(maker.resolved(wing.task, table[wing.task]) for table in samplers))
         documents = [maker.generate(requests, sampler, seeds).documents for sampler in different]
         pieces = [_piece(maker, exhibit, made) for exhibit, *made in zip(own, *documents, strict=True)]
         seconds = time.monotonic() - begun

@@ -32,7 +32,8 @@ class Generated:
     model, se_data:  of the model, and its standard error over documents; None for what cannot be told, as those below
     codec, original: the same figure of the originals through the codec, and of the originals
     chance:          what media that ignore their condition get
-    sampler, seeds:  how the media were made (seeds from, to); seconds: that it took, of all figures of the task and split
+    sampler, seeds:  how the media were made, the grid by its own name (seeds from, to)
+    seconds:         that it took, of all figures of the task and split
     step, config, weights, time: as of `mdm.evaluation.result.Result`
     """
 
@@ -87,7 +88,7 @@ def measure(
     for task in tasks:
         own = [kind for kind in usable if task in kind.tasks]
         if own:
-            found += _measure(maker, task, originals, sampler(task), own, seed)
+            found += _measure(maker, task, originals, maker.resolved(task, sampler(task)), own, seed)
     return found
 
 
@@ -136,7 +137,7 @@ def _measure(
                     chance=score.chance,
                     codec=codec[number].value,
                     original=original[number].value,
-                    versions=versions(own.packages),
+                    versions=versions(own.packages) | dict(own.digests),
                     **beside,
                 )
                 for number, (figure, score) in enumerate(zip(own.figures, scores, strict=True))

@@ -7,48 +7,66 @@ metrics that are made of it (the accuracy of LAMBADA) are worth nothing there.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import importlib.util
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mdm.evaluation.continuations import Continuation, TextScore
-from mdm.evaluation.result import device, versions
+from absl import logging
+
+from mdm.evaluation.continuations import Continuation, TextScore, TextScoring, WrittenText
+from mdm.evaluation.result import Partly, device, versions
 from mdm.problems import Problem, Refusal
+from mdm.sampling.settings import SamplerSettings
 
 MOST_WRITTEN = 256  # tokens, where a task does not say
 
 
 @dataclasses.dataclass(frozen=True)
 class HarnessSettings:
-    """tasks: names; folder: where local task files lie, if any; limit: at most so many documents of each (0: all)"""
+    """tasks: names, of groups too; folder: where local task files lie, if any"""
 
     tasks: tuple[str, ...]
     folder: str | None = None
-    limit: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class HarnessFigure:
-    """One metric of one task. name: of both; documents: that were scored; data: version of the task; scoring: how."""
+    """One metric of one task.
+
+    name:      of task, metric and, where the task has one, the filter through which answers were read
+    documents: that were scored; data: version of the task; scoring: fields of `TextScoring`, how texts were scored
+    requests:  texts that were scored or written; cut: those whose context lost its beginning, and cut_codes how much of it in all
+    seeds:     of the noise or the orders of scores, or of the answers that were written
+    sampler:   by which answers were written; shortened: those for which a row had less room than the task asks for. None and 0
+               for a task that has none written
+    """
 
     name: str
     task: str
     metric: str
+    filter: str
     value: float
     se_data: float | None
     documents: int
     data: str
     scoring: Mapping[str, Any]
+    requests: int
+    cut: int
+    cut_codes: int
+    sampler: Mapping[str, Any] | None
+    seeds: tuple[int, ...]
+    shortened: int
     seconds: float
     versions: Mapping[str, str]
     device: str
 
     def to_json(self) -> dict:
         """Plain values."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "seeds": list(self.seeds)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +80,7 @@ class TextModel:
     read: Callable[[str, str], Continuation]
     pieces: Callable[[str], Sequence[Continuation]]
     score: Callable[[Sequence[Continuation]], Sequence[TextScore]]
-    write: Callable[[Sequence[str], int], Sequence[str]]
+    write: Callable[[Sequence[str], int], Sequence[WrittenText]]
 
 
 def require() -> None:
@@ -71,19 +89,66 @@ def require() -> None:
         raise Refusal(Problem("--harness", None, "the package lm-eval is not installed", "pip install 'mdm[lm-eval]'"))
 
 
-def adapter(model: TextModel) -> Any:
-    """`model` as an `lm_eval.api.model.LM`."""
+class Tally:
+    """What a model was asked by one task. failure: what it raised, if anything: that is no fault of the task's."""
+
+    def __init__(self):
+        self.requests = self.cut = self.cut_codes = self.shortened = 0
+        self.scores = False
+        self.samplers: dict[SamplerSettings, None] = {}
+        self.seeds: dict[int, None] = {}
+        self.failure: Exception | None = None
+
+    @contextlib.contextmanager
+    def own(self) -> Iterator[None]:
+        """Around what is the model's and not the harness's."""
+        try:
+            yield
+        except Exception as error:
+            self.failure = error
+            raise
+
+    def scored(self, scores: Sequence[TextScore]) -> None:
+        self.scores = True
+        self._seen(scores)
+
+    def written(self, texts: Sequence[WrittenText], most: int) -> None:
+        self._seen(texts)
+        self.shortened += sum(text.room < most for text in texts)
+        self.samplers.update(dict.fromkeys(text.sampler for text in texts))
+        self.seeds.update(dict.fromkeys(text.seed for text in texts))
+
+    def _seen(self, texts: Sequence[TextScore | WrittenText]) -> None:
+        self.requests += len(texts)
+        self.cut += sum(text.cut > 0 for text in texts)
+        self.cut_codes += sum(text.cut for text in texts)
+
+    def figures(self, scoring: TextScoring) -> dict[str, Any]:
+        """Fields of `HarnessFigure`."""
+        seeds = (*(scoring.seeds if self.scores else ()), *self.seeds)
+        sampler = [dataclasses.asdict(one) for one in self.samplers]  # one: all texts of a task are written alike
+        return {"requests": self.requests, "cut": self.cut, "cut_codes": self.cut_codes, "shortened": self.shortened,
+                "sampler": sampler[0] if sampler else None, "seeds": seeds}  # fmt: skip
+
+
+def adapter(model: TextModel, tally: Tally) -> Any:
+    """`model` as an `lm_eval.api.model.LM`; tally: is told of all that it is asked."""
     require()
     from lm_eval.api.model import LM
 
     class Adapter(LM):
         def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
-            scores = model.score([model.read(*request.args) for request in requests])
+            with tally.own():
+                scores = model.score([model.read(*request.args) for request in requests])
+            tally.scored(scores)
             return [(-score.nats, bool(score.likeliest)) for score in scores]
 
         def loglikelihood_rolling(self, requests: Sequence[Any]) -> list[float]:
-            pieces = [model.pieces(request.args[0]) for request in requests]
-            scores = iter(model.score([piece for own in pieces for piece in own]))
+            with tally.own():
+                pieces = [model.pieces(request.args[0]) for request in requests]
+                found = model.score([piece for own in pieces for piece in own])
+            tally.scored(found)
+            scores = iter(found)
             return [-sum(next(scores).nats for _ in own) for own in pieces]
 
         def generate_until(self, requests: Sequence[Any]) -> list[str]:
@@ -92,9 +157,11 @@ def adapter(model: TextModel) -> Any:
             for number, request in enumerate(requests):
                 by_length.setdefault(int(_said(request.args[1], "max_gen_toks", MOST_WRITTEN)), []).append(number)
             for most, own in by_length.items():
-                texts = model.write([requests[number].args[0] for number in own], most)
+                with tally.own():
+                    texts = model.write([requests[number].args[0] for number in own], most)
+                tally.written(texts, most)
                 for number, text in zip(own, texts, strict=True):
-                    written[number] = _until(text, _said(requests[number].args[1], "until", []))
+                    written[number] = _until(text.text, _said(requests[number].args[1], "until", []))
             return written
 
     return Adapter()
@@ -111,45 +178,90 @@ def _until(text: str, stops: str | Sequence[str]) -> str:
 
 
 def measure(model: TextModel, settings: HarnessSettings, scoring: Mapping[str, Any]) -> list[HarnessFigure]:
-    """All metrics of all tasks. Raises Refusal without the package, and for a task that it does not know or cannot run."""
+    """All metrics of all tasks, a task at a time. scoring: fields of the `TextScoring` by which `model` scores.
+
+    Raises Refusal without the package, and Partly, with the figures of the other tasks, for names that the harness does not know
+    and for task files that it cannot use. What the model raises is not caught, but for a Refusal, which costs its task only.
+    """
     require()
-    from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 
-    begun = time.monotonic()
+    problems: list[Problem] = []
+    manager = _harness("--harness_tasks", settings.folder, lambda: TaskManager(include_path=settings.folder), problems)
+    tasks: dict[str, Any] = {}
+    for name in settings.tasks if manager else ():
+        found = _harness("--harness", name, lambda name=name: manager.load([name]), problems)
+        tasks |= found["tasks"] if found else {}
+    figures = [
+        figure for name, task in tasks.items() for figure in _task(model, name, task, manager, scoring, problems)
+    ]
+    if problems:
+        raise Partly(problems, figures)
+    return figures
+
+
+def _harness(where: str, value: Any, call: Callable[[], Any], problems: list[Problem]) -> Any:
+    """What a call gives that runs the harness's code and task files alone; None, and a problem more, if it raises anything."""
     try:
-        found = simple_evaluate(
-            model=adapter(model),
-            tasks=list(settings.tasks),
-            task_manager=TaskManager(include_path=settings.folder),
-            limit=settings.limit or None,
-            bootstrap_iters=1000,
-            log_samples=False,
-        )
-    except Refusal:
+        return call()
+    except MemoryError:
         raise
-    except Exception as error:  # the harness raises anything for a task file that it cannot use
-        reason = f"lm-evaluation-harness refused them ({type(error).__name__}: {error})"
-        remedy = "check the names, the task files in --harness_tasks, and that their data are on this machine"
-        raise Refusal(Problem("--harness", settings.tasks, reason, remedy)) from error
-    made = {"scoring": dict(scoring), "seconds": time.monotonic() - begun, "device": device()}
-    made["versions"] = versions() | {"lm-eval": importlib.metadata.version("lm_eval")}
+    except (
+        Exception
+    ) as error:  # of many kinds: KeyError for a name, those of YAML, Jinja, data sets and a task's own code
+        reason = f"lm-evaluation-harness refused it ({type(error).__name__}: {error})"
+        remedy = "check the name, the task file in --harness_tasks, and that its data are on this machine"
+        problems.append(Problem(where, value, reason, remedy))
+        return None
+
+
+def _task(
+    model: TextModel, name: str, task: Any, manager: Any, scoring: Mapping[str, Any], problems: list[Problem]
+) -> list[HarnessFigure]:
+    from lm_eval import simple_evaluate
+
+    begun, tally = time.monotonic(), Tally()
+
+    def call() -> Any:
+        return simple_evaluate(
+            model=adapter(model, tally), tasks=[task], task_manager=manager, bootstrap_iters=1000, log_samples=False
+        )
+
+    own: list[Problem] = []
+    found = _harness("--harness", name, call, own)
+    if isinstance(tally.failure, Refusal):
+        own = [dataclasses.replace(p, where=f"--harness={name}: {p.where}") for p in tally.failure.problems]
+    elif tally.failure is not None:
+        raise tally.failure
+    problems += own
+    if tally.cut or tally.shortened:
+        logging.warning("%s: of %d texts, %d lost the beginning of their context (%d codes), and %d had less room than asked for",
+                        name, tally.requests, tally.cut, tally.cut_codes, tally.shortened)  # fmt: skip
+    return [] if own else _figures(found, name, tally, scoring, time.monotonic() - begun)
+
+
+def _figures(found: Any, task: str, tally: Tally, scoring: Mapping[str, Any], seconds: float) -> list[HarnessFigure]:
+    """Of what the harness says of one task. Its keys are "METRIC,FILTER"; the filter of a task that has none is "none"."""
+    own = found["results"][task]
     return [
         HarnessFigure(
-            name=f"{task}/{metric}",
+            name="/".join([task, metric, *([] if through == "none" else [through])]),
             task=task,
             metric=metric,
+            filter=through,
             value=float(value),
-            se_data=_number(own, f"{metric}_stderr,{kind}"),
+            se_data=_number(own, f"{metric}_stderr,{through}"),
             documents=found["n-samples"][task]["effective"],
             data=str(found["versions"][task]),
-            **made,
+            scoring=dict(scoring),
+            seconds=seconds,
+            versions=versions() | {"lm-eval": importlib.metadata.version("lm_eval")},
+            device=device(),
+            **tally.figures(TextScoring(**scoring)),
         )
-        for task, own in found["results"].items()
-        if task in found["n-samples"]  # a group has none of its own
         for key, value in own.items()
-        for metric, _, kind in [key.partition(",")]
-        if kind and not metric.endswith("_stderr") and isinstance(value, int | float)
+        for metric, _, through in [key.partition(",")]
+        if through and not metric.endswith("_stderr") and isinstance(value, int | float)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mdm.evaluation import statistics
+from mdm.evaluation.document_scores import DocumentScores, identity
 from mdm.evaluation.documents import Example
 from mdm.evaluation.elbo import Scores
 from mdm.evaluation.material import Material
@@ -18,16 +20,25 @@ from mdm.tokens.tasks import TASKS
 from mdm.tokens.vocabulary import MODALITIES
 
 
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """How scores were made: fields of `Result`."""
+
+    what: str
+    seeds: tuple[int, ...]
+    samples: int
+    order: str | None = None
+
+
 def likelihood(material: Material, stream: str, task: str, split: str, parameters: Any) -> list[Result]:
     """One result for each target modality of `task`."""
     start = time.monotonic()
     examples = material.examples(stream, split)
     scores = material.scores(parameters, examples, task)
     more = _under_shuffled_condition(material, stream, task, split, parameters, scores)
-    settings = material.settings
-    fixed = {"what": "likelihood", "samples": settings.samples, "seeds": settings.seeds}
+    made = Made("likelihood", material.settings.seeds, material.settings.samples)
     baselines = material.baselines(stream, task, split)
-    return described(material, stream, task, split, examples, scores, baselines, start, fixed, more)
+    return described(material, stream, task, split, examples, scores, baselines, start, made, more)
 
 
 def described(
@@ -39,27 +50,24 @@ def described(
     scores: Scores,
     baselines: Mapping[str, tuple[float, float]],
     start: float,
-    fixed: Mapping[str, Any],
+    made: Made,
     more: Mapping[str, Mapping[str, Any]],
 ) -> list[Result]:
     """Scores of examples as results, beside what they have to be compared with.
 
     baselines: (unigram, uniform) bits by target modality, of these examples
-    start: time.monotonic() at which the work began; fixed: fields of every result; more: fields by target modality
+    start: time.monotonic() at which the work began; more: fields by target modality
     """
     groups = [example.group for example in examples]
-    results = []
+    told, results = identity(examples), []
     for modality in TASKS[task].targets:
         nats, targets = scores.nats[:, :, MODALITIES.index(modality)], scores.targets[:, MODALITIES.index(modality)]
         estimate = statistics.bits_per_token(nats, targets, groups)
         unigram, uniform = baselines[modality]
+        place = {"split": split, "stream": stream, "task": task, "modality": modality, "what": made.what}
+        place |= {"order": made.order, "data": material.manifest.fingerprint, "seeds": made.seeds}
         results.append(
             Result(
-                split=split,
-                stream=stream,
-                task=task,
-                modality=modality,
-                data=material.manifest.fingerprint,
                 documents=len(examples),
                 groups=len(set(groups)),
                 targets=int(targets.sum()),
@@ -73,7 +81,9 @@ def described(
                 versions=versions(),
                 device=device(),
                 **_by_unit(material, modality, nats, examples),
-                **fixed,
+                samples=made.samples,
+                by_document=DocumentScores(**place, **told, targets=targets, nats=nats),
+                **place,
                 **(more[modality] if modality in more else {}),
             )
         )

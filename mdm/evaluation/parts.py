@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from absl import logging
 
 from mdm.evaluation.folder import EvaluationFolder, Progress
+from mdm.evaluation.result import Partly
 from mdm.evaluation.writers import Writer, figures
 from mdm.problems import Refusal, refuse_if
 
@@ -43,6 +44,7 @@ def make(
     """Makes the parts of a step that are not finished, or all of them again.
 
     stamp: what every line of this run says besides its own figures
+    A part that was made in part is written, and is finished: what is wrong with the rest is to be mended, not tried again.
     Raises Refusal, when all parts have been tried, with everything that was wrong.
     """
     problems = []
@@ -51,6 +53,12 @@ def make(
             continue
         try:
             results = part.make(model, functools.partial(folder.progress, step, part.name))
+        except Partly as partly:
+            logging.error("step %d: some of %s is left out: %s", step, part.name, partly)
+            problems += partly.problems
+            if not partly.results:
+                continue
+            results = partly.results
         except Refusal as refusal:
             logging.error("step %d: %s is left out: %s", step, part.name, refusal)
             problems += refusal.problems

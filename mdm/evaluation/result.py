@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import jax
+
+from mdm.evaluation.document_scores import DocumentScores
+from mdm.problems import Problem, Refusal
 
 _MOST_BITS = 1000.0  # a float ends at 2**1024
 
@@ -18,7 +22,7 @@ UNITS = ("byte", "character", "picture", "second")
 class Result:
     """The likelihood of one modality of one task, on one split of one stream. Figures are in bits per target token.
 
-    what:           the measure, a name in `mdm.evaluation.task.MEASURES`
+    what:           the measure, a name in `mdm.evaluation.task.MEASURES`, or `mdm.evaluation.chain_rule.BESIDE`
     data:           fingerprint of the manifest
     documents:      rows that were scored (pieces, where documents are split); groups: independent ones of the bootstrap
     targets:        positions that carry loss, ENDs included
@@ -37,6 +41,7 @@ class Result:
                     the orders. An ELBO has none
     mixture_bits:   -log2 of the mean probability over the orders: a tighter upper bound, which falls with their number. None
                     for a task of several targets, whose documents it would have to be told of as a whole
+    by_document:    what each document cost, from which all errors follow; not part of the line, see `document_scores.write`
     step, config, weights, time: checkpoint, fingerprint of the run's settings, "ema" or "parameters", and when this was
                     written (UTC): `mdm.evaluation.parts.make` fills them in
     """
@@ -77,6 +82,7 @@ class Result:
     config: str | None = None
     weights: str | None = None
     time: str | None = None
+    by_document: DocumentScores | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property
     def perplexity(self) -> float:
@@ -84,8 +90,10 @@ class Result:
         return 2.0 ** min(self.bits, _MOST_BITS)
 
     def to_json(self) -> dict:
-        """Plain values; `from_json` of it equals this."""
-        value = {**dataclasses.asdict(self), "seeds": list(self.seeds), "versions": dict(self.versions)}
+        """Plain values; `from_json` of it equals this, without `by_document`."""
+        value = dataclasses.asdict(dataclasses.replace(self, by_document=None))
+        del value["by_document"]
+        value = {**value, "seeds": list(self.seeds), "versions": dict(self.versions)}
         return {**value, "perplexity": self.perplexity}
 
     @classmethod
@@ -93,6 +101,14 @@ class Result:
         """Of this version, or of an earlier one, which lacks what has a default."""
         own = {key: part for key, part in value.items() if key != "perplexity"}
         return cls(**{**own, "seeds": tuple(own["seeds"])})
+
+
+class Partly(Refusal):
+    """Some of what was asked for could not be made. results: the rest, which is worth keeping."""
+
+    def __init__(self, problems: Problem | Iterable[Problem], results: Sequence[Any]):
+        super().__init__(problems)
+        self.results = tuple(results)
 
 
 def versions(packages: Sequence[str] = ()) -> dict[str, str]:

@@ -33,6 +33,13 @@ def test_any_codes_are_some_text(codec, codes):
     text.encode()
 
 
+@pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.kind)
+@given(text=TEXT, at=st.integers(0, 60))
+def test_a_text_has_its_bytes_wherever_its_codes_are_cut(codec, text, at):
+    (codes,) = codec.encode([text])
+    assert codec.utf8(codes[:at]) + codec.utf8(codes[at:]) == text.encode()
+
+
 def test_merges_were_learnt():
     assert len(BPE.encode(["the red apple"])[0]) < 8
     assert BPE.ceiling(["a red apple"])["bytes_per_token"] > 1.5

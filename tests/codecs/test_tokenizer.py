@@ -4,7 +4,7 @@ import base64
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from mdm.codecs import registry
 from mdm.codecs.tokenizer import PATTERNS, PretrainedTokenizer, TokenizerSettings
@@ -53,6 +53,18 @@ def sentencepiece_file(folder):
         library.SentencePieceTrainer.train(sentence_iterator=iter(TEXTS * 20), model_writer=file, vocab_size=320,
                                            model_type="bpe", byte_fallback=True, minloglevel=2)  # fmt: skip
     return TokenizerSettings(str(folder), "sentencepiece")
+
+
+def fallback_file(folder):
+    """As many published ones: blanks are a sign of their own, and what has no token is written as bytes."""
+    vocabulary = {f"<0x{byte:02X}>": byte for byte in range(256)} | {"▁": 256, "a": 257, "b": 258, "▁a": 259, "�": 260}
+    own = Tokenizer(models.BPE(vocabulary, [("▁", "a")], byte_fallback=True, fuse_unk=False))
+    own.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    own.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    own.save(str(folder / "tokenizer.json"))
+    return TokenizerSettings(str(folder))
 
 
 FORMATS = {"json": json_file, "tiktoken": tiktoken_file, "sentencepiece": sentencepiece_file}
@@ -106,6 +118,19 @@ def test_codes_that_a_generator_may_write_are_decoded(tmp_path, kind):
     codec = PretrainedTokenizer(FORMATS[kind](tmp_path))
     every = np.arange(codec.codebooks[0], dtype=np.int32)
     assert isinstance(codec.decode([every, every[::-1]])[1], str)
+
+
+@pytest.mark.parametrize("file", [*FORMATS.values(), fallback_file])
+@pytest.mark.parametrize("text", ["a bü日🍏b", "\ufffd 🍏", "bbbb"])
+def test_a_text_has_its_bytes_wherever_its_codes_are_cut(tmp_path, file, text):
+    codec = PretrainedTokenizer(file(tmp_path))
+    (codes,) = codec.encode([text])
+    whole = codec.decode([codes])[0].encode()  # SentencePiece leaves U+FFFD out
+    blanks = (b"", b" ") if file in (fallback_file, sentencepiece_file) else (b"",)
+    for at in range(codes.size + 1):
+        first, second = codec.utf8(codes[:at]), codec.utf8(codes[at:])
+        # A blank that a piece begins with is not told from the one that such a tokenizer sets before every text.
+        assert whole in [first + blank + second for blank in blanks], at
 
 
 def test_what_is_missing_or_damaged_is_named(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from mdm.codecs.text_bpe import Bpe, BpeSettings
 from mdm.codecs.text_bytes import Bytes
 from mdm.evaluation import choices
-from mdm.evaluation.continuations import TextScorer, TextScoring, continuation
+from mdm.evaluation.continuations import TextScorer, TextScoring, continuation, shared_room
 from mdm.problems import Refusal
 from mdm.tokens.rows import FIXED, TARGET
 from mdm.tokens.vocabulary import Vocabulary
@@ -57,8 +57,8 @@ def _log_softmax(logits):
 
 
 @functools.cache  # compiled once for all tests
-def scorer(method="elbo", batch_rows=4):
-    return TextScorer(Echo(), Bytes(), ROW, TextScoring(method=method, batch_rows=batch_rows, samples=4))
+def scorer(method="elbo", batch_rows=4, repeats=1, seed=0, samples=4):
+    return TextScorer(Echo(), Bytes(), ROW, TextScoring(method, samples, repeats, batch_rows, seed))
 
 
 def scored(pairs, sure=3.0, **settings):
@@ -89,6 +89,21 @@ def test_a_context_that_is_too_long_loses_its_beginning_and_says_so():
     assert score.cut == 40 and score.tokens == 2
 
 
+@pytest.mark.parametrize(
+    "context, wanted, shares",
+    [
+        (10, 20, (10, 20)),  # both fit
+        (60, 20, (42, 20)),
+        (100, 256, (31, 31)),  # half of the row, however much is wanted
+        (5, 256, (5, 57)),
+        (0, 256, (0, 62)),
+        (100, 1, (61, 1)),
+    ],
+)
+def test_a_context_claims_half_of_the_row_before_anything_is_written(context, wanted, shares):
+    assert shared_room(context, wanted, ROW) == shares
+
+
 def test_a_continuation_that_is_empty_or_longer_than_a_row_is_refused():
     with pytest.raises(Refusal, match="empty"):
         continuation(Bytes(), "a", "", ROW)
@@ -115,6 +130,26 @@ def test_only_the_chain_rule_tells_what_is_likeliest():
     pairs = [("aaa", "aa"), ("aaa", "ab")]
     assert [s.likeliest for s in scored(pairs, method="forward")] == [True, False]
     assert [s.likeliest for s in scored(pairs)] == [None, None]
+
+
+def test_repeats_average_over_orders():
+    """Two letters have two orders: one order alone is one of both, the mean over many is that of both, and so is the ELBO. What
+    is seen first of "ac" decides how many letters are the most frequent ones."""
+    pair = [("ab", "ac")]
+    single = [scored(pair, 5.0, method="random", seed=seed)[0].nats for seed in range(8)]
+    low, high = min(single), max(single)
+    assert high > low + 0.1 and all(min(abs(own - low), abs(own - high)) < 1e-5 for own in single)
+    (mean,) = scored(pair, 5.0, method="random", repeats=64)
+    share = (mean.nats - low) / (high - low) * 64
+    assert share == pytest.approx(round(share), abs=1e-2) and 16 < share < 48
+    (elbo,) = scored(pair, 5.0, samples=32, repeats=8)
+    assert elbo.nats == pytest.approx((low + high) / 2, abs=(high - low) / 4)
+
+
+def test_repeats_of_one_order_are_refused():
+    (problem,) = TextScoring("forward", repeats=2).problems("scoring")
+    assert problem.where == "scoring.repeats" and TextScoring("random", repeats=2).problems("scoring") == []
+    assert len(TextScoring("random", repeats=3).seeds) == 3
 
 
 def test_a_long_text_is_cut_into_rows():
@@ -145,7 +180,8 @@ def test_accuracy_with_its_error_also_by_length(tmp_path):
     assert found.questions == 4 and found.chance == 0.5
     assert found.accuracy == 0.5 and found.accuracy_by_length == 0.75
     assert found.se_data == pytest.approx(math.sqrt(0.25 / 3)) and found.by_length_se_data == pytest.approx(0.25)
-    assert json.loads(json.dumps(found.to_json()))["scoring"]["method"] == "elbo"
+    told = json.loads(json.dumps(found.to_json()))
+    assert told["scoring"]["method"] == "elbo" and told["seeds"] == list(scorer().settings.seeds)
 
 
 def test_who_knows_nothing_gets_what_guessing_gets(tmp_path):
@@ -163,6 +199,17 @@ def test_every_malformed_line_is_named(tmp_path):
         choices.read(write(tmp_path / "a.jsonl", good, *bad))
     assert [p.where.split(": ")[1] for p in refusal.value.problems] == [f"line {n}" for n in range(2, 10)]
     assert "lacks 'answer'" in str(refusal.value)
+
+
+def test_a_line_ends_where_json_lines_says(tmp_path):
+    """U+2028 and its like may stand in a JSON text as they are; a blank line has a number too."""
+    path = tmp_path / "a.jsonl"
+    separated = json.dumps(question("one\u2028two\x85", ["b", "c"], 1), ensure_ascii=False)
+    path.write_bytes(f"{separated}\r\n\r\n{json.dumps(question('a', ['b', 'x' * 90], 0))}\n".encode())
+    first, second = choices.read(path)
+    assert first.context == "one\u2028two\x85" and (first.line, second.line) == (1, 3)
+    with pytest.raises(Refusal, match=r"a\.jsonl: line 3: continuation = 'x+': takes 90 positions"):
+        choices.measure(scorer(), np.float32(0), path)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe"])

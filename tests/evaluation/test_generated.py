@@ -41,6 +41,9 @@ class Maker:
         assert set(given) == set(TASKS[task].conditions)
         return task, int(given["text"].split()[1]) if "text" in given and self.listens else 0
 
+    def resolved(self, task, sampler):
+        return sampler
+
     def generate(self, requests, sampler, seeds):
         self.seeds += list(seeds)
         documents = [{m: MEDIA[number][m] for m in TASKS[task].targets} for task, number in requests]
@@ -76,6 +79,15 @@ def test_pictures_are_looked_for_among_those_of_their_split():
     assert figures[0].codec < 1  # grey
     assert maker.seeds == [*range(20), *range(20)] and figures[0].seeds == (0, 19)
     assert figures[0].sampler == {"steps": 3}
+
+
+def test_a_figure_tells_the_sampler_as_it_was_used(monkeypatch):
+    used = []
+    monkeypatch.setattr(Maker, "resolved", lambda self, task, sampler: dataclasses.replace(sampler, steps=len(task)))
+    make = Maker.generate
+    monkeypatch.setattr(Maker, "generate", lambda self, *given: used.append(given[1].steps) or make(self, *given))
+    (first, *_) = measure(Maker(), originals(2))
+    assert first.sampler == {"steps": 13} and set(used) == {13}
 
 
 def test_every_split_gets_what_was_made_for_it():

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mdm.evaluation.chain_rule import chain_rule, mixture_nats
+from mdm.evaluation.chain_rule import BESIDE, chain_rule, mixture_nats
+from mdm.evaluation.likelihood import likelihood
 from mdm.evaluation.material import Material
 from mdm.evaluation.ordered import OrderSettings
 from mdm.problems import Refusal
@@ -49,6 +50,18 @@ def test_a_zero_head_pays_exactly_log2_of_each_range_in_every_order(own):
             assert result.mixture_bits == pytest.approx(result.bits, rel=1e-6)
         else:
             assert result.mixture_bits is None
+
+
+def test_the_elbo_of_the_same_documents_stands_beside_the_orders(own):
+    ordered, elbo = chain_rule(own, "image-text", "text-to-image", "train", np.float32(2))
+    assert (ordered.what, elbo.what) == ("chain-rule", BESIDE) and elbo.order is None and elbo.mixture_bits is None
+    assert (elbo.documents, elbo.targets, elbo.unigram_bits) == (6, ordered.targets, ordered.unigram_bits)
+    assert elbo.by_document.documents == ordered.by_document.documents
+    assert (elbo.samples, elbo.seeds) == (SETTINGS.samples, SETTINGS.seeds) != (1, ordered.seeds)
+    (whole,) = likelihood(own, "image-text", "text-to-image", "train", np.float32(2))
+    of_whole = dict(zip(whole.by_document.documents, whole.by_document.nats.T, strict=True))
+    for document, nats in zip(elbo.by_document.documents, elbo.by_document.nats.T, strict=True):
+        np.testing.assert_allclose(nats, of_whole[document], rtol=1e-6)  # the noise of the whole evaluation
 
 
 def test_the_batch_changes_no_figure(own, manifest):

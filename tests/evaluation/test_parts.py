@@ -12,7 +12,7 @@ from mdm.evaluation import paper, parts, writers
 from mdm.evaluation.folder import EvaluationFolder
 from mdm.evaluation.material import Material
 from mdm.evaluation.parts import Part
-from mdm.evaluation.result import Result
+from mdm.evaluation.result import Partly, Result
 from mdm.evaluation.task import MEASURES, run, tasks_of
 from mdm.problems import Problem, Refusal
 from tests.evaluation.conftest import SETTINGS, STREAMS
@@ -55,6 +55,16 @@ def test_every_line_says_what_it_is_of(folder):
     ((step, figures),) = watched.written
     assert step == 3 and figures["likelihood/heldout/s/text/text/bits"] == 8.0
     assert not any("seconds" in name for name in figures)
+
+
+def test_what_of_a_part_could_be_made_is_kept(folder):
+    def make_some(results):
+        raise Partly(Problem("--harness", "arc", "is not known", "check the name"), results)
+
+    part = Part("harness", lambda model, resume: make_some([result("text", "text")]))
+    with pytest.raises(Refusal, match="arc"):
+        make(folder, [part, Part("nothing", lambda model, resume: make_some([]))])
+    assert len(folder.read(3, "harness")) == 1 and not folder.finished(3, "nothing")
 
 
 def test_what_is_finished_is_not_made_again_unless_it_is_asked_for(folder):

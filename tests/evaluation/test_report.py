@@ -111,6 +111,9 @@ class Maker:
         self.requests.append((task, given, {m: kept((2, 2)).tolist() for m, kept in extent.kept.items()}))
         return task
 
+    def resolved(self, task, sampler):
+        return sampler
+
     def generate(self, requests, sampler, seeds):
         return types.SimpleNamespace(documents=[{"image": (n, sampler.steps)} for n, _ in enumerate(requests)])
 

@@ -67,6 +67,7 @@ def _sounds_apart(made: Documents, originals: Documents) -> np.ndarray:
 
 
 def _words_score(made: Documents, originals: Documents) -> list[Score]:
+    recognition.tell_wordless("words heard", [recognition.words(media["text"]) for media in made])
     return [against_own(speech.word_errors, [{"text": text} for text in speech.heard(made)], made)]
 
 

@@ -59,6 +59,7 @@ class Measure:
     score:    (made, originals), of the same documents in order -> a score for each of `figures`
     packages: modules of the extra `scorers` that it needs
     slow:     takes about a second a document
+    digests:  (name, digest) of files that decide the figures, such as a model's; told with the versions
     """
 
     name: str
@@ -68,6 +69,7 @@ class Measure:
     score: Callable[[Documents, Documents], Sequence[Score]]
     packages: tuple[str, ...] = ()
     slow: bool = False
+    digests: tuple[tuple[str, str], ...] = ()
 
     def require(self) -> None:
         """Raises Refusal, naming the extra, for every package that is missing."""

@@ -6,8 +6,8 @@ measure, and cannot be had without it.
 
 from __future__ import annotations
 
-import functools
 import importlib.util
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,26 @@ import numpy as np
 
 from mdm.evaluation.measures import prose
 from mdm.evaluation.measures.measure import ALIKE, Counts, Documents, Figure, Measure, Score
+from mdm.fingerprint import file_digest, fingerprint
 from mdm.problems import Problem, Refusal, refuse_if
 
 _NEEDED = ("torch", "transformers")
 _PASSAGE = 50  # words, of the entropy
-_TOKENS = 512  # of a text that are scored, at most
+_TOKENS = 512  # of a text that are looked at, at most, with the one that it begins with
+_POSITIONS = (
+    "max_position_embeddings",
+    "n_positions",
+    "max_seq_len",
+)  # names of their number in configs; some have none
+_TRIED = "A word. " * _TOKENS
+_CONFIG, _WEIGHTS, _INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+_DECIDING = (".json", ".safetensors", ".model", ".txt")
 
 
 def under(folder: str) -> Measure:
-    """The measure under the causal language model in a folder of Hugging Face's layout, which is read when it is first used.
+    """The measure under the causal language model in a folder of Hugging Face's layout.
 
+    It is read and tried at once, on a text of the greatest length, so that nothing is sampled for a model that cannot judge it.
     Nothing is downloaded, and no code from the folder is run. Raises Refusal, naming the extra, if a package is missing, and for
     a folder that holds no such model.
     """
@@ -34,17 +44,50 @@ def under(folder: str) -> Measure:
         for package in _NEEDED
         if importlib.util.find_spec(package) is None
     )
-    described = Path(folder) / "config.json"
-    if not described.is_file():
-        raise Refusal(Problem(str(described), None, "is missing", "name a folder with a causal language model"))
-    loaded = functools.cache(lambda: _load(folder))
+    path = Path(folder)
+    refuse_if(_problems(path))
+    try:
+        tokenizer, model = _load(folder)
+        _nats(_TRIED, tokenizer, model)
+    except MemoryError:
+        raise
+    except Exception as error:  # of transformers, tokenizers, safetensors and torch
+        reason = f"cannot be used as a causal language model ({type(error).__name__}: {error})"
+        raise Refusal(Problem(folder, None, reason, "name a folder that transformers reads and runs")) from error
 
     def score(made: Documents, originals: Documents) -> list[Score]:
-        tokenizer, model = loaded()
         return [prose.entropy_score(made, originals, _PASSAGE), perplexity([m["text"] for m in made], tokenizer, model)]
 
-    figures = (prose.entropy(_PASSAGE), Figure(f"perplexity under {Path(folder).name}, a token of its own", "", ALIKE))
-    return Measure(f"perplexity under {folder}", prose.PROSE.tasks, "text", figures, score, slow=True)
+    figures = (prose.entropy(_PASSAGE), Figure(f"perplexity under {path.name}, a token of its own", "", ALIKE))
+    digests = ((f"language model {path.name}", _digest(path)),)
+    tasks = prose.PROSE.tasks
+    return Measure(f"perplexity under {folder}", tasks, "text", figures, score, _NEEDED, slow=True, digests=digests)
+
+
+def _problems(folder: Path) -> list[Problem]:
+    """What is missing of a model's files: the list of its weights' files is believed."""
+    missing = lambda path, reason: Problem(str(path), None, reason, "name a folder with a causal language model")  # noqa: E731
+    if not (folder / _CONFIG).is_file():
+        return [missing(folder / _CONFIG, "is missing")]
+    if (folder / _WEIGHTS).is_file():
+        return []
+    if not (folder / _INDEX).is_file():
+        return [missing(folder / _WEIGHTS, f"is missing, and so is {_INDEX}; weights in another format are not read")]
+    try:
+        named = set(json.loads((folder / _INDEX).read_text(encoding="utf-8"))["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return [missing(folder / _INDEX, f"cannot be read ({error!r})")]
+    return [missing(folder / name, f"is missing, but {_INDEX} names it") for name in sorted(named - _names(folder))]
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def _digest(folder: Path) -> str:
+    """Of all files that decide what the model says."""
+    own = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in _DECIDING)
+    return fingerprint([[path.name, file_digest(path)] for path in own])
 
 
 def perplexity(texts: list[str], tokenizer: Any, model: Any) -> Score:
@@ -61,15 +104,21 @@ def _nats(text: str, tokenizer: Any, model: Any) -> tuple[float, int]:
     """Of a text, and of how many tokens: all, if the model has a token to begin with, else all but the first."""
     import torch
 
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"][:_TOKENS]
-    if tokenizer.bos_token_id is not None:
-        ids = [tokenizer.bos_token_id, *ids]
+    ids = _ids(text, tokenizer, model.config)
     if len(ids) < 2:
         return 0.0, 0
     ids = torch.tensor([ids])
     with torch.inference_mode():
         logits = model(ids).logits[0, :-1].float()
     return float(torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="sum")), ids.shape[1] - 1
+
+
+def _ids(text: str, tokenizer: Any, config: Any) -> list[int]:
+    """The first tokens of a text behind the one to begin with, if there is one: as many as are scored and there are positions."""
+    positions = [getattr(config, name, None) for name in _POSITIONS]
+    most = min([_TOKENS, *(own for own in positions if isinstance(own, int) and own > 0)])
+    first = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    return [*first, *tokenizer(text, add_special_tokens=False)["input_ids"]][:most]
 
 
 def _load(folder: str) -> tuple[Any, Any]:

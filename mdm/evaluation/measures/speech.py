@@ -112,6 +112,7 @@ def _own_score(made: Documents, originals: Documents) -> list[Score]:
 
 
 def _words_score(made: Documents, originals: Documents) -> list[Score]:
+    recognition.tell_wordless("words of speech", [recognition.words(media["text"]) for media in originals])
     found = [{"text": text} for text in heard(made)]
     return [against_own(word_errors, found, originals)]
 

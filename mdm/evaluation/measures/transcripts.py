@@ -9,6 +9,7 @@ _FIGURES = (Figure("word error rate", "%", LESS), Figure("character error rate",
 
 
 def _score(made: Documents, originals: Documents) -> list[Score]:
+    recognition.tell_wordless("transcripts", _said(originals))
     return [against_own(count, made, originals) for count in (_words, _characters)]
 
 

@@ -28,3 +28,12 @@ def test_a_deletion_an_insertion_and_a_replacement():
 
 def test_nothing_was_written():
     assert score(["", "", ""])[0].value == 1
+
+
+def test_texts_without_a_word_are_told_and_count_for_nothing(caplog):
+    said = [{"text": "мир"}, {"text": "!?"}, {"text": "да"}]
+    with caplog.at_level("WARNING"):
+        words, characters = TRANSCRIPTS.score([{"text": "мир"}, {"text": "а"}, {"text": "нет"}], said)  # noqa: RUF001
+    assert words.value == 0.5 and characters.value == 3 / 5
+    assert "1 of 3 texts hold no word" in caplog.text
+    assert TRANSCRIPTS.score(said[1:2], said[1:2])[0].value is None
