@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mdm.data.media import Item, unreadable, version_of
 from mdm.data.readers.arrow import library
 from mdm.data.readers.fields import FieldOptions, item_of
@@ -91,12 +93,33 @@ def _check(file: Path, names: list[str], options: FieldOptions) -> None:
         raise Refusal(Problem(str(file), names, f"has no column {missing}", "name its columns in the options"))
 
 
+def _widths(schema: Any, options: FieldOptions) -> np.dtype | None:
+    """Of samples that are whole numbers in a struct of the column `audio`: as lists of Python's integers they have none."""
+    types = library("pyarrow").types
+    kind = schema.field(options.audio).type if options.audio else None
+    if kind is None or not types.is_struct(kind) or kind.get_field_index("array") < 0:
+        return None
+    kind = kind.field("array").type
+    while types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        kind = kind.value_type
+    return np.dtype(str(kind)) if types.is_integer(kind) else None
+
+
+def _records(batch: Any, options: FieldOptions) -> Iterator[dict[str, Any]]:
+    width = _widths(batch.schema, options)
+    for record in batch.to_pylist():
+        if width is not None and record[options.audio] and record[options.audio]["array"] is not None:
+            record[options.audio]["array"] = np.asarray(record[options.audio]["array"], width)
+        yield record
+
+
 def _reader(pieces: Callable, batches: Callable) -> Reader:
     def items(name: str, path: Path, options: FieldOptions, piece: Piece) -> Iterator[Item]:
         (own,) = piece.files
         file, row = path / own, piece.first
         try:
-            for record in itertools.chain.from_iterable(b.to_pylist() for b in batches(file, piece, options)):
+            read = (_records(batch, options) for batch in batches(file, piece, options))
+            for record in itertools.chain.from_iterable(read):
                 where = f"{file} row {row}"
                 yield item_of(name, f"{own or path.name}:{row}", where, record, file.parent, options)
                 row += 1

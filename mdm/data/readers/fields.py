@@ -16,18 +16,23 @@ from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
 from mdm.tokens.vocabulary import MODALITIES
 
+_REMEDY = "give text, a file, samples with their sampling_rate, or whole numbers"
+MOST_BITS = 32  # of a sample: nobody records more, so wider whole numbers say nothing of the scale
+
 
 @dataclasses.dataclass(frozen=True)
 class FieldOptions(Options):
     """text, image, audio: names of the fields that hold them, empty for what the documents do not have; key: of a field that
     names the record, its number if empty; split_by: of a field whose equal values stay on one side of the split, if empty the
-    text, or the record where there is none."""
+    text, or the record where there is none; bits: of the samples of sounds that fields hold as whole numbers (16 is usual), 0 to
+    take the width of their column, which JSON does not have."""
 
     text: str = "text"
     image: str = ""
     audio: str = ""
     key: str = ""
     split_by: str = ""
+    bits: int = 0
 
     @property
     def media(self) -> dict[str, str]:
@@ -43,6 +48,9 @@ class FieldOptions(Options):
         found = super().problems(at)
         if not self.media:
             found.append(Problem(at, None, "names no field of media", "name one of text, image and audio"))
+        if self.bits and not 2 <= self.bits <= MOST_BITS:
+            remedy = f"0 to take the column's width, else 2 to {MOST_BITS}"
+            found.append(Problem(f"{at}.bits", self.bits, "is no width of samples", remedy))
         return found
 
 
@@ -51,7 +59,8 @@ def item_of(name: str, number: str, where: str, record: Mapping[str, Any], folde
     lie below it.
 
     A field holds a text (a string or UTF-8 bytes), a picture or sound (the bytes of a file, a struct with `bytes` or `path`, a
-    path below `folder`, or decoded values) or codes (a list or array of whole numbers).
+    path below `folder`, or decoded values: pixels, or a struct with `array` and `sampling_rate`) or codes (a list or array of
+    whole numbers).
     """
     missing = [field for field in options.fields if field not in record or record[field] is None]
     key = f"{name}/{number}"
@@ -63,14 +72,14 @@ def item_of(name: str, number: str, where: str, record: Mapping[str, Any], folde
     text = record[options.text] if options.text else None
     concept = str(record[options.split_by]) if options.split_by else text if isinstance(text, str) else key
     readers = {
-        modality: (lambda m=modality, v=record[field], w=f"{where} {field}": _READ[m](v, folder, w))
+        modality: (lambda m=modality, v=record[field], w=f"{where} {field}": _READ[m](v, folder, w, options))
         for modality, field in options.media.items()
     }
     held = sum(_size(record[field]) for field in options.media.values())
     return Item(key, concept, readers, fingerprint([text if isinstance(text, str) else "", held]), held)
 
 
-def _text(value: Any, folder: Path, where: str) -> Media:
+def _text(value: Any, folder: Path, where: str, options: FieldOptions) -> Media:
     if isinstance(value, str):
         return value
     if isinstance(value, bytes):
@@ -78,39 +87,56 @@ def _text(value: Any, folder: Path, where: str) -> Media:
     return _codes(value, where)
 
 
-def _media(modality: str, read: Callable, decoded: Callable) -> Callable[[Any, Path, str], Media]:
-    def open_(value: Any, folder: Path, where: str) -> Media:
-        rate = None
-        if isinstance(value, Mapping):
-            rate = value["sampling_rate"] if "sampling_rate" in value else None
-            present = [key for key in ("bytes", "array", "path") if key in value and value[key] is not None]
-            if not present:
-                raise Refusal(Problem(where, sorted(value), "holds neither bytes nor a path", "fill one in"))
-            value = value[present[0]]
-        if isinstance(value, bytes):
-            return read(value, where)
-        if isinstance(value, str):
-            return read(below(folder, value, where))
-        array = np.asarray(value)
-        found = decoded(array, rate)
-        return _codes(array, where) if found is None else found
-
-    return open_
-
-
-def _picture(array: np.ndarray, _rate: int | None) -> np.ndarray | None:
-    """uint8 [H, W, 1 or 3] is a picture, anything else is not."""
+def _image(value: Any, folder: Path, where: str, options: FieldOptions) -> Media:
+    value = _content(value, where)
+    if isinstance(value, bytes):
+        return read_image(value, where)
+    if isinstance(value, str):
+        return read_image(below(folder, value, where))
+    array = np.asarray(value)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 3):
-        return None
+        return _codes(array, where)
     return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)))
 
 
-def _sound(array: np.ndarray, rate: int | None) -> Sound | None:
-    """Samples with a rate are a sound; whole numbers are scaled to [-1, 1]."""
-    if rate is None or array.ndim != 1 or not array.size:
-        return None
-    scale = -float(np.iinfo(array.dtype).min) if array.dtype.kind == "i" else 1.0
-    return Sound((array / scale).astype(np.float32), int(rate))
+def _audio(value: Any, folder: Path, where: str, options: FieldOptions) -> Media:
+    rate = value["sampling_rate"] if isinstance(value, Mapping) and "sampling_rate" in value else None
+    value = _content(value, where)
+    if isinstance(value, bytes):
+        return read_sound(value, where)
+    if isinstance(value, str):
+        return read_sound(below(folder, value, where))
+    array = np.asarray(value)
+    return _codes(array, where) if rate is None else Sound(_samples(array, options.bits, where), int(rate))
+
+
+def _content(value: Any, where: str) -> Any:
+    """What a struct holds; anything else as it is."""
+    if not isinstance(value, Mapping):
+        return value
+    present = [key for key in ("bytes", "array", "path") if key in value and value[key] is not None]
+    if not present:
+        raise Refusal(Problem(where, sorted(value), "holds neither bytes nor a path", "fill one in"))
+    return value[present[0]]
+
+
+def _samples(array: np.ndarray, bits: int, where: str) -> np.ndarray:
+    """float32 [n]. Whole numbers are scaled to [-1, 1]; bits: their width, 0 for that of the array."""
+    if array.dtype.kind not in "if" or array.ndim != 1 or not array.size:
+        found, remedy = f"{array.dtype} {array.shape}", "give floats in [-1, 1] or signed whole numbers, one a moment"
+        raise Refusal(Problem(where, found, "are no samples of a sound", remedy))
+    if array.dtype.kind == "f":
+        return array.astype(np.float32)
+    bits = bits or 8 * array.dtype.itemsize
+    if bits > MOST_BITS:
+        reason = "holds samples in whole numbers of unknown width"
+        remedy = 'say it with the source\'s option "bits" (16 is usual), or give floats in [-1, 1]'
+        raise Refusal(Problem(where, str(array.dtype), reason, remedy))
+    full = 1 << bits - 1
+    low, high = int(array.min()), int(array.max())
+    if low < -full or high >= full:
+        raise Refusal(Problem(where, (low, high), f"samples lie outside of {bits} bits", "mend it, or set bits right"))
+    return (array / full).astype(np.float32)
 
 
 def _codes(value: Any, where: str) -> Codes:
@@ -120,7 +146,7 @@ def _codes(value: Any, where: str) -> Codes:
         raise Refusal(Problem(where, None, f"is no array ({error})", "give lists of equal lengths")) from error
     if array.dtype.kind not in "iu" or not array.size:
         found = f"{array.dtype} {array.shape}"
-        raise Refusal(Problem(where, found, "is neither media nor codes", "give text, a file, or whole numbers"))
+        raise Refusal(Problem(where, found, "is neither media nor codes", _REMEDY))
     return Codes(array.astype(np.int32))
 
 
@@ -138,8 +164,4 @@ def _size(value: Any) -> int:
     return len(value) if isinstance(value, str | bytes) else getattr(value, "nbytes", 8)
 
 
-_READ: dict[str, Callable[[Any, Path, str], Media]] = {
-    "text": _text,
-    "image": _media("image", read_image, _picture),
-    "audio": _media("audio", read_sound, _sound),
-}
+_READ: dict[str, Callable[[Any, Path, str, FieldOptions], Media]] = {"text": _text, "image": _image, "audio": _audio}

@@ -82,3 +82,21 @@ def test_damage_in_the_middle_is_told_with_the_row(tmp_path):
     *whole, last = items("parquet", tmp_path, text="caption")
     assert "a.parquet from row" in opened(last) and "cannot be read" in opened(last)
     assert len(whole) < 40
+
+
+@pytest.mark.parametrize("width", [8, 16, 32])
+@pytest.mark.parametrize("kind", ["parquet", "stream"])
+def test_whole_number_samples_are_scaled_by_the_width_of_their_column(tmp_path, kind, width):
+    half = 1 << width - 2
+    samples = arrow.array([{"array": [half, -half, 0], "sampling_rate": 8000}] * 2, arrow.struct(
+        {"array": arrow.list_(getattr(arrow, f"int{width}")()), "sampling_rate": arrow.int32()}))  # fmt: skip
+    reader = write(tmp_path, kind, arrow.table({"text": ["a", "b"], "audio": samples}))
+    found = [opened(item)["audio"] for item in items(reader, tmp_path, audio="audio")]
+    assert [(own.samples.tolist(), own.rate) for own in found] == [([0.5, -0.5, 0.0], 8000)] * 2
+
+
+def test_samples_of_a_column_that_tells_no_width_need_a_declared_one(tmp_path):
+    rows = {"text": ["a"], "audio": [{"array": [1 << 14, 0], "sampling_rate": 8000}]}
+    reader = write(tmp_path, "parquet", arrow.table(rows))
+    assert "a.parquet row 0 audio" in (found := opened(items(reader, tmp_path, audio="audio")[0])) and '"bits"' in found
+    assert opened(items(reader, tmp_path, audio="audio", bits=16)[0])["audio"].samples.tolist() == [0.5, 0.0]

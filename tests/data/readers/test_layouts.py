@@ -124,6 +124,7 @@ def test_tables_come_in_pieces_that_find_their_rows(tmp_path, monkeypatch):
 def test_options_are_checked(tmp_path):
     for kind, wrong in (("prose", {"document": "word"}), ("image-folder", {"split_by": "size"}),
                         ("webdataset", {"split_by": "x"}), ("librispeech", {"split_by": "x"}), ("arrays", {"modality": "x"}),
-                        ("json-lines", {"text": ""}), ("ljspeech", {"duplicates": "some"})):  # fmt: skip
+                        ("json-lines", {"text": ""}), ("json-lines", {"bits": 64}),
+                        ("ljspeech", {"duplicates": "some"})):  # fmt: skip
         options = sources.SOURCES[kind].options(**wrong)
         assert SourceSettings(kind, str(tmp_path), "s", options).problems("at"), kind

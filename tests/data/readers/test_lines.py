@@ -122,3 +122,15 @@ def test_an_empty_folder_is_refused(tmp_path):
     for kind in ("prose", "json-lines"):
         with pytest.raises(Refusal, match="holds no"):
             items(kind, tmp_path)
+
+
+def test_samples_of_json_need_a_declared_width_unless_they_are_floats(tmp_path):
+    rows = [[16384, -32768], [0.5, -1.0], [1 << 15, 0]]
+    lines = [json.dumps({"text": "a", "audio": {"array": own, "sampling_rate": 8000}}) for own in rows]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    whole, floats, _ = map(opened, items("json-lines", tmp_path, audio="audio"))
+    assert "a.jsonl line 1 audio" in whole and 'option "bits"' in whole
+    assert floats["audio"].samples.tolist() == [0.5, -1.0]
+    whole, floats, loud = map(opened, items("json-lines", tmp_path, audio="audio", bits=16))
+    assert whole["audio"].samples.tolist() == floats["audio"].samples.tolist() == [0.5, -1.0]
+    assert "a.jsonl line 3 audio" in loud and "outside of 16 bits" in loud
