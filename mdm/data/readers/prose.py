@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mdm.data.media import MOST_TEXT, Item, size_of, text_of, unreadable, version_of
+from mdm.data.media import MOST_TEXT, Item, size_of, text_of, version_of
 from mdm.data.readers.compression import DAMAGED, find, opened
 from mdm.data.readers.compression import lines as whole_lines
-from mdm.data.readers.reader import Options, Piece, Reader, chunks
+from mdm.data.readers.reader import Options, Piece, Reader, broken_off, chunks
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
 
@@ -76,8 +76,7 @@ def _parts(key: str, path: Path, options: ProseOptions) -> Iterator[Item]:
                 version = hashlib.blake2b(raw, digest_size=8).hexdigest()
                 yield Item(own, concept, {"text": lambda r=raw, w=where: text_of(r, w)}, version, len(raw))
     except DAMAGED as error:
-        problem = Problem(f"{path} behind line {line}", None, f"cannot be read ({error})", "mend or remove the file")
-        yield unreadable(f"{key}:{line}+", problem, ("text",))
+        raise broken_off(f"{path} behind line {line}", error) from error
 
 
 def _blocks(file: BinaryIO, lines: bool) -> Iterator[tuple[int, bytes]]:

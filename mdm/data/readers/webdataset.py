@@ -15,13 +15,12 @@ import numpy as np
 from mdm.codecs.codec import Codes, Media
 from mdm.data.media import Item, read_image, read_sound, text_of, unreadable, version_of
 from mdm.data.readers.compression import DAMAGED, find, opened
-from mdm.data.readers.reader import Options, Piece, Reader
+from mdm.data.readers.reader import Options, Piece, Reader, broken_off
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
 from mdm.tokens.vocabulary import MODALITIES
 
 MOST_MEMBER = 1 << 28  # bytes
-_MEND = "mend or remove the file"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,9 +87,7 @@ def _items(name: str, path: Path, options: WebDatasetOptions, piece: Piece) -> I
                 last = sample
                 yield _item(f"{name}/{own or path.name}/{sample}", f"{file}: {sample}", members, options)
     except (tarfile.TarError, *DAMAGED) as error:
-        where = f"{file}" if last is None else f"{file} behind {last}"
-        problem = Problem(where, None, f"cannot be read ({error})", _MEND)
-        yield unreadable(f"{name}/{own or path.name}/{last or ''}+", problem, options.media)
+        raise broken_off(f"{file}" if last is None else f"{file} behind {last}", error) from error
 
 
 def _samples(stream: BinaryIO, wanted: set[str]) -> Iterator[tuple[str, dict[str, bytes | None]]]:

@@ -79,9 +79,28 @@ def test_damage_in_the_middle_is_told_with_the_row(tmp_path):
     place = parquet.ParquetFile(file).metadata.row_group(3).column(0).data_page_offset
     content[place : place + 40] = b"\xff" * 40
     file.write_bytes(content)
-    *whole, last = items("parquet", tmp_path, text="caption")
-    assert "a.parquet from row" in opened(last) and "cannot be read" in opened(last)
-    assert len(whole) < 40
+    with pytest.raises(Refusal, match=r"(?s)a\.parquet from row 0.*cannot be read any further.*never skipped"):
+        items("parquet", tmp_path, text="caption")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "file", "stream"])
+def test_a_row_that_cannot_be_decoded_costs_itself_alone(tmp_path, kind):
+    texts = [b"row %d" % i if i != 100 else b"\xff" for i in range(300)]
+    column = arrow.array(texts, arrow.binary()).cast(arrow.string(), safe=False)
+    reader = write(tmp_path, kind, arrow.table({"text": column}))
+    found = items(reader, tmp_path)
+    assert len(found) == 300 and "a." in opened(found[100]) and "row 100: cannot be decoded" in opened(found[100])
+    assert [opened(item)["text"] for item in found[101:]] == [f"row {i}" for i in range(101, 300)]
+
+
+@pytest.mark.parametrize("error", [arrow.ArrowNotImplementedError, arrow.ArrowKeyError, TypeError])
+def test_whatever_arrow_raises_is_told_with_the_file(tmp_path, monkeypatch, error):
+    write(tmp_path, "parquet", table())
+    monkeypatch.setattr(
+        parquet.ParquetFile, "iter_batches", lambda *_, **__: (_ for _ in ()).throw(error("no such type"))
+    )
+    with pytest.raises(Refusal, match=r"a\.parquet from row 0.*no such type"):
+        items("parquet", tmp_path, text="caption")
 
 
 @pytest.mark.parametrize("width", [8, 16, 32])

@@ -30,14 +30,20 @@ def test_compressed_files_read_like_plain_ones(tmp_path, ending):
 
 
 @pytest.mark.parametrize("ending", [".gz", ".xz", ".bz2", ".zst"])
-def test_a_file_that_is_cut_off_gives_what_came_before_and_says_where_it_ends(tmp_path, ending):
+def test_a_file_that_is_cut_off_is_refused_and_says_where_it_ends(tmp_path, ending):
     content = "".join(f"{i} {i * 7919 % 104729}\n" for i in range(20_000)).encode()
     packed = zstd(content) if ending == ".zst" else PACK[ending](content)
     (tmp_path / f"a.txt{ending}").write_bytes(packed[: len(packed) * 3 // 4])
-    *whole, last = items("prose", tmp_path, document="line")
-    assert all(opened(item)["text"] == f"{i} {i * 7919 % 104729}" for i, item in enumerate(whole[:100]))
-    assert 0 < len(whole) < 20_000 or ending == ".bz2"
-    assert f"a.txt{ending} behind line" in opened(last)
+    with pytest.raises(
+        Refusal, match=rf"a\.txt{ending} behind line \d+.*cannot be read any further.*mend or remove the file"
+    ):
+        items("prose", tmp_path, document="line")
+    assert f"a.txt{ending}" in opened(
+        items("prose", tmp_path)[0]
+    )  # a file that is one document is a record like others
+    (tmp_path / f"a.txt{ending}").rename(tmp_path / f"a.jsonl{ending}")
+    with pytest.raises(Refusal, match=rf"a\.jsonl{ending} behind line \d+.*cannot be read any further"):
+        items("json-lines", tmp_path)
 
 
 def test_lines_that_cannot_be_used_are_named_one_by_one(tmp_path):
