@@ -61,13 +61,17 @@ def read_text(path: Path) -> str:
         raise Refusal(Problem(str(path), None, f"cannot be read ({error})", "check the path")) from error
 
 
-def text_of(content: bytes, where: str) -> str:
-    """UTF-8 text, with line ends as newlines. Raises Refusal, naming `where`, for what is none or is over MOST_TEXT bytes."""
-    if len(content) > MOST_TEXT:
-        raise Refusal(Problem(where, len(content), f"over {MOST_TEXT} bytes of text", "cut it into documents"))
+def text_of(content: bytes | str, where: str) -> str:
+    """UTF-8 text, or a string as JSON and tables give it, with line ends as newlines.
+
+    Raises Refusal, naming `where`, for what has no UTF-8 form or is over MOST_TEXT bytes.
+    """
     try:
+        content = content.encode() if isinstance(content, str) else content
+        if len(content) > MOST_TEXT:
+            raise Refusal(Problem(where, len(content), f"over {MOST_TEXT} bytes of text", "cut it into documents"))
         return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:  # a string may hold lone surrogates
         raise Refusal(Problem(where, None, f"is not UTF-8 ({error})", "convert it to UTF-8, or remove it")) from error
 
 

@@ -68,6 +68,19 @@ def test_a_record_without_text_is_named_by_its_key(tmp_path):
     assert json.loads(line)["key"] == "own/a.jsonl:6"
 
 
+def test_a_file_name_that_is_not_utf8_is_one_skip(tmp_path):
+    (tmp_path / "prose").mkdir()
+    for i in range(30):
+        (tmp_path / f"prose/{i}.txt").write_text(f"text {i}")
+    (tmp_path / "prose/caf\udce9.txt").write_text("latin")
+    source = SourceSettings("prose", str(tmp_path / "prose"), "text")
+    with pytest.raises(Refusal, match=r"own/caf\\udce9\.txt.*name without UTF-8 form.*rename it"):
+        prepared(tmp_path / "refused", source)
+    assert len(prose.texts(prepared(tmp_path / "set", source, most_skips=1))) == 30
+    (line,) = (tmp_path / "set/skips.jsonl").read_text().splitlines()
+    assert json.loads(line)["key"] == r"own/caf\udce9.txt"
+
+
 def test_options_of_a_source_in_a_config(tmp_path):
     (tmp_path / "a.jsonl").write_text("{}")
     base = config.base().to_dict()

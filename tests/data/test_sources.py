@@ -106,6 +106,15 @@ def test_a_table_that_cannot_be_used_names_its_line(folder, table, reason):
         items("captioned-images", folder)
 
 
+def test_a_sound_that_no_codec_takes_names_its_record(folder):
+    soundfile.write(folder / "fast.wav", np.full(100, 0.5), 2_000_000)
+    (folder / "table.tsv").write_text("file\ttranscript\nfast.wav\tquick\nstereo.wav\tgood\n")
+    fast, good = items("transcribed-speech", folder)
+    with pytest.raises(Refusal, match=r"own/fast\.wav: sound = 2000000: is no rate"):
+        fast.media["audio"]()
+    assert fast.media["text"]() == "quick" and good.media["audio"]().rate == 8000
+
+
 def test_folders_without_media_and_unknown_kinds_are_refused(tmp_path):
     with pytest.raises(Refusal, match="exactly one"):
         items("captioned-images", tmp_path)

@@ -70,6 +70,11 @@ def item_of(name: str, number: str, where: str, record: Mapping[str, Any], folde
     if options.key:
         key = f"{name}/{record[options.key]}"
     text = record[options.text] if options.text else None
+    if isinstance(text, str | bytes):
+        try:
+            record = {**record, options.text: (text := text_of(text, f"{where} {options.text}"))}
+        except Refusal as refusal:
+            return unreadable(key, refusal.problems[0], options.media)
     concept = str(record[options.split_by]) if options.split_by else text if isinstance(text, str) else key
     readers = {
         modality: (lambda m=modality, v=record[field], w=f"{where} {field}": _READ[m](v, folder, w, options))
@@ -80,11 +85,7 @@ def item_of(name: str, number: str, where: str, record: Mapping[str, Any], folde
 
 
 def _text(value: Any, folder: Path, where: str, options: FieldOptions) -> Media:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bytes):
-        return text_of(value, where)
-    return _codes(value, where)
+    return value if isinstance(value, str) else _codes(value, where)
 
 
 def _image(value: Any, folder: Path, where: str, options: FieldOptions) -> Media:

@@ -55,7 +55,8 @@ class Reader:
              that is not there at all.
     items:   (name, path, options, piece) -> the items of a piece, read as a stream; their keys begin with the name of the
              source. A record that cannot be read is an item whose media raise (`media.unreadable`), so that it can be
-             skipped and reported like any other. Raises Refusal (`broken_off`) for a file of many records that breaks off.
+             skipped and reported like any other. Every item goes through `admission` before it is used. Raises Refusal
+             (`broken_off`) for a file of many records that breaks off.
     local:   whether the path must exist beforehand
     """
 

@@ -161,7 +161,7 @@ def _text(ending: str, members: dict[str, bytes], where: str) -> Media:
     if not field:
         return text
     try:
-        return str(json.loads(text)[field])
+        return text_of(str(json.loads(text)[field]), at)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Refusal(Problem(at, None, f"is no JSON with that field ({error!r})", "mend the sample")) from error
 

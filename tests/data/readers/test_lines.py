@@ -130,6 +130,16 @@ def test_an_empty_folder_is_refused(tmp_path):
             items(kind, tmp_path)
 
 
+def test_half_of_a_surrogate_pair_is_told_with_its_line(tmp_path):
+    rows = [{"text": "a", "site": "x"}, {"text": "b\ud83d", "site": "x"}, {"text": "c", "site": "\udc80"}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = items("json-lines", tmp_path, split_by="site")
+    assert opened(found[0]) == {"text": "a"}
+    assert "a.jsonl line 2 text: is not UTF-8" in opened(found[1])
+    assert "own/a.jsonl:3" in opened(found[2]) and "concept without UTF-8 form" in opened(found[2])
+    assert all(own.encode() for item in found for own in item.identity)
+
+
 def test_samples_of_json_need_a_declared_width_unless_they_are_floats(tmp_path):
     rows = [[16384, -32768], [0.5, -1.0], [1 << 15, 0]]
     lines = [json.dumps({"text": "a", "audio": {"array": own, "sampling_rate": 8000}}) for own in rows]

@@ -85,6 +85,15 @@ def test_a_damaged_archive_never_ends_in_silence(archive, damage):
         items("webdataset", archive.parent)
 
 
+def test_names_and_texts_that_are_no_utf8(tmp_path):
+    members = [("a\udcff.txt", b"one"), ("b.json", json.dumps({"caption": "\ud83d"}).encode()), ("c.txt", b"three")]
+    write(tmp_path / "a.tar", members)
+    found = items("webdataset", tmp_path, text=("txt", "json:caption"), image=())
+    assert r"a.tar/a\udcff" in opened(found[0]) and "name without UTF-8 form" in opened(found[0])
+    assert "b.json:caption: is not UTF-8" in opened(found[1])
+    assert opened(found[2]) == {"text": "three"} and all(own.encode() for item in found for own in item.identity)
+
+
 def test_a_member_without_bounds_is_not_read(archive, monkeypatch):
     monkeypatch.setattr(webdataset, "MOST_MEMBER", 20)
     assert all("is over 20 bytes" in opened(item) for item in items("webdataset", archive.parent))
