@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mdm.codecs.codec import Media, Sound
 from mdm.problems import Problem, Refusal
@@ -76,18 +76,39 @@ def text_of(content: bytes | str, where: str) -> str:
 
 
 def read_image(file: Path | bytes, where: str = "") -> np.ndarray:
-    """uint8 [H, W, 3]; transparency is laid on white. where: what to call a file that is given as its bytes."""
+    """uint8 [H, W, 3], upright as its EXIF orientation says; transparency is laid on white, 16-bit grey is scaled to 8 bits.
+
+    where: what to call a file that is given as its bytes. Raises Refusal for what is no picture, and for pixels whose range no
+    file tells (32-bit whole numbers and floats).
+    """
+    at = where or str(file)
     try:
         with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} is more than {MOST_PIXELS} pixels")
+            if image.mode in ("I", "F"):
+                found = {"I": "32-bit whole numbers", "F": "floats"}[image.mode]
+                reason, remedy = (
+                    "has pixels whose black and white are not known",
+                    "store it with 8 or 16 bits a channel",
+                )
+                raise Refusal(Problem(at, found, reason, remedy))
+            image = ImageOps.exif_transpose(image)
+            if image.mode.startswith("I;16"):  # convert() would cut all above 255 to white
+                return np.repeat(_eight_bits(np.asarray(image))[:, :, None], 3, axis=2)
             image = image.convert("RGBA")
             ground = Image.new("RGBA", image.size, "white")
             ground.alpha_composite(image)
             return np.asarray(ground.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        at = where or str(file)
+    except Refusal:
+        raise
+    except Exception as error:  # Pillow's formats raise what they come upon in a damaged or hostile file
         raise Refusal(Problem(at, None, f"is not a readable picture ({error})", "mend or remove it")) from error
+
+
+def _eight_bits(grey: np.ndarray) -> np.ndarray:
+    """uint16 -> uint8, black and white as they were."""
+    return np.rint(grey / 257).astype(np.uint8)
 
 
 def read_sound(file: Path | bytes, where: str = "") -> Sound:

@@ -70,6 +70,31 @@ def test_a_broken_picture_is_named(folder, content):
         items("captioned-images", folder)[1].media["image"]()
 
 
+def test_a_picture_stands_as_its_exif_says(folder):
+    corner = np.zeros((16, 24, 3), np.uint8)
+    corner[:8, :8] = 255
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be shown turned clockwise by a quarter
+    Image.fromarray(corner).save(folder / "turned.jpg", quality=95, exif=turned)
+    found = media.read_image(folder / "turned.jpg")
+    assert found.shape == (24, 16, 3)
+    assert found[:6, 10:].mean() > 240 and found[:6, :6].mean() < 15
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_sixteen_bits_of_grey_keep_their_tones(folder, ending):
+    grey = np.array([[0, 257, 30_000, 65_535]], np.uint16)
+    Image.fromarray(grey).save(folder / f"deep.{ending}")
+    assert media.read_image(folder / f"deep.{ending}").tolist() == [[[tone] * 3 for tone in (0, 1, 117, 255)]]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_pixels_without_a_known_range_are_refused(folder, kind):
+    Image.fromarray(np.ones((2, 3), kind)).save(folder / "deep.tif")
+    with pytest.raises(Refusal, match=r"deep\.tif.*black and white are not known.*8 or 16 bits"):
+        media.read_image(folder / "deep.tif")
+
+
 def test_a_picture_bomb_is_refused_before_it_is_decoded(folder, monkeypatch):
     monkeypatch.setattr(media, "MOST_PIXELS", 40)
     with pytest.raises(Refusal, match=r"grey\.png.*more than 40 pixels"):
