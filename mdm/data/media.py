@@ -8,17 +8,19 @@ import io
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 from PIL import Image, ImageOps
 
-from mdm.codecs.codec import Media, Sound
+from mdm.codecs.codec import Codes, Media, Sound
 from mdm.problems import Problem, Refusal
 
 MOST_PIXELS = 64_000_000
 MOST_SECONDS = 600
 MOST_TEXT = 1 << 26  # bytes of one text
+_MOST_CODE = 2**31 - 1
 _EDGE = 1 << 20  # bytes at each end of a file that its version is made of
 
 
@@ -124,6 +126,24 @@ def read_sound(file: Path | bytes, where: str = "") -> Sound:
     if not len(samples):
         raise Refusal(Problem(at, None, "holds no sound", "mend or remove it"))
     return Sound(samples.mean(axis=1), rate)
+
+
+def codes_of(array: Any, where: str) -> Codes:
+    """Codes as someone else's files and tables hold them. Raises Refusal, naming `where`, for what is no array of whole numbers,
+    is empty, or would become another code as int32."""
+    try:
+        array = np.asarray(array)
+    except (ValueError, OverflowError) as error:
+        raise Refusal(Problem(where, None, f"is no array ({error})", "give lists of equal lengths")) from error
+    if array.dtype.kind not in "iu" or not array.size:
+        found = f"{array.dtype} {array.shape}"
+        remedy = "give text, a file, samples with their sampling_rate, or whole numbers"
+        raise Refusal(Problem(where, found, "is neither media nor codes", remedy))
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high > _MOST_CODE:
+        reason, remedy = f"are not codes, which lie within [0, {_MOST_CODE}]", "mend or remove them"
+        raise Refusal(Problem(where, (low, high), reason, remedy))
+    return Codes(array.astype(np.int32))
 
 
 def size_of(file: Path) -> int | None:

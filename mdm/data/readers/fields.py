@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from mdm.codecs.codec import Codes, Media, Sound
-from mdm.data.media import Item, read_image, read_sound, text_of, unreadable
+from mdm.codecs.codec import Media, Sound
+from mdm.data.media import Item, codes_of, read_image, read_sound, text_of, unreadable
 from mdm.data.readers.reader import Options
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
 from mdm.tokens.vocabulary import MODALITIES
 
-_REMEDY = "give text, a file, samples with their sampling_rate, or whole numbers"
 MOST_BITS = 32  # of a sample: nobody records more, so wider whole numbers say nothing of the scale
 
 
@@ -85,7 +84,7 @@ def item_of(name: str, number: str, where: str, record: Mapping[str, Any], folde
 
 
 def _text(value: Any, folder: Path, where: str, options: FieldOptions) -> Media:
-    return value if isinstance(value, str) else _codes(value, where)
+    return value if isinstance(value, str) else codes_of(value, where)
 
 
 def _image(value: Any, folder: Path, where: str, options: FieldOptions) -> Media:
@@ -96,7 +95,7 @@ def _image(value: Any, folder: Path, where: str, options: FieldOptions) -> Media
         return read_image(below(folder, value, where))
     array = np.asarray(value)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 3):
-        return _codes(array, where)
+        return codes_of(array, where)
     return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)))
 
 
@@ -108,7 +107,7 @@ def _audio(value: Any, folder: Path, where: str, options: FieldOptions) -> Media
     if isinstance(value, str):
         return read_sound(below(folder, value, where))
     array = np.asarray(value)
-    return _codes(array, where) if rate is None else Sound(_samples(array, options.bits, where), int(rate))
+    return codes_of(array, where) if rate is None else Sound(_samples(array, options.bits, where), int(rate))
 
 
 def _content(value: Any, where: str) -> Any:
@@ -138,17 +137,6 @@ def _samples(array: np.ndarray, bits: int, where: str) -> np.ndarray:
     if low < -full or high >= full:
         raise Refusal(Problem(where, (low, high), f"samples lie outside of {bits} bits", "mend it, or set bits right"))
     return (array / full).astype(np.float32)
-
-
-def _codes(value: Any, where: str) -> Codes:
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise Refusal(Problem(where, None, f"is no array ({error})", "give lists of equal lengths")) from error
-    if array.dtype.kind not in "iu" or not array.size:
-        found = f"{array.dtype} {array.shape}"
-        raise Refusal(Problem(where, found, "is neither media nor codes", _REMEDY))
-    return Codes(array.astype(np.int32))
 
 
 def below(folder: Path, file: str, where: str) -> Path:

@@ -1,6 +1,7 @@
 """How the tests read a source: items opened, or what is said of those that cannot be."""
 
 import io
+import tarfile
 
 import numpy as np
 import soundfile
@@ -23,6 +24,16 @@ def opened(item):
         return {modality: read() for modality, read in item.media.items()}
     except Refusal as refusal:
         return str(refusal)
+
+
+def archive(path, members, mode="w"):
+    """A tar file of (name, content)."""
+    with tarfile.open(path, mode) as opened_:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            opened_.addfile(info, io.BytesIO(content))
+    return path
 
 
 def png(color: int = 0) -> bytes:

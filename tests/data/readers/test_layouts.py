@@ -1,5 +1,8 @@
 """Folders of pictures, LJSpeech, LibriSpeech, TFDS, arrays: what is there is read, what is not is named."""
 
+import io
+import json
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -9,7 +12,7 @@ from mdm.data.readers import arrays, reader
 from mdm.data.sources import SourceSettings
 from mdm.problems import Refusal
 from tests.data import synthetic
-from tests.data.readers.reading import items, opened, png, wav
+from tests.data.readers.reading import archive, items, opened, png, wav
 
 
 def test_pictures_with_captions_beside_them(tmp_path):
@@ -91,6 +94,23 @@ def test_arrays_of_codes(tmp_path, monkeypatch, layout):
     found = items("arrays", tmp_path, end=999 if layout == "end" else -1)
     assert [opened(item)["text"].codes.tolist() for item in found] == [own.tolist() for own in documents]
     assert found[6].key == "own/a.npy:6"
+
+
+@pytest.mark.parametrize("code", [2**32 + 5, -1])
+def test_a_code_that_int32_would_turn_into_another_one_is_refused(tmp_path, code):
+    own = np.array([[1, 2], [3, code], [5, 6]], np.int64)
+    np.save(tmp_path / "a.npy", own)
+    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps({"text": row}) for row in own.tolist()))
+    members = []
+    for number, row in enumerate(own):
+        np.save(file := io.BytesIO(), row)
+        members.append((f"{number}.npy", file.getvalue()))
+    archive(tmp_path / "a.tar", members)
+    for kind, where, options in (("arrays", "a.npy document 1", {}), ("json-lines", "a.jsonl line 2 text", {}),
+                                 ("webdataset", "a.tar: 1.npy", {"text": ("npy",), "image": ()})):  # fmt: skip
+        first, bad, last = map(opened, items(kind, tmp_path, **options))
+        assert (first["text"].codes.tolist(), last["text"].codes.tolist()) == ([1, 2], [5, 6]), kind
+        assert where in bad and "codes, which lie within" in bad, kind
 
 
 def test_arrays_that_cannot_be_cut_are_refused(tmp_path):

@@ -9,16 +9,8 @@ import pytest
 
 from mdm.data.readers import webdataset
 from mdm.problems import Refusal
+from tests.data.readers.reading import archive as write
 from tests.data.readers.reading import items, opened, png, wav
-
-
-def write(path, members, mode="w"):
-    with tarfile.open(path, mode) as archive:
-        for name, content in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return path
 
 
 @pytest.fixture
