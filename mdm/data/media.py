@@ -64,7 +64,7 @@ def read_text(path: Path) -> str:
 
 
 def text_of(content: bytes | str, where: str) -> str:
-    """UTF-8 text, or a string as JSON and tables give it, with line ends as newlines.
+    """UTF-8 text, or a string as JSON and tables give it, with line ends as newlines and without a byte order mark.
 
     Raises Refusal, naming `where`, for what has no UTF-8 form or is over MOST_TEXT bytes.
     """
@@ -72,7 +72,7 @@ def text_of(content: bytes | str, where: str) -> str:
         content = content.encode() if isinstance(content, str) else content
         if len(content) > MOST_TEXT:
             raise Refusal(Problem(where, len(content), f"over {MOST_TEXT} bytes of text", "cut it into documents"))
-        return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeError as error:  # a string may hold lone surrogates
         raise Refusal(Problem(where, None, f"is not UTF-8 ({error})", "convert it to UTF-8, or remove it")) from error
 
@@ -146,9 +146,23 @@ def codes_of(array: Any, where: str) -> Codes:
     return Codes(array.astype(np.int32))
 
 
+def below(folder: Path, file: str, where: str) -> Path:
+    """The path of a file that a record names. Raises Refusal, naming `where`, if it would lie outside of `folder`."""
+    try:
+        target = (folder / file).resolve()
+    except ValueError as error:  # a zero byte, or half of a surrogate pair
+        raise Refusal(Problem(where, file, f"is no path ({error})", "name a file")) from error
+    if not target.is_relative_to(folder.resolve()):
+        raise Refusal(Problem(where, file, f"lies outside of {folder}", "use paths below it"))
+    return target
+
+
 def size_of(file: Path) -> int | None:
-    """Bytes of a file, None if it is not there: what shows of a change without reading it."""
-    return file.stat().st_size if file.exists() else None
+    """Bytes of a file, None if it is not there or cannot be: what shows of a change without reading it."""
+    try:
+        return file.stat().st_size
+    except (OSError, ValueError):
+        return None
 
 
 def version_of(file: Path) -> str:

@@ -114,21 +114,31 @@ def test_empty_broken_and_endless_sounds_are_named(folder, monkeypatch):
         media.read_sound(folder / "stereo.wav")
 
 
-def test_a_table_that_is_not_utf8_is_named(folder):
-    (folder / "table.tsv").write_bytes("file\tcaption\ngrey.png\tgrün\n".encode("latin-1"))
-    with pytest.raises(Refusal, match=r"table\.tsv.*not UTF-8"):
-        items("captioned-images", folder)
-
-
-@pytest.mark.parametrize(
-    "table, reason",
-    [("file\ttext\na\tb\n", "no column"), ("file\tcaption\ngrey.png\t \n", "line 2.*empty"),
-     ("file\tcaption\n../grey.png\tx\n", "line 2.*outside"), ("", "no column")],
-)  # fmt: skip
-def test_a_table_that_cannot_be_used_names_its_line(folder, table, reason):
-    (folder / "table.tsv").write_text(table)
+@pytest.mark.parametrize("table, reason", [(b"file\ttext\na\tb\n", "no column"), (b"", "no column"),
+                                           (b"fil\xe9\tcaption\n", "line 1.*not UTF-8")])  # fmt: skip
+def test_a_table_whose_header_cannot_be_used_is_refused(folder, table, reason):
+    (folder / "table.tsv").write_bytes(table)
     with pytest.raises(Refusal, match=r"table\.tsv.*" + reason):
         items("captioned-images", folder)
+    (folder / "table.tsv").write_text("file\tcaption\ngrey.png\tx\n")
+    options = sources.SOURCES["captioned-images"].options(split_by="who")
+    with pytest.raises(Refusal, match=r"table\.tsv.*has no column who"):
+        list(sources.items("own", SourceSettings("captioned-images", str(folder), "s", options)))
+
+
+@pytest.mark.parametrize("row, reason", [
+    (b"grey.png\t ", "a field is empty"), (b"../grey.png\tx", "lies outside"), (b"grey.png\tgr\xfcn", "not UTF-8"),
+    (b"a\0b.png\tx", "is no path"), (b"grey.png", "a field is empty"), (b"x" * 300 + b"\tgrey.png", "not a readable picture"),
+])  # fmt: skip
+def test_a_row_of_a_table_that_cannot_be_used_costs_itself_alone(folder, row, reason):
+    (folder / "table.tsv").write_bytes(
+        b"\xef\xbb\xbffile\tcaption\r\ngrey.png\tone\r\n" + row + b"\r\n\r\nclear.png\ttwo"
+    )
+    first, bad, last = items("captioned-images", folder)
+    assert (first.media["text"](), last.media["text"]()) == ("one", "two") and last.media["image"]().shape == (6, 8, 3)
+    with pytest.raises(Refusal, match=reason) as refused:
+        bad.media["image"]()
+    assert "table.tsv line 3" in str(refused.value) or "x" * 300 in str(refused.value)
 
 
 def test_a_sound_that_no_codec_takes_names_its_record(folder):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mdm.codecs.codec import Media, Sound
-from mdm.data.media import Item, codes_of, read_image, read_sound, text_of, unreadable
+from mdm.data.media import Item, below, codes_of, read_image, read_sound, text_of, unreadable
 from mdm.data.readers.reader import Options
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
@@ -137,14 +137,6 @@ def _samples(array: np.ndarray, bits: int, where: str) -> np.ndarray:
     if low < -full or high >= full:
         raise Refusal(Problem(where, (low, high), f"samples lie outside of {bits} bits", "mend it, or set bits right"))
     return (array / full).astype(np.float32)
-
-
-def below(folder: Path, file: str, where: str) -> Path:
-    """The path of a file that a record names. Raises Refusal, naming `where`, if it would lie outside of `folder`."""
-    target = (folder / file).resolve()
-    if not target.is_relative_to(folder.resolve()):
-        raise Refusal(Problem(where, file, f"lies outside of {folder}", "use paths below it"))
-    return target
 
 
 def _size(value: Any) -> int:
