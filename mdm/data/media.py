@@ -77,6 +77,15 @@ def text_of(content: bytes | str, where: str) -> str:
         raise Refusal(Problem(where, None, f"is not UTF-8 ({error})", "convert it to UTF-8, or remove it")) from error
 
 
+def document_text(content: bytes | str, where: str, alone: bool) -> str:
+    """The text of a document: as it was written where it stands alone, without blanks around it where it goes with a picture or
+    a sound. Raises Refusal, naming `where`, as `text_of` does and for a text of nothing but blanks."""
+    text = text_of(content, where)
+    if not text.strip():
+        raise Refusal(Problem(where, None, "holds no text but blanks", "write one, or remove the record"))
+    return text if alone else text.strip()
+
+
 def read_image(file: Path | bytes, where: str = "") -> np.ndarray:
     """uint8 [H, W, 3], upright as its EXIF orientation says; transparency is laid on white, 16-bit grey is scaled to 8 bits.
 

@@ -127,8 +127,9 @@ def test_a_table_whose_header_cannot_be_used_is_refused(folder, table, reason):
 
 
 @pytest.mark.parametrize("row, reason", [
-    (b"grey.png\t ", "a field is empty"), (b"../grey.png\tx", "lies outside"), (b"grey.png\tgr\xfcn", "not UTF-8"),
-    (b"a\0b.png\tx", "is no path"), (b"grey.png", "a field is empty"), (b"x" * 300 + b"\tgrey.png", "not a readable picture"),
+    (b"grey.png\t ", "no text but blanks"), (b"../grey.png\tx", "lies outside"), (b"grey.png\tgr\xfcn", "not UTF-8"),
+    (b"a\0b.png\tx", "is no path"), (b"grey.png", "no text but blanks"), (b"\tx", "names no file"),
+    (b"x" * 300 + b"\tgrey.png", "not a readable picture"),
 ])  # fmt: skip
 def test_a_row_of_a_table_that_cannot_be_used_costs_itself_alone(folder, row, reason):
     (folder / "table.tsv").write_bytes(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mdm.codecs.codec import Media, Sound
-from mdm.data.media import Item, below, codes_of, read_image, read_sound, text_of, unreadable
+from mdm.data.media import Item, below, codes_of, document_text, read_image, read_sound, unreadable
 from mdm.data.readers.reader import Options
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
@@ -71,7 +71,8 @@ def item_of(name: str, number: str, where: str, record: Mapping[str, Any], folde
     text = record[options.text] if options.text else None
     if isinstance(text, str | bytes):
         try:
-            record = {**record, options.text: (text := text_of(text, f"{where} {options.text}"))}
+            text = document_text(text, f"{where} {options.text}", alone=len(options.media) == 1)
+            record = {**record, options.text: text}
         except Refusal as refusal:
             return unreadable(key, refusal.problems[0], options.media)
     concept = str(record[options.split_by]) if options.split_by else text if isinstance(text, str) else key

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mdm.codecs.codec import Media
-from mdm.data.media import Item, below, read_image, read_sound, size_of, text_of, unreadable
+from mdm.data.media import Item, below, document_text, read_image, read_sound, size_of, text_of, unreadable
 from mdm.data.readers.reader import Options, Piece, Reader, chunks
 from mdm.data.readers.rows import Row, rows
 from mdm.fingerprint import fingerprint
@@ -44,9 +44,9 @@ def paired(modality: str, column: str, read: Callable[[Path], Media]) -> Reader:
         where = f"{table} line {row.number}"
         try:
             fields = dict.fromkeys(names, "") | dict(zip(names, _fields(row, where), strict=False))
-            file, text = fields["file"], fields[column].strip()
-            if not file or not text:
-                raise Refusal(Problem(where, fields, "a field is empty", "fill it in, or remove the line"))
+            if not (file := fields["file"]):
+                raise Refusal(Problem(where, fields, "names no file", "fill it in, or remove the line"))
+            text = document_text(fields[column], f"{where} {column}", alone=False)
             target = below(table.parent, file, where)
         except Refusal as refusal:
             return unreadable(f"{name}/{table.name}:{row.number}", refusal.problems[0], ("text", modality))

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from mdm.codecs.codec import Codes, Media
-from mdm.data.media import Item, codes_of, read_image, read_sound, text_of, unreadable, version_of
+from mdm.data.media import Item, codes_of, document_text, read_image, read_sound, text_of, unreadable, version_of
 from mdm.data.readers.compression import DAMAGED, find, opened
 from mdm.data.readers.reader import Options, Piece, Reader, broken_off
 from mdm.fingerprint import fingerprint
@@ -123,7 +123,7 @@ def _item(key: str, where: str, members: dict[str, bytes | None], options: WebDa
     if large:
         problem = Problem(f"{where}.{large[0]}", None, f"is over {MOST_MEMBER} bytes", "cut it, or remove the sample")
         return unreadable(key, problem, options.media)
-    read = {m: _reader(m, ending, members, where) for m, ending in chosen.items()}
+    read = {m: _reader(m, ending, members, where, options) for m, ending in chosen.items()}
     try:
         concept = _concept(key, where, members, chosen, options)
     except Refusal as refusal:
@@ -138,32 +138,36 @@ def _concept(key: str, where: str, members, chosen: dict[str, str], options: Web
     by = chosen["text"] if options.split_by == "text" else options.split_by
     if by.partition(":")[0] not in members:
         raise Refusal(Problem(where, sorted(members), f"has no {by} to split by", "add it, or change split_by"))
-    content = _text(by, members, where)
+    content = _text(by, members, where, options)
     return content if isinstance(content, str) else key
 
 
-def _reader(modality: str, ending: str, members: dict[str, bytes], where: str) -> Callable[[], Media]:
+def _reader(
+    modality: str, ending: str, members: dict[str, bytes], where: str, options: WebDatasetOptions
+) -> Callable[[], Media]:
     content, at = members[ending.partition(":")[0]], f"{where}.{ending}"
     if ending == "npy":
         return lambda: _codes(content, at)
     if modality == "text":
-        return lambda: _text(ending, members, where)
+        return lambda: _text(ending, members, where, options)
     return lambda: (read_image if modality == "image" else read_sound)(content, at)
 
 
-def _text(ending: str, members: dict[str, bytes], where: str) -> Media:
+def _text(ending: str, members: dict[str, bytes], where: str, options: WebDatasetOptions) -> Media:
     """The text of a member, or of a field of one that is JSON."""
     kind, _, field = ending.partition(":")
     at = f"{where}.{ending}"
     if kind == "npy":
         return _codes(members[kind], at)
-    text = text_of(members[kind], at)
-    if not field:
-        return text
-    try:
-        return text_of(str(json.loads(text)[field]), at)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise Refusal(Problem(at, None, f"is no JSON with that field ({error!r})", "mend the sample")) from error
+    content = members[kind]
+    if field:
+        try:
+            if (value := json.loads(text_of(content, at))[field]) is None:
+                raise ValueError(f"{field} is null")
+            content = str(value)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise Refusal(Problem(at, None, f"is no JSON with that field ({error!r})", "mend the sample")) from error
+    return document_text(content, at, alone=len(options.media) == 1)
 
 
 def _codes(content: bytes, where: str) -> Codes:

@@ -5,7 +5,11 @@ import tarfile
 
 import numpy as np
 import soundfile
+import tensorflow_datasets as tfds
+from array_record.python.array_record_module import ArrayRecordWriter
 from PIL import Image
+from tensorflow_datasets.core import dataset_info, naming, splits
+from tensorflow_datasets.proto import tf_example_pb2
 
 from mdm.data import sources
 from mdm.data.sources import SourceSettings
@@ -34,6 +38,25 @@ def archive(path, members, mode="w"):
             info.size = len(content)
             opened_.addfile(info, io.BytesIO(content))
     return path
+
+
+def tfds_set(path, features, records):
+    """A data set of TFDS on disk, written without TensorFlow. records: of each, feature -> bytes, or a whole number."""
+    path.mkdir(parents=True, exist_ok=True)
+    identity = dataset_info.DatasetIdentity("own", tfds.core.Version("1.0.0"), str(path), "own")
+    info = tfds.core.DatasetInfo(builder=identity, features=tfds.features.FeaturesDict(features), description="own")
+    info.set_file_format("array_record")
+    template = naming.ShardedFileTemplate(path, dataset_name="own", split="train", filetype_suffix="array_record")
+    info.set_splits(splits.SplitDict([splits.SplitInfo("train", [len(records)], 1, filename_template=template)]))
+    info.write_to_directory(path)
+    writer = ArrayRecordWriter(str(path / "own-train.array_record-00000-of-00001"), "group_size:1")
+    for record in records:
+        example = tf_example_pb2.Example()
+        for name, value in record.items():
+            own = example.features.feature[name]
+            (own.bytes_list if isinstance(value, bytes) else own.int64_list).value.append(value)
+        writer.write(example.SerializeToString())
+    writer.close()
 
 
 def png(color: int = 0) -> bytes:

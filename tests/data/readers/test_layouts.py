@@ -25,7 +25,7 @@ def test_pictures_with_captions_beside_them(tmp_path):
     assert [item.key for item in found] == ["own/a/1.png", "own/a/2.PNG", "own/b/3.png", "own/b/4.png"]
     assert opened(found[0])["text"] == "one" and (opened(found[0])["image"] == 5).all()
     assert found[0].concept == found[1].concept == "own/a"
-    assert "b/3.txt" in opened(found[2]) and "is empty" in opened(found[2])
+    assert "b/3.txt" in opened(found[2]) and "no text but blanks" in opened(found[2])
     assert "b/4.txt" in opened(found[3]) and "cannot be read" in opened(found[3])
     assert [item.concept for item in items("image-folder", tmp_path)][:2] == ["one", "two"]
 
