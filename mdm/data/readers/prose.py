@@ -85,11 +85,12 @@ def _blocks(file: BinaryIO, lines: bool) -> Iterator[tuple[int, bytes]]:
     """(number of its first line, bytes) of each line, or of each run of lines between empty ones."""
     block, first, size = [], 1, 0
     for number, raw in enumerate(whole_lines(file, MOST_TEXT), 1):
-        if raw.strip():
+        blank = not raw.decode("utf-8-sig", "replace").strip()  # of any kind: pages have lines of no-break spaces
+        if not blank:
             first = first if block else number
             block.append(raw)
             size += len(raw)
-        if block and (lines or not raw.strip() or size > MOST_TEXT):
+        if block and (lines or blank or size > MOST_TEXT):
             yield first, b"".join(block).strip(b"\r\n")
             block, size = [], 0
     if block:
