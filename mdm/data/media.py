@@ -137,13 +137,18 @@ def read_sound(file: Path | bytes, where: str = "") -> Sound:
     return Sound(samples.mean(axis=1), rate)
 
 
+def array_of(value: Any, where: str) -> np.ndarray:
+    """Lists as they are found in a record, as an array. Raises Refusal, naming `where`, for those of different lengths."""
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Refusal(Problem(where, None, f"is no array ({error})", "give lists of equal lengths")) from error
+
+
 def codes_of(array: Any, where: str) -> Codes:
     """Codes as someone else's files and tables hold them. Raises Refusal, naming `where`, for what is no array of whole numbers,
     is empty, or would become another code as int32."""
-    try:
-        array = np.asarray(array)
-    except (ValueError, OverflowError) as error:
-        raise Refusal(Problem(where, None, f"is no array ({error})", "give lists of equal lengths")) from error
+    array = array_of(array, where)
     if array.dtype.kind not in "iu" or not array.size:
         found = f"{array.dtype} {array.shape}"
         remedy = "give text, a file, samples with their sampling_rate, or whole numbers"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mdm.codecs.codec import Media, Sound
-from mdm.data.media import Item, below, codes_of, document_text, read_image, read_sound, unreadable
+from mdm.data.media import Item, array_of, below, codes_of, document_text, read_image, read_sound, unreadable
 from mdm.data.readers.reader import Options
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
@@ -94,7 +95,7 @@ def _image(value: Any, folder: Path, where: str, options: FieldOptions) -> Media
         return read_image(value, where)
     if isinstance(value, str):
         return read_image(below(folder, value, where))
-    array = np.asarray(value)
+    array = array_of(value, where)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 3):
         return codes_of(array, where)
     return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)))
@@ -107,8 +108,8 @@ def _audio(value: Any, folder: Path, where: str, options: FieldOptions) -> Media
         return read_sound(value, where)
     if isinstance(value, str):
         return read_sound(below(folder, value, where))
-    array = np.asarray(value)
-    return codes_of(array, where) if rate is None else Sound(_samples(array, options.bits, where), int(rate))
+    array = array_of(value, where)
+    return codes_of(array, where) if rate is None else Sound(_samples(array, options.bits, where), _whole(rate, where))
 
 
 def _content(value: Any, where: str) -> Any:
@@ -119,6 +120,18 @@ def _content(value: Any, where: str) -> Any:
     if not present:
         raise Refusal(Problem(where, sorted(value), "holds neither bytes nor a path", "fill one in"))
     return value[present[0]]
+
+
+def _whole(rate: Any, where: str) -> int:
+    if (
+        isinstance(rate, int | float | np.number)
+        and not isinstance(rate, bool)
+        and math.isfinite(rate)
+        and rate % 1 == 0
+    ):
+        return int(rate)
+    reason, remedy = "sampling_rate is no number of samples a second", "give a whole number, as 16000"
+    raise Refusal(Problem(where, rate, reason, remedy))
 
 
 def _samples(array: np.ndarray, bits: int, where: str) -> np.ndarray:

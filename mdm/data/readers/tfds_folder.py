@@ -37,8 +37,8 @@ def _version(path: Path) -> str:
 
 
 def _pieces(name: str, path: Path, options: TfdsOptions) -> Iterator[Piece]:
-    version = _version(path)
     try:
+        version = _version(path)
         features, records = _opened(path, options.split, version)
     except Exception as error:  # TFDS raises what its files, its features and its readers raise
         remedy = "name the folder with dataset_info.json, in ArrayRecord files, and one of its splits"

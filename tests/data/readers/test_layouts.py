@@ -74,6 +74,8 @@ def test_a_data_set_of_tfds_is_read(tmp_path):
     assert opened(codes[0])["text"].codes.tolist() == builder.as_data_source("train")[0]["text"].tolist()
     with pytest.raises(Refusal, match="cannot be opened by TFDS"):
         items("tfds", tmp_path / "set", split="validation")
+    with pytest.raises(Refusal, match=r"features\.json.*cannot be opened by TFDS"):
+        items("tfds", tmp_path / "set/features.json")
     with pytest.raises(Refusal, match="no feature"):
         items("tfds", tmp_path / "set", text="caption")
 

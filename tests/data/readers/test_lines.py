@@ -10,7 +10,7 @@ import pytest
 from mdm.data import media
 from mdm.data.readers import compression
 from mdm.problems import Refusal
-from tests.data.readers.reading import items, opened, png
+from tests.data.readers.reading import items, opened, png, wav
 
 PACK = {".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress, "": bytes}
 
@@ -128,6 +128,23 @@ def test_an_empty_folder_is_refused(tmp_path):
     for kind in ("prose", "json-lines"):
         with pytest.raises(Refusal, match="holds no"):
             items(kind, tmp_path)
+
+
+@pytest.mark.parametrize("audio, reason", [
+    ({"array": [0.5, 0.25], "sampling_rate": "16k"}, "sampling_rate is no number"),
+    ({"array": [0.5, 0.25], "sampling_rate": 1e400}, "sampling_rate is no number"),
+    ({"array": [[0.5], [0.25, 0.5]], "sampling_rate": 8000}, "is no array"), ([[1], [2, 3]], "is no array"),
+    ("a\0b.wav", "is no path"), ("\ud83d.wav", "is no path"),
+    ("x" * 300, "not a readable sound"), ({"path": None}, "neither bytes"),
+    ({"array": [], "sampling_rate": 8000}, "no samples"), ({"array": ["x"], "sampling_rate": 8000}, "no samples"),
+])  # fmt: skip
+def test_a_sound_that_is_none_costs_its_line_alone(tmp_path, audio, reason):
+    (tmp_path / "good.wav").write_bytes(wav())
+    rows = [{"text": "a", "audio": own} for own in ("good.wav", audio, {"path": "good.wav"})]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    first, bad, last = map(opened, items("json-lines", tmp_path, audio="audio"))
+    assert first["audio"].rate == last["audio"].rate == 8000
+    assert reason in bad and ("a.jsonl line 2 audio" in bad or "x" * 300 in bad)
 
 
 def test_half_of_a_surrogate_pair_is_told_with_its_line(tmp_path):
