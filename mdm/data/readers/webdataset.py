@@ -83,41 +83,53 @@ def _items(name: str, path: Path, options: WebDatasetOptions, piece: Piece) -> I
     last = None
     try:
         with opened(file) as stream:
-            for sample, members in _samples(stream, options.wanted):
-                last = sample
-                yield _item(f"{name}/{own or path.name}/{sample}", f"{file}: {sample}", members, options)
+            for sample in _samples(stream, options.wanted):
+                last = sample.name
+                yield _item(f"{name}/{own or path.name}/{last}", f"{file}: {last}", sample, options)
     except (tarfile.TarError, *DAMAGED) as error:
         raise broken_off(f"{file}" if last is None else f"{file} behind {last}", error) from error
 
 
-def _samples(stream: BinaryIO, wanted: set[str]) -> Iterator[tuple[str, dict[str, bytes | None]]]:
-    """(name, members by ending) of each run of members with one name; None for one that is too large to be read."""
-    current, members = None, {}
+@dataclasses.dataclass
+class _Sample:
+    """members: those that are read, by ending, None for one that is too large; endings: of all that there are."""
+
+    name: str
+    members: dict[str, bytes | None] = dataclasses.field(default_factory=dict)
+    endings: list[str] = dataclasses.field(default_factory=list)
+
+
+def _samples(stream: BinaryIO, wanted: set[str]) -> Iterator[_Sample]:
+    """Each run of members with one name. As for the format's own library, a member without a name before its first dot, or
+    without a dot, belongs to no sample."""
+    sample = None
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive:
         for member in archive:
-            if not member.isfile():
-                continue
             folder, _, file = member.name.rpartition("/")
             stem, _, ending = file.partition(".")
-            sample = f"{folder}/{stem}" if folder else stem
-            if sample != current:
-                if members:
-                    yield current, members
-                current, members = sample, {}
+            if not (member.isfile() and stem and ending):
+                continue
+            name = f"{folder}/{stem}" if folder else stem
+            if sample is None or name != sample.name:
+                if sample is not None:
+                    yield sample
+                sample = _Sample(name)
+            sample.endings.append(ending.lower())
             if ending.lower() in wanted:
                 small = member.size <= MOST_MEMBER
-                members[ending.lower()] = archive.extractfile(member).read() if small else None
-    if members:
-        yield current, members
+                sample.members[ending.lower()] = archive.extractfile(member).read() if small else None
+    if sample is not None:
+        yield sample
 
 
-def _item(key: str, where: str, members: dict[str, bytes | None], options: WebDatasetOptions) -> Item:
+def _item(key: str, where: str, sample: _Sample, options: WebDatasetOptions) -> Item:
+    members = sample.members
     chosen: dict[str, str] = {}
     for modality, endings in options.media.items():
         found = [ending for ending in endings if ending.partition(":")[0] in members]
         if not found:
-            problem = Problem(where, sorted(members), f"has none of {endings}", "add it, or remove the sample")
-            return unreadable(key, problem, options.media)
+            remedy = f"name its ending in the source's option {modality}, or remove the sample"
+            return unreadable(key, Problem(where, sample.endings, f"has none of {endings}", remedy), options.media)
         chosen[modality] = found[0]
     large = [ending for ending, content in members.items() if content is None]
     if large:

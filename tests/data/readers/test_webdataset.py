@@ -77,6 +77,15 @@ def test_a_damaged_archive_never_ends_in_silence(archive, damage):
         items("webdataset", archive.parent)
 
 
+def test_samples_of_other_endings_are_told_not_passed_over(tmp_path):
+    names = ("1.caption.txt", "1.jpeg2000", "2.png", "2.txt", "README", "d/._2.png", ".hidden.txt", "3.json")
+    write(tmp_path / "a.tar", [(name, png() if name.endswith("png") else b"text") for name in names])
+    first, second, third = items("webdataset", tmp_path)
+    assert "a.tar: 1 = ['caption.txt', 'jpeg2000']: has none of ('txt',)" in opened(first)
+    assert "name its ending in the source's option text" in opened(first)
+    assert opened(second)["text"] == "text" and "a.tar: 3 = ['json']" in opened(third)
+
+
 def test_names_and_texts_that_are_no_utf8(tmp_path):
     members = [("a\udcff.txt", b"one"), ("b.json", json.dumps({"caption": "\ud83d"}).encode()), ("c.txt", b"three")]
     write(tmp_path / "a.tar", members)
