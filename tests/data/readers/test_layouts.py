@@ -44,6 +44,32 @@ def test_ljspeech(tmp_path):
     assert "wavs/up.wav" in opened(found[3])  # stays in the folder
 
 
+def test_transcripts_end_at_newlines_alone_and_a_bad_one_costs_itself(tmp_path):
+    texts = ["one\u2028still one", "two\x85still two", "three\x0bstill three"]
+    for folder, lines in (("lj/metadata.csv", [f"LJ1-{i}|{own}|{own}" for i, own in enumerate(texts)]),
+                          ("libri/1/2/1-2.trans.txt", [f"1-2-{i} {own}" for i, own in enumerate(texts)])):  # fmt: skip
+        (tmp_path / folder).parent.mkdir(parents=True)
+        (tmp_path / folder).write_bytes("\r\n".join(lines).encode() + b"\nLJ1-\xff|x\n" + lines[0].encode())
+    for kind, folder in (("ljspeech", "lj"), ("librispeech", "libri")):
+        *found, bad, last = items(kind, tmp_path / folder)
+        assert [item.media["text"]() for item in (*found, last)] == [*texts, texts[0]]
+        assert "line 4" in opened(bad) and "not UTF-8" in opened(bad)
+
+
+def test_a_table_of_ljspeech_is_streamed_in_pieces_that_find_their_rows(tmp_path, monkeypatch):
+    from mdm.data import media
+    from mdm.data.readers import speech
+
+    monkeypatch.setattr(speech, "chunks", lambda records: reader.chunks(records, 3))
+    monkeypatch.setattr(media, "MOST_TEXT", 100)  # of one text, not of the table
+    (tmp_path / "metadata.csv").write_text("".join(f"LJ1-{i}|text é {i}\n" + "\n" * (i % 2) for i in range(40)))
+    settings = SourceSettings("ljspeech", str(tmp_path), "s")
+    own = list(sources.pieces("own", settings))
+    assert len(own) == 14
+    found = [item.media["text"]() for piece in own for item in sources.items_of("own", settings, piece)]
+    assert found == [f"text é {i}" for i in range(40)]
+
+
 def test_librispeech(tmp_path):
     for speaker, chapter in ((19, 198), (19, 227), (26, 495)):
         folder = tmp_path / f"train/{speaker}/{chapter}"
