@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import tensorflow_datasets as tfds
 
 from tests.data.readers.reading import archive, png, tfds_set, wav
@@ -73,6 +74,10 @@ def _tfds(path: Path, texts: list[bytes]) -> None:
     tfds_set(path, {"text": tfds.features.Text()}, [{"text": own} for own in texts])
 
 
+def _arrays(path: Path, texts: list[bytes]) -> None:
+    np.save(path / "t.npy", np.array([[1, 2] if own.isascii() else [1, 2**40] for own in texts]))
+
+
 WRITE: dict[str, Callable[[Path, list[bytes]], None]] = {
     "captioned-images": _table(b"caption", b".png", png()),
     "transcribed-speech": _table(b"transcript", b".wav", wav()),
@@ -85,8 +90,16 @@ WRITE: dict[str, Callable[[Path, list[bytes]], None]] = {
     "librispeech": _librispeech,
     "tfds": _tfds,
     "prose": lambda path, texts: _lines(path / "t.txt", texts),
+    "arrays": _arrays,
 }
-"""Kind -> what writes a record for each text: with a picture or a sound where it holds any, the text alone where it does not."""
+"""Kind -> what writes a record for each text: with a picture or a sound where it holds any, the text alone where it does not.
+Codes stand for texts in arrays, and what is no code for a text that is not ASCII."""
+
+NAMED = {"captioned-images": r"t\.tsv line 4", "transcribed-speech": r"t\.tsv line 4", "image-folder": r"/2\.txt",
+         "json-lines": r"t\.jsonl line 3", "parquet": r"t\.parquet row 2", "arrow": r"t\.arrow row 2",
+         "webdataset": r"t\.tar: 2\.txt", "ljspeech": r"metadata\.csv line 3", "librispeech": r"1/2/1-2\.trans\.txt line 3",
+         "tfds": r"train record 2", "prose": r"t\.txt line 3", "arrays": r"t\.npy document 2"}  # fmt: skip
+"""How the third record is called."""
 
 OPTIONS = {"json-lines": {"image": "image"}, "parquet": {"image": "image"}, "arrow": {"image": "image"},
            "prose": {"document": "line"}}  # fmt: skip
