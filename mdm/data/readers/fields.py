@@ -17,6 +17,7 @@ from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
 from mdm.tokens.vocabulary import MODALITIES
 
+MOST_CHANNELS = 32  # more are the samples of [channels, n]
 MOST_BITS = 32  # of a sample: nobody records more, so wider whole numbers say nothing of the scale
 
 
@@ -102,14 +103,15 @@ def _image(value: Any, folder: Path, where: str, options: FieldOptions) -> Media
 
 
 def _audio(value: Any, folder: Path, where: str, options: FieldOptions) -> Media:
-    rate = value["sampling_rate"] if isinstance(value, Mapping) and "sampling_rate" in value else None
+    struct = isinstance(value, Mapping)
+    rate = value["sampling_rate"] if struct and "sampling_rate" in value else None
     value = _content(value, where)
     if isinstance(value, bytes):
         return read_sound(value, where)
     if isinstance(value, str):
         return read_sound(below(folder, value, where))
     array = array_of(value, where)
-    return codes_of(array, where) if rate is None else Sound(_samples(array, options.bits, where), _whole(rate, where))
+    return Sound(_samples(array, options.bits, where), _whole(rate, where)) if struct else codes_of(array, where)
 
 
 def _content(value: Any, where: str) -> Any:
@@ -135,12 +137,19 @@ def _whole(rate: Any, where: str) -> int:
 
 
 def _samples(array: np.ndarray, bits: int, where: str) -> np.ndarray:
-    """float32 [n]. Whole numbers are scaled to [-1, 1]; bits: their width, 0 for that of the array."""
-    if array.dtype.kind not in "if" or array.ndim != 1 or not array.size:
-        found, remedy = f"{array.dtype} {array.shape}", "give floats in [-1, 1] or signed whole numbers, one a moment"
+    """float32 [n] from [n] or [n, channels], which are averaged as those of files are. Whole numbers are scaled to [-1, 1]; bits:
+    their width, 0 for that of the array."""
+    if array.dtype.kind not in "if" or not array.size or array.ndim not in (1, 2) or array.shape[1:] > (MOST_CHANNELS,):
+        found, remedy = (
+            f"{array.dtype} {array.shape}",
+            "give floats in [-1, 1] or signed whole numbers, [n] or [n, channels]",
+        )
         raise Refusal(Problem(where, found, "are no samples of a sound", remedy))
-    if array.dtype.kind == "f":
-        return array.astype(np.float32)
+    array = array if array.dtype.kind == "f" else _scaled(array, bits, where)
+    return (array if array.ndim == 1 else array.mean(axis=1)).astype(np.float32)
+
+
+def _scaled(array: np.ndarray, bits: int, where: str) -> np.ndarray:
     bits = bits or 8 * array.dtype.itemsize
     if bits > MOST_BITS:
         reason = "holds samples in whole numbers of unknown width"
@@ -150,7 +159,7 @@ def _samples(array: np.ndarray, bits: int, where: str) -> np.ndarray:
     low, high = int(array.min()), int(array.max())
     if low < -full or high >= full:
         raise Refusal(Problem(where, (low, high), f"samples lie outside of {bits} bits", "mend it, or set bits right"))
-    return (array / full).astype(np.float32)
+    return array / full
 
 
 def _size(value: Any) -> int:

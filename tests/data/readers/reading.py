@@ -41,7 +41,7 @@ def archive(path, members, mode="w"):
 
 
 def tfds_set(path, features, records):
-    """A data set of TFDS on disk, written without TensorFlow. records: of each, feature -> bytes, or a whole number."""
+    """A data set of TFDS on disk, written without TensorFlow. records: of each, feature -> bytes, or whole numbers."""
     path.mkdir(parents=True, exist_ok=True)
     identity = dataset_info.DatasetIdentity("own", tfds.core.Version("1.0.0"), str(path), "own")
     info = tfds.core.DatasetInfo(builder=identity, features=tfds.features.FeaturesDict(features), description="own")
@@ -53,8 +53,8 @@ def tfds_set(path, features, records):
     for record in records:
         example = tf_example_pb2.Example()
         for name, value in record.items():
-            own = example.features.feature[name]
-            (own.bytes_list if isinstance(value, bytes) else own.int64_list).value.append(value)
+            own, values = example.features.feature[name], value if isinstance(value, list) else [value]
+            (own.bytes_list if isinstance(values[0], bytes) else own.int64_list).value.extend(values)
         writer.write(example.SerializeToString())
     writer.close()
 

@@ -8,11 +8,11 @@ import pytest
 import tensorflow_datasets as tfds
 
 from mdm.data import sources
-from mdm.data.readers import arrays, reader
+from mdm.data.readers import arrays, reader, tfds_folder
 from mdm.data.sources import SourceSettings
 from mdm.problems import Refusal
 from tests.data import synthetic
-from tests.data.readers.reading import archive, items, opened, png, wav
+from tests.data.readers.reading import archive, items, opened, png, tfds_set, wav
 
 
 def test_pictures_with_captions_beside_them(tmp_path):
@@ -104,6 +104,35 @@ def test_a_data_set_of_tfds_is_read(tmp_path):
         items("tfds", tmp_path / "set/features.json")
     with pytest.raises(Refusal, match="no feature"):
         items("tfds", tmp_path / "set", text="caption")
+
+
+def test_sounds_of_tfds_without_tensorflow_are_mixed_to_one_channel(tmp_path):
+    struct = {"array": tfds.features.Tensor(shape=(None, 2), dtype=np.int16), "sampling_rate": np.int32}
+    records = [{"text": b"a", "audio/array": [16384, 0, -32768, 0, 0, 16384], "audio/sampling_rate": 8000}]
+    tfds_set(tmp_path, {"text": tfds.features.Text(), "audio": struct}, records)
+    sound = opened(items("tfds", tmp_path, audio="audio")[0])["audio"]
+    assert (sound.samples.tolist(), sound.rate) == ([0.25, -0.5, 0.25], 8000)
+
+
+def test_a_sound_feature_of_tfds(tmp_path, monkeypatch):
+    """TFDS itself needs TensorFlow to make one; here stands one that it did not initialise."""
+    features = {name: object.__new__(tfds.features.Audio) for name in ("stereo", "rateless")}
+    features["stereo"]._sample_rate, features["rateless"]._sample_rate = 8000, None
+    record = {"stereo": np.array([[16384, 0], [-32768, 0]], np.int64), "rateless": np.array([1, 2], np.int64)}
+    monkeypatch.setattr(tfds_folder, "_opened", lambda *_: (features, [record]))
+    read = lambda **options: opened(items("tfds", tmp_path, text="", **options)[0])  # noqa: E731
+    assert read(audio="stereo", bits=16)["audio"].samples.tolist() == [0.25, -0.5]
+    assert "record 0 stereo" in (refused := read(audio="stereo")) and 'option "bits"' in refused
+    assert "record 0 rateless" in (refused := read(audio="rateless", bits=16)) and "sampling_rate" in refused
+
+
+def test_a_feature_that_tfds_cannot_build_names_what_is_missing(tmp_path, monkeypatch):
+    def missing(*_):
+        raise ModuleNotFoundError("No module named 'tensorflow'")
+
+    monkeypatch.setattr(tfds, "builder_from_directory", missing)
+    with pytest.raises(Refusal, match="No module named 'tensorflow'.*pip install tensorflow"):
+        items("tfds", tmp_path)
 
 
 @pytest.mark.parametrize("layout", ["stacked", "lengths", "end"])

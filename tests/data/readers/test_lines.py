@@ -132,6 +132,7 @@ def test_an_empty_folder_is_refused(tmp_path):
 
 @pytest.mark.parametrize("audio, reason", [
     ({"array": [0.5, 0.25], "sampling_rate": "16k"}, "sampling_rate is no number"),
+    ({"array": [[0.5] * 40] * 2, "sampling_rate": 8000}, "no samples"), ({"array": [0.5]}, "sampling_rate is no number"),
     ({"array": [0.5, 0.25], "sampling_rate": 1e400}, "sampling_rate is no number"),
     ({"array": [[0.5], [0.25, 0.5]], "sampling_rate": 8000}, "is no array"), ([[1], [2, 3]], "is no array"),
     ("a\0b.wav", "is no path"), ("\ud83d.wav", "is no path"),
