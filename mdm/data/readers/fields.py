@@ -17,6 +17,7 @@ from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
 from mdm.tokens.vocabulary import MODALITIES
 
+_NUMBER = 32  # bytes of one of Python's, with its place in a list
 MOST_CHANNELS = 32  # more are the samples of [channels, n]
 MOST_BITS = 32  # of a sample: nobody records more, so wider whole numbers say nothing of the scale
 
@@ -163,8 +164,11 @@ def _scaled(array: np.ndarray, bits: int, where: str) -> np.ndarray:
 
 
 def _size(value: Any) -> int:
+    """Bytes that a value of a record takes, roughly: what a look at the sources may hold is counted by it."""
     if isinstance(value, Mapping):
         return sum(map(_size, value.values()))
+    if isinstance(value, list):
+        return sum(map(_size, value)) if value and isinstance(value[0], list) else _NUMBER * len(value)
     return len(value) if isinstance(value, str | bytes) else getattr(value, "nbytes", 8)
 
 

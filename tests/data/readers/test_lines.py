@@ -148,6 +148,13 @@ def test_a_sound_that_is_none_costs_its_line_alone(tmp_path, audio, reason):
     assert reason in bad and ("a.jsonl line 2 audio" in bad or "x" * 300 in bad)
 
 
+def test_an_item_tells_what_its_lists_hold_in_memory(tmp_path):
+    rows = [{"text": [0] * 1000, "image": [[0] * 50] * 20}, {"text": "ab", "image": [[0]]}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    lists, text = items("json-lines", tmp_path, image="image")
+    assert lists.held >= 8 * 2000 and text.held < 100
+
+
 def test_half_of_a_surrogate_pair_is_told_with_its_line(tmp_path):
     rows = [{"text": "a", "site": "x"}, {"text": "b\ud83d", "site": "x"}, {"text": "c", "site": "\udc80"}]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
