@@ -11,10 +11,11 @@ from typing import Any
 def fingerprint(value: Any) -> str:
     """The first 16 hex digits of the SHA-256 of `value` as canonical JSON.
 
-    Raises TypeError for what JSON cannot hold: a fingerprint must not depend on a repr.
+    Raises TypeError for what JSON cannot hold: a fingerprint must not depend on a repr. File names that are not UTF-8, which
+    Python holds as lone surrogates, have one too.
     """
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def file_digest(path: str | Path) -> str:

@@ -38,8 +38,8 @@ def log_mel(sound: Sound) -> np.ndarray:
     return np.log(np.maximum(np.abs(_spectrum(samples)) @ _filters().T, FLOOR)).astype(np.float32)
 
 
-def at_rate(sound: Sound, wanted: int = RATE) -> np.ndarray:
-    """float64 [N] at `wanted` samples a second. Raises Refusal as `log_mel` does."""
+def checked(sound: Sound) -> Sound:
+    """`sound` itself. Raises Refusal as `log_mel` does."""
     if not isinstance(sound, Sound) or not isinstance(sound.samples, np.ndarray):
         raise Refusal(Problem("sound", type(sound).__name__, "is not a Sound with an array", "decode it first"))
     samples = sound.samples
@@ -51,6 +51,12 @@ def at_rate(sound: Sound, wanted: int = RATE) -> np.ndarray:
         raise Refusal(Problem("sound", None, "holds samples that are not numbers", "mend or remove it"))
     if not isinstance(sound.rate, int | np.integer) or not 1000 <= sound.rate <= 400_000:
         raise Refusal(Problem("sound", sound.rate, "is no rate of samples a second", "mend or remove it"))
+    return sound
+
+
+def at_rate(sound: Sound, wanted: int = RATE) -> np.ndarray:
+    """float64 [N] at `wanted` samples a second. Raises Refusal as `log_mel` does."""
+    samples = checked(sound).samples
     if sound.rate == wanted:
         return samples.astype(np.float64)
     common = math.gcd(sound.rate, wanted)

@@ -8,17 +8,19 @@ import io
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
-from PIL import Image
+from PIL import Image, ImageOps
 
-from mdm.codecs.codec import Media, Sound
+from mdm.codecs.codec import Codes, Media, Sound
 from mdm.problems import Problem, Refusal
 
 MOST_PIXELS = 64_000_000
 MOST_SECONDS = 600
 MOST_TEXT = 1 << 26  # bytes of one text
+_MOST_CODE = 2**31 - 1
 _EDGE = 1 << 20  # bytes at each end of a file that its version is made of
 
 
@@ -61,29 +63,63 @@ def read_text(path: Path) -> str:
         raise Refusal(Problem(str(path), None, f"cannot be read ({error})", "check the path")) from error
 
 
-def text_of(content: bytes, where: str) -> str:
-    """UTF-8 text, with line ends as newlines. Raises Refusal, naming `where`, for what is none or is over MOST_TEXT bytes."""
-    if len(content) > MOST_TEXT:
-        raise Refusal(Problem(where, len(content), f"over {MOST_TEXT} bytes of text", "cut it into documents"))
+def text_of(content: bytes | str, where: str) -> str:
+    """UTF-8 text, or a string as JSON and tables give it, with line ends as newlines and without a byte order mark.
+
+    Raises Refusal, naming `where`, for what has no UTF-8 form or is over MOST_TEXT bytes.
+    """
     try:
-        return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError as error:
+        content = content.encode() if isinstance(content, str) else content
+        if len(content) > MOST_TEXT:
+            raise Refusal(Problem(where, len(content), f"over {MOST_TEXT} bytes of text", "cut it into documents"))
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeError as error:  # a string may hold lone surrogates
         raise Refusal(Problem(where, None, f"is not UTF-8 ({error})", "convert it to UTF-8, or remove it")) from error
 
 
+def document_text(content: bytes | str, where: str, alone: bool) -> str:
+    """The text of a document: as it was written where it stands alone, without blanks around it where it goes with a picture or
+    a sound. Raises Refusal, naming `where`, as `text_of` does and for a text of nothing but blanks."""
+    text = text_of(content, where)
+    if not text.strip():
+        raise Refusal(Problem(where, None, "holds no text but blanks", "write one, or remove the record"))
+    return text if alone else text.strip()
+
+
 def read_image(file: Path | bytes, where: str = "") -> np.ndarray:
-    """uint8 [H, W, 3]; transparency is laid on white. where: what to call a file that is given as its bytes."""
+    """uint8 [H, W, 3], upright as its EXIF orientation says; transparency is laid on white, 16-bit grey is scaled to 8 bits.
+
+    where: what to call a file that is given as its bytes. Raises Refusal for what is no picture, and for pixels whose range no
+    file tells (32-bit whole numbers and floats).
+    """
+    at = where or str(file)
     try:
         with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} is more than {MOST_PIXELS} pixels")
+            if image.mode in ("I", "F"):
+                found = {"I": "32-bit whole numbers", "F": "floats"}[image.mode]
+                reason, remedy = (
+                    "has pixels whose black and white are not known",
+                    "store it with 8 or 16 bits a channel",
+                )
+                raise Refusal(Problem(at, found, reason, remedy))
+            image = ImageOps.exif_transpose(image)
+            if image.mode.startswith("I;16"):  # convert() would cut all above 255 to white
+                return np.repeat(_eight_bits(np.asarray(image))[:, :, None], 3, axis=2)
             image = image.convert("RGBA")
             ground = Image.new("RGBA", image.size, "white")
             ground.alpha_composite(image)
             return np.asarray(ground.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        at = where or str(file)
+    except Refusal:
+        raise
+    except Exception as error:  # Pillow's formats raise what they come upon in a damaged or hostile file
         raise Refusal(Problem(at, None, f"is not a readable picture ({error})", "mend or remove it")) from error
+
+
+def _eight_bits(grey: np.ndarray) -> np.ndarray:
+    """uint16 -> uint8, black and white as they were."""
+    return np.rint(grey / 257).astype(np.uint8)
 
 
 def read_sound(file: Path | bytes, where: str = "") -> Sound:
@@ -101,9 +137,46 @@ def read_sound(file: Path | bytes, where: str = "") -> Sound:
     return Sound(samples.mean(axis=1), rate)
 
 
+def array_of(value: Any, where: str) -> np.ndarray:
+    """Lists as they are found in a record, as an array. Raises Refusal, naming `where`, for those of different lengths."""
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Refusal(Problem(where, None, f"is no array ({error})", "give lists of equal lengths")) from error
+
+
+def codes_of(array: Any, where: str) -> Codes:
+    """Codes as someone else's files and tables hold them. Raises Refusal, naming `where`, for what is no array of whole numbers,
+    is empty, or would become another code as int32."""
+    array = array_of(array, where)
+    if array.dtype.kind not in "iu" or not array.size:
+        found = f"{array.dtype} {array.shape}"
+        remedy = "give text, a file, samples with their sampling_rate, or whole numbers"
+        raise Refusal(Problem(where, found, "is neither media nor codes", remedy))
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high > _MOST_CODE:
+        reason, remedy = f"are not codes, which lie within [0, {_MOST_CODE}]", "mend or remove them"
+        raise Refusal(Problem(where, (low, high), reason, remedy))
+    return Codes(array.astype(np.int32))
+
+
+def below(folder: Path, file: str, where: str) -> Path:
+    """The path of a file that a record names. Raises Refusal, naming `where`, if it would lie outside of `folder`."""
+    try:
+        target = (folder / file).resolve()
+    except ValueError as error:  # a zero byte, or half of a surrogate pair
+        raise Refusal(Problem(where, file, f"is no path ({error})", "name a file")) from error
+    if not target.is_relative_to(folder.resolve()):
+        raise Refusal(Problem(where, file, f"lies outside of {folder}", "use paths below it"))
+    return target
+
+
 def size_of(file: Path) -> int | None:
-    """Bytes of a file, None if it is not there: what shows of a change without reading it."""
-    return file.stat().st_size if file.exists() else None
+    """Bytes of a file, None if it is not there or cannot be: what shows of a change without reading it."""
+    try:
+        return file.stat().st_size
+    except (OSError, ValueError):
+        return None
 
 
 def version_of(file: Path) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mdm.data import samples
+from mdm.data.admission import admit
 from mdm.data.demo import books, emoji, glosses, prompts, stamps, synthesis
 from mdm.data.media import Item
 from mdm.data.readers import arrays, columns, folders, json_lines, prose, speech, tables, tfds_folder, webdataset
@@ -51,8 +52,8 @@ def pieces(name: str, settings: SourceSettings) -> Iterator[Piece]:
 
 
 def items_of(name: str, settings: SourceSettings, piece: Piece) -> Iterator[Item]:
-    """The items of a piece; keys begin with `name`."""
-    yield from SOURCES[settings.kind].items(name, _resolve(settings.path), settings.chosen, piece)
+    """The items of a piece, fit to be used (`admission`); keys begin with `name`."""
+    yield from map(admit, SOURCES[settings.kind].items(name, _resolve(settings.path), settings.chosen, piece))
 
 
 def items(name: str, settings: SourceSettings) -> Iterator[Item]:

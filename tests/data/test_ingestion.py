@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mdm import config
+from mdm.codecs.text_bpe import BpeSettings
 from mdm.codecs.text_bytes import BytesSettings
 from mdm.data.preparation import CodecChoice, PreparationSettings, prepare
 from mdm.data.readers.arrays import ArrayOptions
@@ -66,6 +67,33 @@ def test_a_record_without_text_is_named_by_its_key(tmp_path):
     assert len(prose.texts(manifest)) == 39
     (line,) = (tmp_path / "set/skips.jsonl").read_text().splitlines()
     assert json.loads(line)["key"] == "own/a.jsonl:6"
+
+
+def test_codecs_that_learn_never_meet_what_is_skipped(tmp_path):
+    empty = (3, 8, 14, 21, 22, 35)  # on both sides of the split: the fit and the ceiling meet them
+    lines = [json.dumps({"text": f"text {i} says {i * 7919}" if i not in empty else "", "id": i}) for i in range(40)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    source = SourceSettings("json-lines", str(tmp_path / "a.jsonl"), "text", FieldOptions(split_by="id"))
+    bpe = {"text": CodecChoice("bpe", BpeSettings(300))}
+    with pytest.raises(Refusal, match=r"own/a\.jsonl:\d+: text.*is empty"):
+        prepared(tmp_path / "refused", source, codecs=bpe)
+    manifest = prepared(tmp_path / "set", source, codecs=bpe, most_skips=100)
+    assert len(list(_codes(manifest))) == 34 and manifest.codecs["text"]["ceiling"]["unchanged"] == 1
+    skipped = [json.loads(line)["key"] for line in (tmp_path / "set/skips.jsonl").read_text().splitlines()]
+    assert skipped == [f"own/a.jsonl:{i + 1}" for i in empty]
+
+
+def test_a_file_name_that_is_not_utf8_is_one_skip(tmp_path):
+    (tmp_path / "prose").mkdir()
+    for i in range(30):
+        (tmp_path / f"prose/{i}.txt").write_text(f"text {i}")
+    (tmp_path / "prose/caf\udce9.txt").write_text("latin")
+    source = SourceSettings("prose", str(tmp_path / "prose"), "text")
+    with pytest.raises(Refusal, match=r"own/caf\\udce9\.txt.*name without UTF-8 form.*rename it"):
+        prepared(tmp_path / "refused", source)
+    assert len(prose.texts(prepared(tmp_path / "set", source, most_skips=1))) == 30
+    (line,) = (tmp_path / "set/skips.jsonl").read_text().splitlines()
+    assert json.loads(line)["key"] == r"own/caf\udce9.txt"
 
 
 def test_options_of_a_source_in_a_config(tmp_path):

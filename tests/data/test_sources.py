@@ -70,6 +70,31 @@ def test_a_broken_picture_is_named(folder, content):
         items("captioned-images", folder)[1].media["image"]()
 
 
+def test_a_picture_stands_as_its_exif_says(folder):
+    corner = np.zeros((16, 24, 3), np.uint8)
+    corner[:8, :8] = 255
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be shown turned clockwise by a quarter
+    Image.fromarray(corner).save(folder / "turned.jpg", quality=95, exif=turned)
+    found = media.read_image(folder / "turned.jpg")
+    assert found.shape == (24, 16, 3)
+    assert found[:6, 10:].mean() > 240 and found[:6, :6].mean() < 15
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_sixteen_bits_of_grey_keep_their_tones(folder, ending):
+    grey = np.array([[0, 257, 30_000, 65_535]], np.uint16)
+    Image.fromarray(grey).save(folder / f"deep.{ending}")
+    assert media.read_image(folder / f"deep.{ending}").tolist() == [[[tone] * 3 for tone in (0, 1, 117, 255)]]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_pixels_without_a_known_range_are_refused(folder, kind):
+    Image.fromarray(np.ones((2, 3), kind)).save(folder / "deep.tif")
+    with pytest.raises(Refusal, match=r"deep\.tif.*black and white are not known.*8 or 16 bits"):
+        media.read_image(folder / "deep.tif")
+
+
 def test_a_picture_bomb_is_refused_before_it_is_decoded(folder, monkeypatch):
     monkeypatch.setattr(media, "MOST_PIXELS", 40)
     with pytest.raises(Refusal, match=r"grey\.png.*more than 40 pixels"):
@@ -89,21 +114,41 @@ def test_empty_broken_and_endless_sounds_are_named(folder, monkeypatch):
         media.read_sound(folder / "stereo.wav")
 
 
-def test_a_table_that_is_not_utf8_is_named(folder):
-    (folder / "table.tsv").write_bytes("file\tcaption\ngrey.png\tgrün\n".encode("latin-1"))
-    with pytest.raises(Refusal, match=r"table\.tsv.*not UTF-8"):
-        items("captioned-images", folder)
-
-
-@pytest.mark.parametrize(
-    "table, reason",
-    [("file\ttext\na\tb\n", "no column"), ("file\tcaption\ngrey.png\t \n", "line 2.*empty"),
-     ("file\tcaption\n../grey.png\tx\n", "line 2.*outside"), ("", "no column")],
-)  # fmt: skip
-def test_a_table_that_cannot_be_used_names_its_line(folder, table, reason):
-    (folder / "table.tsv").write_text(table)
+@pytest.mark.parametrize("table, reason", [(b"file\ttext\na\tb\n", "no column"), (b"", "no column"),
+                                           (b"fil\xe9\tcaption\n", "line 1.*not UTF-8")])  # fmt: skip
+def test_a_table_whose_header_cannot_be_used_is_refused(folder, table, reason):
+    (folder / "table.tsv").write_bytes(table)
     with pytest.raises(Refusal, match=r"table\.tsv.*" + reason):
         items("captioned-images", folder)
+    (folder / "table.tsv").write_text("file\tcaption\ngrey.png\tx\n")
+    options = sources.SOURCES["captioned-images"].options(split_by="who")
+    with pytest.raises(Refusal, match=r"table\.tsv.*has no column who"):
+        list(sources.items("own", SourceSettings("captioned-images", str(folder), "s", options)))
+
+
+@pytest.mark.parametrize("row, reason", [
+    (b"grey.png\t ", "no text but blanks"), (b"../grey.png\tx", "lies outside"), (b"grey.png\tgr\xfcn", "not UTF-8"),
+    (b"a\0b.png\tx", "is no path"), (b"grey.png", "no text but blanks"), (b"\tx", "names no file"),
+    (b"x" * 300 + b"\tgrey.png", "not a readable picture"),
+])  # fmt: skip
+def test_a_row_of_a_table_that_cannot_be_used_costs_itself_alone(folder, row, reason):
+    (folder / "table.tsv").write_bytes(
+        b"\xef\xbb\xbffile\tcaption\r\ngrey.png\tone\r\n" + row + b"\r\n\r\nclear.png\ttwo"
+    )
+    first, bad, last = items("captioned-images", folder)
+    assert (first.media["text"](), last.media["text"]()) == ("one", "two") and last.media["image"]().shape == (6, 8, 3)
+    with pytest.raises(Refusal, match=reason) as refused:
+        bad.media["image"]()
+    assert "table.tsv line 3" in str(refused.value) or "x" * 300 in str(refused.value)
+
+
+def test_a_sound_that_no_codec_takes_names_its_record(folder):
+    soundfile.write(folder / "fast.wav", np.full(100, 0.5), 2_000_000)
+    (folder / "table.tsv").write_text("file\ttranscript\nfast.wav\tquick\nstereo.wav\tgood\n")
+    fast, good = items("transcribed-speech", folder)
+    with pytest.raises(Refusal, match=r"own/fast\.wav: sound = 2000000: is no rate"):
+        fast.media["audio"]()
+    assert fast.media["text"]() == "quick" and good.media["audio"]().rate == 8000
 
 
 def test_folders_without_media_and_unknown_kinds_are_refused(tmp_path):

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mdm.codecs.codec import Codes
-from mdm.data.media import Item, unreadable, version_of
+from mdm.data.media import Item, codes_of, unreadable, version_of
 from mdm.data.readers.reader import CHUNK, Options, Piece, Reader
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
@@ -86,7 +85,7 @@ def _items(name: str, path: Path, options: ArrayOptions, piece: Piece) -> Iterat
             yield unreadable(key, Problem(where, None, "holds no codes", "remove it"), (options.modality,))
             continue
         rows = array[start] if array.ndim > DIMS[options.modality] else array[start:stop]
-        yield Item(key, key, {options.modality: lambda r=rows: Codes(np.array(r, np.int32))}, "")
+        yield Item(key, key, {options.modality: lambda r=rows, w=where: codes_of(r, w)}, "")
 
 
 def _between(array: np.ndarray, end: int) -> Iterator[tuple[int, int]]:

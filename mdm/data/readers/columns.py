@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mdm.data.media import Item, unreadable, version_of
 from mdm.data.readers.arrow import library
 from mdm.data.readers.fields import FieldOptions, item_of
-from mdm.data.readers.reader import CHUNK, Piece, Reader
+from mdm.data.readers.reader import CHUNK, Piece, Reader, broken_off
 from mdm.problems import Problem, Refusal
 
 BATCH = 256  # rows that are decoded at once
@@ -35,7 +36,7 @@ def _parquet_pieces(name: str, path: Path, options: FieldOptions) -> Iterator[Pi
             with parquet.ParquetFile(path / file) as opened:
                 rows = [opened.metadata.row_group(i).num_rows for i in range(opened.metadata.num_row_groups)]
                 _check(path / file, opened.schema_arrow.names, options)
-        except (OSError, ValueError) as error:  # pyarrow's errors are among these
+        except _damaged() as error:
             raise Refusal(Problem(str(path / file), None, f"is no Parquet file ({error})", _MEND)) from error
         first = group = 0
         while group < len(rows):
@@ -63,7 +64,7 @@ def _arrow_pieces(name: str, path: Path, options: FieldOptions) -> Iterator[Piec
         try:
             with _arrow(path / file) as opened:
                 _check(path / file, opened.schema.names, options)
-        except (OSError, ValueError) as error:
+        except _damaged() as error:
             raise Refusal(Problem(str(path / file), None, f"is no Arrow file ({error})", _MEND)) from error
         yield Piece((file,), version_of(path / file))
 
@@ -91,18 +92,65 @@ def _check(file: Path, names: list[str], options: FieldOptions) -> None:
         raise Refusal(Problem(str(file), names, f"has no column {missing}", "name its columns in the options"))
 
 
+def _widths(schema: Any, options: FieldOptions) -> np.dtype | None:
+    """Of samples that are whole numbers in a struct of the column `audio`: as lists of Python's integers they have none."""
+    types = library("pyarrow").types
+    kind = schema.field(options.audio).type if options.audio else None
+    if kind is None or not types.is_struct(kind) or kind.get_field_index("array") < 0:
+        return None
+    kind = kind.field("array").type
+    while types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        kind = kind.value_type
+    return np.dtype(str(kind)) if types.is_integer(kind) else None
+
+
+def _records(batch: Any, options: FieldOptions) -> Iterator[dict[str, Any] | Exception]:
+    """Its rows, each a record or, alone among its neighbours, what was raised when it was decoded."""
+    width = _widths(batch.schema, options)
+
+    def decoded(rows: Any) -> list[dict[str, Any]]:
+        records = rows.to_pylist()
+        for sound in (record[options.audio] for record in records if width is not None):
+            if sound and sound["array"] is not None:
+                sound["array"] = np.asarray(sound["array"], width)
+        return records
+
+    damaged = _damaged()
+    try:
+        yield from decoded(batch)
+    except damaged:
+        for row in range(batch.num_rows):
+            try:
+                yield from decoded(batch.slice(row, 1))
+            except damaged as error:
+                yield error
+
+
+def _damaged() -> tuple[type[Exception], ...]:
+    """What pyarrow raises, at opening, reading or decoding, for what is damaged or of a type that it cannot turn into Python."""
+    return OSError, ValueError, TypeError, KeyError, OverflowError, library("pyarrow").ArrowException
+
+
 def _reader(pieces: Callable, batches: Callable) -> Reader:
+    def rows(file: Path, piece: Piece, options: FieldOptions) -> Iterator[tuple[int, dict[str, Any] | Exception]]:
+        row = piece.first  # of the batch
+        try:
+            for batch in batches(file, piece, options):
+                yield from enumerate(_records(batch, options), row)
+                row += batch.num_rows
+        except _damaged() as error:
+            raise broken_off(f"{file} from row {row}", error) from error
+
     def items(name: str, path: Path, options: FieldOptions, piece: Piece) -> Iterator[Item]:
         (own,) = piece.files
-        file, row = path / own, piece.first
-        try:
-            for record in itertools.chain.from_iterable(b.to_pylist() for b in batches(file, piece, options)):
-                where = f"{file} row {row}"
-                yield item_of(name, f"{own or path.name}:{row}", where, record, file.parent, options)
-                row += 1
-        except (OSError, ValueError) as error:
-            problem = Problem(f"{file} from row {row}", None, f"cannot be read ({error})", _MEND)
-            yield unreadable(f"{name}/{own or path.name}:{row}+", problem, options.media)
+        file = path / own
+        for row, record in rows(file, piece, options):
+            number, where = f"{own or path.name}:{row}", f"{file} row {row}"
+            if isinstance(record, Exception):
+                problem = Problem(where, None, f"cannot be decoded ({record})", "mend or remove the row")
+                yield unreadable(f"{name}/{number}", problem, options.media)
+            else:
+                yield item_of(name, number, where, record, file.parent, options)
 
     return Reader(FieldOptions, pieces, items)
 

@@ -65,11 +65,10 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 def lines(file: BinaryIO, most: int) -> Iterator[bytes]:
     """Lines with their ends; of one that is longer than `most` bytes only the first `most + 1`."""
     while raw := file.readline(most + 1):
+        rest = raw
+        while len(rest) > most and not rest.endswith(b"\n"):
+            rest = file.readline(most + 1)
         yield raw
-        while len(raw) > most and not raw.endswith(b"\n"):
-            raw = file.readline(most + 1)
-            if not raw:
-                return
 
 
 def find(path: Path, ending: str) -> list[str]:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from mdm.data.media import Item, read_image, read_text, size_of, unreadable
+from mdm.data.media import Item, document_text, read_image, read_text, size_of, unreadable
 from mdm.data.readers.reader import Options, Piece, Reader, chunks
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
@@ -43,10 +43,8 @@ def _items(name: str, path: Path, options: FolderOptions, piece: Piece) -> Itera
     for file in piece.files:
         picture, key = path / file, f"{name}/{file}"
         try:
-            caption = read_text(picture.with_suffix(options.caption)).strip()
-            if not caption:
-                at, remedy = str(picture.with_suffix(options.caption)), "write a caption, or remove the picture"
-                raise Refusal(Problem(at, None, "is empty", remedy))
+            beside = picture.with_suffix(options.caption)
+            caption = document_text(read_text(beside), str(beside), alone=False)
         except Refusal as refusal:
             yield unreadable(key, refusal.problems[0], ("text", "image"))
             continue

@@ -9,7 +9,7 @@ from pathlib import Path
 from mdm.data.media import MOST_TEXT, Item, text_of, unreadable, version_of
 from mdm.data.readers.compression import DAMAGED, find, lines, opened
 from mdm.data.readers.fields import FieldOptions, item_of
-from mdm.data.readers.reader import Piece, Reader
+from mdm.data.readers.reader import Piece, Reader, broken_off
 from mdm.problems import Problem, Refusal
 
 
@@ -30,8 +30,7 @@ def _items(name: str, path: Path, options: FieldOptions, piece: Piece) -> Iterat
                 if raw.strip():
                     yield _item(name, f"{own or path.name}:{line}", f"{file} line {line}", raw, file.parent, options)
     except DAMAGED as error:
-        problem = Problem(f"{file} behind line {line}", None, f"cannot be read ({error})", "mend or remove the file")
-        yield unreadable(f"{name}/{own or path.name}:{line}+", problem, options.media)
+        raise broken_off(f"{file} behind line {line}", error) from error
 
 
 def _item(name: str, number: str, where: str, raw: bytes, folder: Path, options: FieldOptions) -> Item:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mdm.data.media import MOST_TEXT, Item, size_of, text_of, unreadable, version_of
+from mdm.data.media import MOST_TEXT, Item, document_text, size_of, version_of
 from mdm.data.readers.compression import DAMAGED, find, opened
 from mdm.data.readers.compression import lines as whole_lines
-from mdm.data.readers.reader import Options, Piece, Reader, chunks
+from mdm.data.readers.reader import Options, Piece, Reader, broken_off, chunks
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
 
@@ -61,7 +61,7 @@ def _items(name: str, path: Path, options: ProseOptions, piece: Piece) -> Iterat
 def _read(path: Path) -> str:
     try:
         with opened(path) as file:
-            return text_of(file.read(MOST_TEXT + 1), str(path))
+            return document_text(file.read(MOST_TEXT + 1), str(path), alone=True)
     except DAMAGED as error:
         raise Refusal(Problem(str(path), None, f"cannot be read ({error})", "mend or remove it")) from error
 
@@ -74,21 +74,23 @@ def _parts(key: str, path: Path, options: ProseOptions) -> Iterator[Item]:
                 own, where = f"{key}:{line}", f"{path} line {line}"
                 concept = key if options.split_by == "file" else own
                 version = hashlib.blake2b(raw, digest_size=8).hexdigest()
-                yield Item(own, concept, {"text": lambda r=raw, w=where: text_of(r, w)}, version, len(raw))
+                yield Item(
+                    own, concept, {"text": lambda r=raw, w=where: document_text(r, w, alone=True)}, version, len(raw)
+                )
     except DAMAGED as error:
-        problem = Problem(f"{path} behind line {line}", None, f"cannot be read ({error})", "mend or remove the file")
-        yield unreadable(f"{key}:{line}+", problem, ("text",))
+        raise broken_off(f"{path} behind line {line}", error) from error
 
 
 def _blocks(file: BinaryIO, lines: bool) -> Iterator[tuple[int, bytes]]:
     """(number of its first line, bytes) of each line, or of each run of lines between empty ones."""
     block, first, size = [], 1, 0
     for number, raw in enumerate(whole_lines(file, MOST_TEXT), 1):
-        if raw.strip():
+        blank = not raw.decode("utf-8-sig", "replace").strip()  # of any kind: pages have lines of no-break spaces
+        if not blank:
             first = first if block else number
             block.append(raw)
             size += len(raw)
-        if block and (lines or not raw.strip() or size > MOST_TEXT):
+        if block and (lines or blank or size > MOST_TEXT):
             yield first, b"".join(block).strip(b"\r\n")
             block, size = [], 0
     if block:

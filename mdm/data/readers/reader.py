@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mdm.data.media import Item
 from mdm.fingerprint import fingerprint
-from mdm.problems import Problem
+from mdm.problems import Problem, Refusal
 
 CHUNK = 4096  # records of a piece, where a layout lets itself be cut
 DUPLICATES = ("keep", "exact", "near")
@@ -55,7 +55,8 @@ class Reader:
              that is not there at all.
     items:   (name, path, options, piece) -> the items of a piece, read as a stream; their keys begin with the name of the
              source. A record that cannot be read is an item whose media raise (`media.unreadable`), so that it can be
-             skipped and reported like any other.
+             skipped and reported like any other. Every item goes through `admission` before it is used. Raises Refusal
+             (`broken_off`) for a file of many records that breaks off.
     local:   whether the path must exist beforehand
     """
 
@@ -63,6 +64,12 @@ class Reader:
     pieces: Callable[[str, Path, Options], Iterator[Piece]]
     items: Callable[[str, Path, Options, Piece], Iterator[Item]]
     local: bool = True
+
+
+def broken_off(where: str, error: Exception) -> Refusal:
+    """What is raised for a file whose records end too early. Nobody knows how many are lost, so that it is no skip of one."""
+    reason = f"cannot be read any further ({error}); how many records are lost is not known, so it is never skipped"
+    return Refusal(Problem(where, None, reason, "mend or remove the file"))
 
 
 def whole(function: Callable[[str, Path], Iterable[Item]]) -> Reader:

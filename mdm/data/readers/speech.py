@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from mdm.data.media import Item, read_sound, read_text, size_of, unreadable
+from mdm.data.media import Item, document_text, read_sound, size_of, text_of, unreadable
 from mdm.data.readers.reader import Options, Piece, Reader, chunks
+from mdm.data.readers.rows import Row, rows
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
 
 CHAPTERS = 64  # of LibriSpeech in a piece: about an hour and a half
+_TABLE = "metadata.csv"
 SPLITS_BY = ("speaker", "chapter", "text")
 
 
@@ -42,34 +45,31 @@ def _split_problem(at: str, found: str, wanted: tuple[str, ...]) -> list[Problem
 
 
 def _lj_pieces(name: str, path: Path, options: LjSpeechOptions) -> Iterator[Piece]:
-    """metadata.csv is one file of at most some MB: every worker reads it, each takes its lines."""
-    for first, part in chunks(_lj_lines(path)):
-        sizes = [[line, size_of(_wav(path, line.split("|")[0]))] for line in part]
-        yield Piece(("metadata.csv",), fingerprint(sizes), first, first + len(part))
-
-
-def _lj_lines(path: Path) -> list[str]:
-    lines = read_text(path / "metadata.csv").split("\n")
-    while lines and not lines[-1]:
-        lines.pop()
-    return lines
-
-
-def _wav(path: Path, clip: str) -> Path:
-    return path / "wavs" / f"{Path(clip).name}.wav"  # a plain name: nothing outside of the folder
+    listed = ((row, _lj_item(name, path, row, options)) for row in rows(path / _TABLE))
+    for _, part in chunks(listed):
+        version = fingerprint([item.identity for _, item in part])
+        first = part[0][0]
+        yield Piece((_TABLE,), version, first.number, first.number + len(part), first.offset)
 
 
 def _lj_items(name: str, path: Path, options: LjSpeechOptions, piece: Piece) -> Iterator[Item]:
-    for number, line in enumerate(_lj_lines(path)[piece.first : piece.stop], piece.first + 1):
-        fields = line.split("|")
-        text = fields[-1 if options.normalized else 1].strip() if len(fields) in (2, 3) else ""
-        key = f"{name}/{fields[0] or number}"
-        if not text or not fields[0]:
-            where, remedy = f"{path / 'metadata.csv'} line {number}", "mend or remove the line"
-            yield unreadable(key, Problem(where, line, "is not CLIP|TEXT|NORMALIZED TEXT", remedy), ("text", "audio"))
-            continue
-        concept = text if options.split_by == "text" else f"{name}/{fields[0].split('-')[0]}"
-        yield _spoken(key, concept, text, _wav(path, fields[0]))
+    for row in itertools.islice(rows(path / _TABLE, piece.first, piece.offset), piece.stop - piece.first):
+        yield _lj_item(name, path, row, options)
+
+
+def _lj_item(name: str, path: Path, row: Row, options: LjSpeechOptions) -> Item:
+    where = f"{path / _TABLE} line {row.number}"
+    try:
+        line = text_of(row.content, where).rstrip("\n")
+        clip, *texts = line.split("|")
+        if not clip or len(texts) not in (1, 2):
+            raise Refusal(Problem(where, line, "is not CLIP|TEXT|NORMALIZED TEXT", "mend or remove the line"))
+        text = document_text(texts[-1 if options.normalized else 0], where, alone=False)
+    except Refusal as refusal:
+        return unreadable(f"{name}/{_TABLE}:{row.number}", refusal.problems[0], ("text", "audio"))
+    concept = text if options.split_by == "text" else f"{name}/{clip.split('-')[0]}"
+    sound = path / "wavs" / f"{Path(clip).name}.wav"  # a plain name: nothing outside of the folder
+    return _spoken(f"{name}/{clip}", concept, text, sound)
 
 
 def _libri_pieces(name: str, path: Path, options: LibriSpeechOptions) -> Iterator[Piece]:
@@ -84,22 +84,20 @@ def _libri_pieces(name: str, path: Path, options: LibriSpeechOptions) -> Iterato
 
 def _libri_items(name: str, path: Path, options: LibriSpeechOptions, piece: Piece) -> Iterator[Item]:
     for file in piece.files:
-        try:
-            lines = read_text(path / file).splitlines()
-        except Refusal as refusal:
-            yield unreadable(f"{name}/{file}", refusal.problems[0], ("text", "audio"))
-            continue
-        for number, line in enumerate(lines, 1):
-            clip, _, text = line.partition(" ")
-            if not text.strip():
-                where, remedy = f"{path / file} line {number}", "mend or remove the line"
-                problem = Problem(where, line, "is not CLIP TEXT", remedy)
-                yield unreadable(f"{name}/{file}:{number}", problem, ("text", "audio"))
-                continue
-            speaker, _, chapter = clip.rpartition("-")[0].partition("-")
-            concept = {"speaker": f"{name}/{speaker}", "chapter": f"{name}/{speaker}-{chapter}", "text": text}
-            sound = (path / file).parent / f"{Path(clip).name}.flac"
-            yield _spoken(f"{name}/{clip}", concept[options.split_by], text.strip(), sound)
+        yield from (_libri_item(name, path, file, row, options) for row in rows(path / file))
+
+
+def _libri_item(name: str, path: Path, file: str, row: Row, options: LibriSpeechOptions) -> Item:
+    where = f"{path / file} line {row.number}"
+    try:
+        clip, _, text = text_of(row.content, where).partition(" ")
+        text = document_text(text, where, alone=False)
+    except Refusal as refusal:
+        return unreadable(f"{name}/{file}:{row.number}", refusal.problems[0], ("text", "audio"))
+    speaker, _, chapter = clip.rpartition("-")[0].partition("-")
+    concept = {"speaker": f"{name}/{speaker}", "chapter": f"{name}/{speaker}-{chapter}", "text": text}
+    sound = (path / file).parent / f"{Path(clip).name}.flac"
+    return _spoken(f"{name}/{clip}", concept[options.split_by], text, sound)
 
 
 def _spoken(key: str, concept: str, text: str, sound: Path) -> Item:

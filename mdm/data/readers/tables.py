@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mdm.codecs.codec import Media
-from mdm.data.media import Item, read_image, read_sound, size_of
+from mdm.data.media import Item, below, document_text, read_image, read_sound, size_of, text_of, unreadable
 from mdm.data.readers.reader import Options, Piece, Reader, chunks
+from mdm.data.readers.rows import Row, rows
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
 
@@ -20,41 +22,35 @@ class TableOptions(Options):
     split_by: str = "concept"
 
 
-@dataclasses.dataclass(frozen=True)
-class _Row:
-    """A row of a table. line: counted from 1, the header; offset: of its first byte."""
-
-    line: int
-    offset: int
-    fields: dict[str, str]
-
-
 def paired(modality: str, column: str, read: Callable[[Path], Media]) -> Reader:
     """A reader of a table with columns file, `column` (the text) and any others; a folder holds exactly one such table."""
 
     def pieces(name: str, path: Path, options: TableOptions) -> Iterator[Piece]:
         table = _only_table(path)
-        listed = ((row, _item(name, table, row, options)) for row in _rows(table, column))
+        names, listed = _header(table, column, options), itertools.islice(rows(table), 1, None)
+        listed = ((row, _item(name, table, names, row, options)) for row in listed)
         for _, part in chunks(listed):
             version = fingerprint([item.identity for _, item in part])
-            yield Piece((table.name,), version, part[0][0].line, part[0][0].line + len(part), part[0][0].offset)
+            first = part[0][0]
+            yield Piece((table.name,), version, first.number, first.number + len(part), first.offset)
 
     def items(name: str, path: Path, options: TableOptions, piece: Piece) -> Iterator[Item]:
         table = _only_table(path)
-        rows = _rows(table, column, piece.first, piece.offset)
-        for _, row in zip(range(piece.first, piece.stop), rows, strict=False):
-            yield _item(name, table, row, options)
+        names = _header(table, column, options)
+        for row in itertools.islice(rows(table, piece.first, piece.offset), piece.stop - piece.first):
+            yield _item(name, table, names, row, options)
 
-    def _item(name: str, table: Path, row: _Row, options: TableOptions) -> Item:
-        file, text, where = row.fields["file"], row.fields[column], f"{table} line {row.line}"
-        if not file or not text.strip():
-            raise Refusal(Problem(where, row.fields, "a field is empty", "fill it in, or remove the line"))
-        target = (table.parent / file).resolve()
-        if not target.is_relative_to(table.parent.resolve()):
-            raise Refusal(Problem(where, file, "lies outside the table's folder", "use paths below the table"))
-        if options.split_by not in row.fields and options.split_by != "concept":
-            raise Refusal(Problem(str(table), list(row.fields), f"has no column {options.split_by}", "see split_by"))
-        concept = (row.fields[options.split_by] if options.split_by in row.fields else "") or text
+    def _item(name: str, table: Path, names: list[str], row: Row, options: TableOptions) -> Item:
+        where = f"{table} line {row.number}"
+        try:
+            fields = dict.fromkeys(names, "") | dict(zip(names, _fields(row, where), strict=False))
+            if not (file := fields["file"]):
+                raise Refusal(Problem(where, fields, "names no file", "fill it in, or remove the line"))
+            text = document_text(fields[column], f"{where} {column}", alone=False)
+            target = below(table.parent, file, where)
+        except Refusal as refusal:
+            return unreadable(f"{name}/{table.name}:{row.number}", refusal.problems[0], ("text", modality))
+        concept = (fields[options.split_by] if options.split_by in fields else "") or text
         media = {"text": lambda: text, modality: lambda: read(target)}
         return Item(f"{name}/{file}", concept, media, f"{text} {size_of(target)}")
 
@@ -71,30 +67,19 @@ def _only_table(path: Path) -> Path:
     return tables[0]
 
 
-def _rows(table: Path, column: str, line: int = 2, offset: int = 0) -> Iterator[_Row]:
-    """Rows from `line` on, which begins at byte `offset` (0: right behind the header); empty lines are passed over."""
-    with table.open("rb") as file:
-        names = _fields(table, 1, file.readline())
-        missing = [wanted for wanted in ("file", column) if wanted not in names]
-        if missing:
-            raise Refusal(Problem(str(table), names, f"has no column {missing}", f"name its columns file and {column}"))
-        file.seek(offset or file.tell())
-        while True:
-            begin, raw = file.tell(), file.readline()
-            if not raw:
-                return
-            if raw.strip(b"\r\n"):
-                fields = _fields(table, line, raw)
-                yield _Row(line, begin, dict.fromkeys(names, "") | dict(zip(names, fields, strict=False)))
-            line += 1
+def _header(table: Path, column: str, options: TableOptions) -> list[str]:
+    """Names of the columns."""
+    names = _fields(next(rows(table), Row(1, 0, b"")), f"{table} line 1")
+    missing = [wanted for wanted in ("file", column) if wanted not in names]
+    if missing:
+        raise Refusal(Problem(str(table), names, f"has no column {missing}", f"name its columns file and {column}"))
+    if options.split_by not in names and options.split_by != "concept":
+        raise Refusal(Problem(str(table), names, f"has no column {options.split_by}", "see split_by"))
+    return names
 
 
-def _fields(table: Path, line: int, raw: bytes) -> list[str]:
-    try:
-        return raw.decode("utf-8-sig" if line == 1 else "utf-8").rstrip("\r\n").split("\t")
-    except UnicodeDecodeError as error:
-        remedy = "convert the table to UTF-8"
-        raise Refusal(Problem(f"{table} line {line}", None, f"is not UTF-8 ({error})", remedy)) from error
+def _fields(row: Row, where: str) -> list[str]:
+    return text_of(row.content, where).rstrip("\n").split("\t")
 
 
 CAPTIONED_IMAGES = paired("image", "caption", read_image)

@@ -1,4 +1,8 @@
-"""A data set that TensorFlow Datasets has prepared, in ArrayRecord files: read at random, without TensorFlow."""
+"""A data set that TensorFlow Datasets has prepared, in ArrayRecord files, read at random.
+
+It needs no TensorFlow, but for a data set with a feature that TFDS itself cannot build without it, which `Audio` is. Sounds in a
+`FeaturesDict` of `array` and `sampling_rate` need none.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow_datasets as tfds
 
 from mdm.data.media import Item, size_of, unreadable
@@ -37,11 +40,13 @@ def _version(path: Path) -> str:
 
 
 def _pieces(name: str, path: Path, options: TfdsOptions) -> Iterator[Piece]:
-    version = _version(path)
     try:
+        version = _version(path)
         features, records = _opened(path, options.split, version)
     except Exception as error:  # TFDS raises what its files, its features and its readers raise
         remedy = "name the folder with dataset_info.json, in ArrayRecord files, and one of its splits"
+        if isinstance(error, ImportError):
+            remedy = "pip install tensorflow: TFDS needs it to build one of the features (Audio is such a one)"
         raise Refusal(Problem(str(path), options.split, f"cannot be opened by TFDS ({error})", remedy)) from error
     missing = [field for field in options.fields if field not in features]
     if missing:
@@ -67,7 +72,7 @@ def _items(name: str, path: Path, options: TfdsOptions, piece: Piece) -> Iterato
 def _value(feature: Any, value: Any) -> Any:
     """As `item_of` takes it: texts as strings, sounds with their rate."""
     if isinstance(feature, tfds.features.Audio):
-        return {"array": np.asarray(value).reshape(-1), "sampling_rate": feature.sample_rate}
+        return {"array": value, "sampling_rate": feature.sample_rate}
     if isinstance(value, bytes) and isinstance(feature, tfds.features.Text):
         return value.decode("utf-8")
     return value

@@ -13,15 +13,14 @@ from typing import BinaryIO
 import numpy as np
 
 from mdm.codecs.codec import Codes, Media
-from mdm.data.media import Item, read_image, read_sound, text_of, unreadable, version_of
+from mdm.data.media import Item, codes_of, document_text, read_image, read_sound, text_of, unreadable, version_of
 from mdm.data.readers.compression import DAMAGED, find, opened
-from mdm.data.readers.reader import Options, Piece, Reader
+from mdm.data.readers.reader import Options, Piece, Reader, broken_off
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
 from mdm.tokens.vocabulary import MODALITIES
 
 MOST_MEMBER = 1 << 28  # bytes
-_MEND = "mend or remove the file"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,49 +83,59 @@ def _items(name: str, path: Path, options: WebDatasetOptions, piece: Piece) -> I
     last = None
     try:
         with opened(file) as stream:
-            for sample, members in _samples(stream, options.wanted):
-                last = sample
-                yield _item(f"{name}/{own or path.name}/{sample}", f"{file}: {sample}", members, options)
+            for sample in _samples(stream, options.wanted):
+                last = sample.name
+                yield _item(f"{name}/{own or path.name}/{last}", f"{file}: {last}", sample, options)
     except (tarfile.TarError, *DAMAGED) as error:
-        where = f"{file}" if last is None else f"{file} behind {last}"
-        problem = Problem(where, None, f"cannot be read ({error})", _MEND)
-        yield unreadable(f"{name}/{own or path.name}/{last or ''}+", problem, options.media)
+        raise broken_off(f"{file}" if last is None else f"{file} behind {last}", error) from error
 
 
-def _samples(stream: BinaryIO, wanted: set[str]) -> Iterator[tuple[str, dict[str, bytes | None]]]:
-    """(name, members by ending) of each run of members with one name; None for one that is too large to be read."""
-    current, members = None, {}
+@dataclasses.dataclass
+class _Sample:
+    """members: those that are read, by ending, None for one that is too large; endings: of all that there are."""
+
+    name: str
+    members: dict[str, bytes | None] = dataclasses.field(default_factory=dict)
+    endings: list[str] = dataclasses.field(default_factory=list)
+
+
+def _samples(stream: BinaryIO, wanted: set[str]) -> Iterator[_Sample]:
+    """Each run of members with one name. As for the format's own library, a member without a name before its first dot, or
+    without a dot, belongs to no sample."""
+    sample = None
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive:
         for member in archive:
-            if not member.isfile():
-                continue
             folder, _, file = member.name.rpartition("/")
             stem, _, ending = file.partition(".")
-            sample = f"{folder}/{stem}" if folder else stem
-            if sample != current:
-                if members:
-                    yield current, members
-                current, members = sample, {}
+            if not (member.isfile() and stem and ending):
+                continue
+            name = f"{folder}/{stem}" if folder else stem
+            if sample is None or name != sample.name:
+                if sample is not None:
+                    yield sample
+                sample = _Sample(name)
+            sample.endings.append(ending.lower())
             if ending.lower() in wanted:
                 small = member.size <= MOST_MEMBER
-                members[ending.lower()] = archive.extractfile(member).read() if small else None
-    if members:
-        yield current, members
+                sample.members[ending.lower()] = archive.extractfile(member).read() if small else None
+    if sample is not None:
+        yield sample
 
 
-def _item(key: str, where: str, members: dict[str, bytes | None], options: WebDatasetOptions) -> Item:
+def _item(key: str, where: str, sample: _Sample, options: WebDatasetOptions) -> Item:
+    members = sample.members
     chosen: dict[str, str] = {}
     for modality, endings in options.media.items():
         found = [ending for ending in endings if ending.partition(":")[0] in members]
         if not found:
-            problem = Problem(where, sorted(members), f"has none of {endings}", "add it, or remove the sample")
-            return unreadable(key, problem, options.media)
+            remedy = f"name its ending in the source's option {modality}, or remove the sample"
+            return unreadable(key, Problem(where, sample.endings, f"has none of {endings}", remedy), options.media)
         chosen[modality] = found[0]
     large = [ending for ending, content in members.items() if content is None]
     if large:
         problem = Problem(f"{where}.{large[0]}", None, f"is over {MOST_MEMBER} bytes", "cut it, or remove the sample")
         return unreadable(key, problem, options.media)
-    read = {m: _reader(m, ending, members, where) for m, ending in chosen.items()}
+    read = {m: _reader(m, ending, members, where, options) for m, ending in chosen.items()}
     try:
         concept = _concept(key, where, members, chosen, options)
     except Refusal as refusal:
@@ -141,42 +150,44 @@ def _concept(key: str, where: str, members, chosen: dict[str, str], options: Web
     by = chosen["text"] if options.split_by == "text" else options.split_by
     if by.partition(":")[0] not in members:
         raise Refusal(Problem(where, sorted(members), f"has no {by} to split by", "add it, or change split_by"))
-    content = _text(by, members, where)
+    content = _text(by, members, where, options)
     return content if isinstance(content, str) else key
 
 
-def _reader(modality: str, ending: str, members: dict[str, bytes], where: str) -> Callable[[], Media]:
+def _reader(
+    modality: str, ending: str, members: dict[str, bytes], where: str, options: WebDatasetOptions
+) -> Callable[[], Media]:
     content, at = members[ending.partition(":")[0]], f"{where}.{ending}"
     if ending == "npy":
         return lambda: _codes(content, at)
     if modality == "text":
-        return lambda: _text(ending, members, where)
+        return lambda: _text(ending, members, where, options)
     return lambda: (read_image if modality == "image" else read_sound)(content, at)
 
 
-def _text(ending: str, members: dict[str, bytes], where: str) -> Media:
+def _text(ending: str, members: dict[str, bytes], where: str, options: WebDatasetOptions) -> Media:
     """The text of a member, or of a field of one that is JSON."""
     kind, _, field = ending.partition(":")
     at = f"{where}.{ending}"
     if kind == "npy":
         return _codes(members[kind], at)
-    text = text_of(members[kind], at)
-    if not field:
-        return text
-    try:
-        return str(json.loads(text)[field])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise Refusal(Problem(at, None, f"is no JSON with that field ({error!r})", "mend the sample")) from error
+    content = members[kind]
+    if field:
+        try:
+            if (value := json.loads(text_of(content, at))[field]) is None:
+                raise ValueError(f"{field} is null")
+            content = str(value)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise Refusal(Problem(at, None, f"is no JSON with that field ({error!r})", "mend the sample")) from error
+    return document_text(content, at, alone=len(options.media) == 1)
 
 
 def _codes(content: bytes, where: str) -> Codes:
     try:
         array = np.load(io.BytesIO(content), allow_pickle=False)
-        if array.dtype.kind not in "iu":
-            raise ValueError(f"dtype {array.dtype}")
-    except (ValueError, EOFError, OSError) as error:
+    except Exception as error:  # NumPy raises what a damaged or hostile header leads it to
         raise Refusal(Problem(where, None, f"is no array of whole numbers ({error})", "mend the sample")) from error
-    return Codes(array.astype(np.int32))
+    return codes_of(array, where)
 
 
 WEBDATASET = Reader(WebDatasetOptions, _pieces, _items)

@@ -1,10 +1,15 @@
 """How the tests read a source: items opened, or what is said of those that cannot be."""
 
 import io
+import tarfile
 
 import numpy as np
 import soundfile
+import tensorflow_datasets as tfds
+from array_record.python.array_record_module import ArrayRecordWriter
 from PIL import Image
+from tensorflow_datasets.core import dataset_info, naming, splits
+from tensorflow_datasets.proto import tf_example_pb2
 
 from mdm.data import sources
 from mdm.data.sources import SourceSettings
@@ -23,6 +28,35 @@ def opened(item):
         return {modality: read() for modality, read in item.media.items()}
     except Refusal as refusal:
         return str(refusal)
+
+
+def archive(path, members, mode="w"):
+    """A tar file of (name, content)."""
+    with tarfile.open(path, mode) as opened_:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            opened_.addfile(info, io.BytesIO(content))
+    return path
+
+
+def tfds_set(path, features, records):
+    """A data set of TFDS on disk, written without TensorFlow. records: of each, feature -> bytes, or whole numbers."""
+    path.mkdir(parents=True, exist_ok=True)
+    identity = dataset_info.DatasetIdentity("own", tfds.core.Version("1.0.0"), str(path), "own")
+    info = tfds.core.DatasetInfo(builder=identity, features=tfds.features.FeaturesDict(features), description="own")
+    info.set_file_format("array_record")
+    template = naming.ShardedFileTemplate(path, dataset_name="own", split="train", filetype_suffix="array_record")
+    info.set_splits(splits.SplitDict([splits.SplitInfo("train", [len(records)], 1, filename_template=template)]))
+    info.write_to_directory(path)
+    writer = ArrayRecordWriter(str(path / "own-train.array_record-00000-of-00001"), "group_size:1")
+    for record in records:
+        example = tf_example_pb2.Example()
+        for name, value in record.items():
+            own, values = example.features.feature[name], value if isinstance(value, list) else [value]
+            (own.bytes_list if isinstance(values[0], bytes) else own.int64_list).value.extend(values)
+        writer.write(example.SerializeToString())
+    writer.close()
 
 
 def png(color: int = 0) -> bytes:

@@ -79,6 +79,43 @@ def test_damage_in_the_middle_is_told_with_the_row(tmp_path):
     place = parquet.ParquetFile(file).metadata.row_group(3).column(0).data_page_offset
     content[place : place + 40] = b"\xff" * 40
     file.write_bytes(content)
-    *whole, last = items("parquet", tmp_path, text="caption")
-    assert "a.parquet from row" in opened(last) and "cannot be read" in opened(last)
-    assert len(whole) < 40
+    with pytest.raises(Refusal, match=r"(?s)a\.parquet from row 0.*cannot be read any further.*never skipped"):
+        items("parquet", tmp_path, text="caption")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "file", "stream"])
+def test_a_row_that_cannot_be_decoded_costs_itself_alone(tmp_path, kind):
+    texts = [b"row %d" % i if i != 100 else b"\xff" for i in range(300)]
+    column = arrow.array(texts, arrow.binary()).cast(arrow.string(), safe=False)
+    reader = write(tmp_path, kind, arrow.table({"text": column}))
+    found = items(reader, tmp_path)
+    assert len(found) == 300 and "a." in opened(found[100]) and "row 100: cannot be decoded" in opened(found[100])
+    assert [opened(item)["text"] for item in found[101:]] == [f"row {i}" for i in range(101, 300)]
+
+
+@pytest.mark.parametrize("error", [arrow.ArrowNotImplementedError, arrow.ArrowKeyError, TypeError])
+def test_whatever_arrow_raises_is_told_with_the_file(tmp_path, monkeypatch, error):
+    write(tmp_path, "parquet", table())
+    monkeypatch.setattr(
+        parquet.ParquetFile, "iter_batches", lambda *_, **__: (_ for _ in ()).throw(error("no such type"))
+    )
+    with pytest.raises(Refusal, match=r"a\.parquet from row 0.*no such type"):
+        items("parquet", tmp_path, text="caption")
+
+
+@pytest.mark.parametrize("width", [8, 16, 32])
+@pytest.mark.parametrize("kind", ["parquet", "stream"])
+def test_whole_number_samples_are_scaled_by_the_width_of_their_column(tmp_path, kind, width):
+    half = 1 << width - 2
+    samples = arrow.array([{"array": [half, -half, 0], "sampling_rate": 8000}] * 2, arrow.struct(
+        {"array": arrow.list_(getattr(arrow, f"int{width}")()), "sampling_rate": arrow.int32()}))  # fmt: skip
+    reader = write(tmp_path, kind, arrow.table({"text": ["a", "b"], "audio": samples}))
+    found = [opened(item)["audio"] for item in items(reader, tmp_path, audio="audio")]
+    assert [(own.samples.tolist(), own.rate) for own in found] == [([0.5, -0.5, 0.0], 8000)] * 2
+
+
+def test_samples_of_a_column_that_tells_no_width_need_a_declared_one(tmp_path):
+    rows = {"text": ["a"], "audio": [{"array": [1 << 14, 0], "sampling_rate": 8000}]}
+    reader = write(tmp_path, "parquet", arrow.table(rows))
+    assert "a.parquet row 0 audio" in (found := opened(items(reader, tmp_path, audio="audio")[0])) and '"bits"' in found
+    assert opened(items(reader, tmp_path, audio="audio", bits=16)[0])["audio"].samples.tolist() == [0.5, 0.0]

@@ -10,7 +10,7 @@ import pytest
 from mdm.data import media
 from mdm.data.readers import compression
 from mdm.problems import Refusal
-from tests.data.readers.reading import items, opened, png
+from tests.data.readers.reading import items, opened, png, wav
 
 PACK = {".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress, "": bytes}
 
@@ -30,14 +30,20 @@ def test_compressed_files_read_like_plain_ones(tmp_path, ending):
 
 
 @pytest.mark.parametrize("ending", [".gz", ".xz", ".bz2", ".zst"])
-def test_a_file_that_is_cut_off_gives_what_came_before_and_says_where_it_ends(tmp_path, ending):
+def test_a_file_that_is_cut_off_is_refused_and_says_where_it_ends(tmp_path, ending):
     content = "".join(f"{i} {i * 7919 % 104729}\n" for i in range(20_000)).encode()
     packed = zstd(content) if ending == ".zst" else PACK[ending](content)
     (tmp_path / f"a.txt{ending}").write_bytes(packed[: len(packed) * 3 // 4])
-    *whole, last = items("prose", tmp_path, document="line")
-    assert all(opened(item)["text"] == f"{i} {i * 7919 % 104729}" for i, item in enumerate(whole[:100]))
-    assert 0 < len(whole) < 20_000 or ending == ".bz2"
-    assert f"a.txt{ending} behind line" in opened(last)
+    with pytest.raises(
+        Refusal, match=rf"a\.txt{ending} behind line \d+.*cannot be read any further.*mend or remove the file"
+    ):
+        items("prose", tmp_path, document="line")
+    assert f"a.txt{ending}" in opened(
+        items("prose", tmp_path)[0]
+    )  # a file that is one document is a record like others
+    (tmp_path / f"a.txt{ending}").rename(tmp_path / f"a.jsonl{ending}")
+    with pytest.raises(Refusal, match=rf"a\.jsonl{ending} behind line \d+.*cannot be read any further"):
+        items("json-lines", tmp_path)
 
 
 def test_lines_that_cannot_be_used_are_named_one_by_one(tmp_path):
@@ -122,3 +128,50 @@ def test_an_empty_folder_is_refused(tmp_path):
     for kind in ("prose", "json-lines"):
         with pytest.raises(Refusal, match="holds no"):
             items(kind, tmp_path)
+
+
+@pytest.mark.parametrize("audio, reason", [
+    ({"array": [0.5, 0.25], "sampling_rate": "16k"}, "sampling_rate is no number"),
+    ({"array": [[0.5] * 40] * 2, "sampling_rate": 8000}, "no samples"), ({"array": [0.5]}, "sampling_rate is no number"),
+    ({"array": [0.5, 0.25], "sampling_rate": 1e400}, "sampling_rate is no number"),
+    ({"array": [[0.5], [0.25, 0.5]], "sampling_rate": 8000}, "is no array"), ([[1], [2, 3]], "is no array"),
+    ("a\0b.wav", "is no path"), ("\ud83d.wav", "is no path"),
+    ("x" * 300, "not a readable sound"), ({"path": None}, "neither bytes"),
+    ({"array": [], "sampling_rate": 8000}, "no samples"), ({"array": ["x"], "sampling_rate": 8000}, "no samples"),
+])  # fmt: skip
+def test_a_sound_that_is_none_costs_its_line_alone(tmp_path, audio, reason):
+    (tmp_path / "good.wav").write_bytes(wav())
+    rows = [{"text": "a", "audio": own} for own in ("good.wav", audio, {"path": "good.wav"})]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    first, bad, last = map(opened, items("json-lines", tmp_path, audio="audio"))
+    assert first["audio"].rate == last["audio"].rate == 8000
+    assert reason in bad and ("a.jsonl line 2 audio" in bad or "x" * 300 in bad)
+
+
+def test_an_item_tells_what_its_lists_hold_in_memory(tmp_path):
+    rows = [{"text": [0] * 1000, "image": [[0] * 50] * 20}, {"text": "ab", "image": [[0]]}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    lists, text = items("json-lines", tmp_path, image="image")
+    assert lists.held >= 8 * 2000 and text.held < 100
+
+
+def test_half_of_a_surrogate_pair_is_told_with_its_line(tmp_path):
+    rows = [{"text": "a", "site": "x"}, {"text": "b\ud83d", "site": "x"}, {"text": "c", "site": "\udc80"}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = items("json-lines", tmp_path, split_by="site")
+    assert opened(found[0]) == {"text": "a"}
+    assert "a.jsonl line 2 text: is not UTF-8" in opened(found[1])
+    assert "own/a.jsonl:3" in opened(found[2]) and "concept without UTF-8 form" in opened(found[2])
+    assert all(own.encode() for item in found for own in item.identity)
+
+
+def test_samples_of_json_need_a_declared_width_unless_they_are_floats(tmp_path):
+    rows = [[16384, -32768], [0.5, -1.0], [1 << 15, 0]]
+    lines = [json.dumps({"text": "a", "audio": {"array": own, "sampling_rate": 8000}}) for own in rows]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    whole, floats, _ = map(opened, items("json-lines", tmp_path, audio="audio"))
+    assert "a.jsonl line 1 audio" in whole and 'option "bits"' in whole
+    assert floats["audio"].samples.tolist() == [0.5, -1.0]
+    whole, floats, loud = map(opened, items("json-lines", tmp_path, audio="audio", bits=16))
+    assert whole["audio"].samples.tolist() == floats["audio"].samples.tolist() == [0.5, -1.0]
+    assert "a.jsonl line 3 audio" in loud and "outside of 16 bits" in loud

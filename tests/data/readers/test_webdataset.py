@@ -8,16 +8,9 @@ import numpy as np
 import pytest
 
 from mdm.data.readers import webdataset
+from mdm.problems import Refusal
+from tests.data.readers.reading import archive as write
 from tests.data.readers.reading import items, opened, png, wav
-
-
-def write(path, members, mode="w"):
-    with tarfile.open(path, mode) as archive:
-        for name, content in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return path
 
 
 @pytest.fixture
@@ -79,10 +72,27 @@ def test_a_damaged_archive_never_ends_in_silence(archive, damage):
     else:
         content = content[: place + {"cut in a member": 515, "cut in a header": 100, "cut between members": 0}[damage]]
     archive.write_bytes(content)
-    *whole, last = items("webdataset", archive.parent)
     known = 3 if damage == "cut in a member" else 2  # a sample is whole as soon as the next one begins
-    assert [opened(item)["text"] for item in whole] == [f"picture {i}" for i in range(known)]
-    assert f"0.tar behind a/{known - 1:02d}" in opened(last)
+    with pytest.raises(Refusal, match=rf"0\.tar behind a/{known - 1:02d}: cannot be read any further.*never skipped"):
+        items("webdataset", archive.parent)
+
+
+def test_samples_of_other_endings_are_told_not_passed_over(tmp_path):
+    names = ("1.caption.txt", "1.jpeg2000", "2.png", "2.txt", "README", "d/._2.png", ".hidden.txt", "3.json")
+    write(tmp_path / "a.tar", [(name, png() if name.endswith("png") else b"text") for name in names])
+    first, second, third = items("webdataset", tmp_path)
+    assert "a.tar: 1 = ['caption.txt', 'jpeg2000']: has none of ('txt',)" in opened(first)
+    assert "name its ending in the source's option text" in opened(first)
+    assert opened(second)["text"] == "text" and "a.tar: 3 = ['json']" in opened(third)
+
+
+def test_names_and_texts_that_are_no_utf8(tmp_path):
+    members = [("a\udcff.txt", b"one"), ("b.json", json.dumps({"caption": "\ud83d"}).encode()), ("c.txt", b"three")]
+    write(tmp_path / "a.tar", members)
+    found = items("webdataset", tmp_path, text=("txt", "json:caption"), image=())
+    assert r"a.tar/a\udcff" in opened(found[0]) and "name without UTF-8 form" in opened(found[0])
+    assert "b.json:caption: is not UTF-8" in opened(found[1])
+    assert opened(found[2]) == {"text": "three"} and all(own.encode() for item in found for own in item.identity)
 
 
 def test_a_member_without_bounds_is_not_read(archive, monkeypatch):
@@ -92,5 +102,5 @@ def test_a_member_without_bounds_is_not_read(archive, monkeypatch):
 
 def test_a_file_that_is_no_archive(tmp_path):
     (tmp_path / "a.tar").write_bytes(b"nothing" * 500)
-    (only,) = items("webdataset", tmp_path)
-    assert "a.tar" in opened(only)
+    with pytest.raises(Refusal, match=r"a\.tar: cannot be read any further"):
+        items("webdataset", tmp_path)
