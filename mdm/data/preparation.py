@@ -23,7 +23,7 @@ from tensorflow_datasets.core import dataset_info, naming, splits
 
 from mdm.codecs import registry
 from mdm.codecs.codec import Codec
-from mdm.data import assembly, deduplication, documents, exhibits, parts, sources, summary
+from mdm.data import assembly, deduplication, documents, exhibits, parts, sources, summary, workspace
 from mdm.data.demo.package import Unavailable
 from mdm.data.engine import Engine
 from mdm.data.manifest import FILE, SPLITS, Manifest, Stream
@@ -85,7 +85,7 @@ def prepare(settings: PreparationSettings, directory: str | Path, engine: Engine
     if not settings.sources:  # a job on a data set that is there already, or is still to be proven, names none
         raise Refusal(Problem("prepare.sources", None, "there is none", "name at least one source"))
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    workspace.claim(directory)
     tasks, left_out = _tasks(settings.sources)
     preparation = fingerprint([_plain(settings), [[task.source, dataclasses.asdict(task.piece)] for task in tasks]])
     if (directory / FILE).exists():

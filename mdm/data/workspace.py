@@ -16,12 +16,27 @@ from pathlib import Path
 from absl import logging
 
 from mdm import atomic
+from mdm.data.manifest import FILE
 from mdm.data.readers.reader import Piece
 from mdm.data.sources import SourceSettings
 from mdm.problems import Problem, Refusal
 
 FOLDER = "work"
 _IDENTITY = "identity"
+
+
+def claim(directory: Path) -> None:
+    """Makes the folder of a data set to be and marks it as ours, unless a data set is there. Raises Refusal, with nothing
+    touched, for a file and for a folder that holds anything else: what a preparation leaves behind is deleted by name, and a
+    stranger's `work` has the same name."""
+    mark = directory / FOLDER / _IDENTITY
+    if mark.exists() or (directory / FILE).exists():
+        return
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        reason = "holds something else than a data set or an unfinished preparation"
+        raise Refusal(Problem(str(directory), None, reason, "name a new or empty folder as --output"))
+    mark.parent.mkdir(parents=True)
+    atomic.write_text(mark, "")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -90,6 +90,16 @@ def test_what_another_preparation_left_is_not_taken_for_this_one(media, once, tm
     assert_same(once, prose.prepared(settings, tmp_path / "set"))
 
 
+def test_a_folder_with_anything_else_in_it_is_refused_and_left_as_it_was(media, tmp_path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/thesis.txt").write_text("three years")
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path, tmp_path / "file"):
+        with pytest.raises(Refusal, match=r"holds something else than a data set.*--output"):
+            prose.prepared(prose.settings_of(media), folder)
+    assert {path.name for path in tmp_path.rglob("*")} == {"work", "thesis.txt", "file"}
+
+
 def test_the_summary_counts_what_is_there(once):
     summary = json.loads((once.directory / "summary.json").read_text())
     found = prose.texts(once)
