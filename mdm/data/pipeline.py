@@ -15,7 +15,7 @@ import grain
 import numpy as np
 
 from mdm.data import manifest as manifests
-from mdm.data import mixture
+from mdm.data import mixture, opened
 from mdm.data.manifest import Manifest
 from mdm.data.mixture import Mixture, Stage
 from mdm.data.streams import Stream, StreamSettings
@@ -77,8 +77,9 @@ class Rows:
             found = {r.name: r.symbols for r in self.manifest.vocabulary.ranges}
             raise Refusal(Problem("data.codebooks", dict(settings.codebooks), f"the data set in {settings.directory} has {found}",
                                   "name the codebooks of its codecs, or prepare it with others"))  # fmt: skip
+        most = opened.most_shards(len(settings.streams))
         self.streams = tuple(
-            Stream(name, self.manifest, stream, settings.row_length, settings.seed)
+            Stream(name, self.manifest, stream, settings.row_length, settings.seed, most_open=most)
             for name, stream in settings.streams.items()
         )
         self._mixture = Mixture(settings.stages, tuple(settings.streams), settings.seed)

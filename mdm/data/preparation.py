@@ -38,6 +38,7 @@ from mdm.problems import Problem, Refusal, refuse_if
 from mdm.tokens.vocabulary import MODALITIES, Vocabulary
 
 CEILING_ITEMS = 256  # held-out media on which a codec's ceiling is measured
+MANY_SHARDS = 20_000  # a manifest of 5 MB; a start looks at every one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +121,8 @@ def prepare(settings: PreparationSettings, directory: str | Path, engine: Engine
         engine.run([task.number for task in tasks], *deduplication.stages(job))
     bounds = assembly.boundaries(job, tasks, settings.shard_documents)
     refuse_empty({place: len(starts) for place, starts in bounds.starts.items()}, left_out)
+    if (count := sum(map(len, bounds.starts.values()))) > MANY_SHARDS:
+        logging.warning("%d shards: fewer open faster, raise prepare.shard_documents in another folder", count)
     engine.run(tasks, *assembly.stages(job, bounds))
     streams, usage = assembly.publish(job, bounds)
     for (stream, split), own in surveyed.items.items():

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from mdm.data import packing
-from mdm.data.manifest import Manifest
+from mdm.data.manifest import Manifest, Shard
 from mdm.data.mixture import permute
+from mdm.data.opened import Opened
+from mdm.data.packing import Plan, PlanFolder
 from mdm.data.shards import ShardReader
 from mdm.problems import Problem, Refusal
 from mdm.tokens.hashing import text_key, uniform
@@ -55,8 +57,16 @@ class Stream:
     """
 
     def __init__(
-        self, name: str, manifest: Manifest, settings: StreamSettings, row_length: int, seed: int, split: str = "train"
+        self,
+        name: str,
+        manifest: Manifest,
+        settings: StreamSettings,
+        row_length: int,
+        seed: int,
+        split: str = "train",
+        most_open: int = 64,
     ):
+        """most_open: shards whose files are open at once."""
         if name not in manifest.streams:
             raise Refusal(
                 Problem(f"data.streams.{name}", None, "is not in the data set", f"it has {tuple(manifest.streams)}")
@@ -75,14 +85,14 @@ class Stream:
             )
         self._seed = (seed, text_key(name))
         self._shards = self._stream.shards[split]
-        self._plans = packing.PlanFolder(manifest, self._stream, row_length, settings.split_documents)
+        self._plans = PlanFolder(manifest, self._stream, row_length, settings.split_documents)
         rows, self.fill = self._plans.rows_and_fill(split)
         self._first_row = np.concatenate([[0], np.cumsum(rows)])
         if not self.rows:
             raise Refusal(
                 Problem(f"data.streams.{name}", split, "holds no documents", "prepare some, or take the stream out")
             )
-        self._readers = [ShardReader(manifest.directory, shard) for shard in self._shards]
+        self._opened = Opened(functools.partial(_open, self._plans, manifest.directory, self._shards), most_open)
         self._tasks = tuple(task for task, share in settings.tasks.items() if share > 0)
         shares = np.array([settings.tasks[task] for task in self._tasks], float)
         self._cumulative = np.cumsum(shares) / shares.sum()
@@ -103,7 +113,8 @@ class Stream:
         shards, rows = self._places(ordinals)
         found: list[list[Segment]] = [[] for _ in rows]
         for shard in np.unique(shards).tolist():
-            plan, own = self._plan(shard), np.flatnonzero(shards == shard)
+            plan, reader = self._opened[shard]
+            own = np.flatnonzero(shards == shard)
             starts, stops = plan.rows[rows[own]], plan.rows[rows[own] + 1]
             counts = stops - starts
             within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)  # of each piece in its row
@@ -111,7 +122,7 @@ class Stream:
             place = np.repeat(own, counts)
             draws = uniform(*self._seed, ordinals[place], 1 + within)
             tasks = np.searchsorted(self._cumulative, draws, side="right")
-            documents = [document for _, document in self._readers[shard].read(pieces[:, 0].tolist())]
+            documents = [document for _, document in reader.read(pieces[:, 0].tolist())]
             tails = self._tails(documents, self._shards[shard].first + pieces[:, 0])
             for at, document, piece, task, tail in zip(
                 place.tolist(), documents, pieces.tolist(), tasks.tolist(), tails, strict=True
@@ -155,6 +166,6 @@ class Stream:
             tails = {"text": tails["text"] if stop == whole else 0}
         return Segment(document, TASKS[task], tails)
 
-    @functools.lru_cache(maxsize=64)  # noqa: B019 - a stream lives as long as the process
-    def _plan(self, shard: int) -> packing.Plan:
-        return self._plans.plan(self._shards[shard])
+
+def _open(plans: PlanFolder, directory: Path, shards: Sequence[Shard], number: int) -> tuple[Plan, ShardReader]:
+    return plans.plan(shards[number]), ShardReader(directory, shards[number])

@@ -1,5 +1,9 @@
 import dataclasses
+import hashlib
 import json
+import os
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -184,3 +188,47 @@ def test_a_data_set_of_other_codebooks_is_refused(directory):
     assert any(
         "codebooks of image" in str(p) for p in data_settings(directory, codebooks={"image": ()}).problems("data")
     )
+
+
+_LIMITED = """
+import hashlib, os, resource, sys
+import numpy as np
+from mdm.data.mixture import Stage
+from mdm.data.pipeline import Rows
+from mdm.data.shards import lengths, ShardReader
+from mdm.problems import Refusal
+from tests.data import test_pipeline
+
+settings = test_pipeline.data_settings(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+rows, most = Rows(settings), 0
+for number in range(300):
+    rows.at(np.array([number]))
+    most = max(most, len(os.listdir("/proc/self/fd")))
+print(most)
+print(hashlib.sha256(rows.at(np.arange(300)).rows.ids.tobytes()).hexdigest())
+shard = rows.manifest.streams["text"].shards["train"][0]
+held = []
+try:
+    while True:
+        held.append(open(sys.argv[0]))
+except OSError:
+    pass
+for read in (lambda: lengths(rows.manifest.directory, shard), lambda: ShardReader(rows.manifest.directory, shard).read([0])):
+    try:
+        read()
+    except Refusal as refusal:
+        print(refusal.problems[0])
+"""
+
+
+def test_few_files_are_open_however_many_shards_there_are(tmp_path):
+    synthetic.write(tmp_path / "set", shard_documents=1)  # 180 shards, three files each
+    (tmp_path / "limited.py").write_text(_LIMITED)
+    command = [sys.executable, str(tmp_path / "limited.py"), str(tmp_path / "set")]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()})
+    most, digest, *told = done.stdout.splitlines()
+    assert int(most) < 64 and len(told) == 2, done.stderr
+    expected = Rows(data_settings(tmp_path / "set")).at(np.arange(300)).rows.ids
+    assert digest == hashlib.sha256(expected.tobytes()).hexdigest()
+    assert all("as many files open as it may (64)" in line and "ulimit" in line for line in told)
