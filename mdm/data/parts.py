@@ -25,6 +25,7 @@ from mdm.tokens.vocabulary import MODALITIES
 
 BATCH = 256  # items that are open at once
 BATCH_BYTES = 1 << 28  # and bytes of their media, roughly
+BATCH_TEXT = 1 << 24  # of them text, as UTF-8: a tokenizer takes some 40 bytes for one, so 0.6 GB a worker
 RECORDS, INDEX, SIGNATURES = ".array_record", ".npz", ".signatures.npy"
 
 
@@ -132,7 +133,7 @@ def _encoded(
 def _batches(job: Job, task: Task, skip) -> Iterator[list[tuple[Item, dict[str, Media]]]]:
     settings = job.sources[task.source]
     wanted = set(job.modalities[settings.stream])
-    opened, size = [], 0
+    opened, size, text = [], 0, 0
     for item in sources.items_of(task.source, settings, task.piece):
         if set(item.media) != wanted:
             found = sorted([sorted(wanted), sorted(item.media)])
@@ -145,9 +146,10 @@ def _batches(job: Job, task: Task, skip) -> Iterator[list[tuple[Item, dict[str, 
             continue
         opened.append((item, media))
         size += sum(map(media_bytes, media.values()))
-        if len(opened) == BATCH or size > BATCH_BYTES:
+        text += sum(len(own.encode("utf-8", "surrogatepass")) for own in media.values() if isinstance(own, str))
+        if len(opened) == BATCH or size > BATCH_BYTES or text > BATCH_TEXT:
             yield opened
-            opened, size = [], 0
+            opened, size, text = [], 0, 0
     if opened:
         yield opened
 

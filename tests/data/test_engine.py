@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from mdm.codecs.text_bytes import Bytes
 from mdm.data import assembly, parts
 from mdm.data import engine as engines
 from mdm.data import manifest as manifests
@@ -98,6 +99,18 @@ def test_a_folder_with_anything_else_in_it_is_refused_and_left_as_it_was(media, 
         with pytest.raises(Refusal, match=r"holds something else than a data set.*--output"):
             prose.prepared(prose.settings_of(media), folder)
     assert {path.name for path in tmp_path.rglob("*")} == {"work", "thesis.txt", "file"}
+
+
+def test_texts_are_encoded_by_so_many_bytes_at_once_and_to_the_same_codes(tmp_path, monkeypatch):
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media/a.txt").write_text("".join(f"{'ü' * 50} {number}\n" for number in range(40)))  # 102 bytes each
+    settings = prose.settings_of(tmp_path / "media")
+    whole = prose.prepared(settings, tmp_path / "whole")
+    sizes, encode = [], Bytes.encode
+    monkeypatch.setattr(Bytes, "encode", lambda own, texts: (sizes.append(len(texts)), encode(own, texts))[1])
+    monkeypatch.setattr(parts, "BATCH_TEXT", 500)
+    assert_same(whole, prose.prepared(settings, tmp_path / "cut"))
+    assert sizes == [5] * 8
 
 
 def test_the_summary_counts_what_is_there(once):
