@@ -19,6 +19,7 @@ from mdm.data.manifest import SPLITS
 from mdm.data.pipeline import Rows
 from mdm.data.preparation import prepare
 from mdm.evaluation import inspection
+from mdm.problems import refuse_if
 
 _CONFIG = command.config_flag()
 _OUTPUT = command.path_flag(
@@ -38,6 +39,8 @@ _READ = flags.DEFINE_integer(
 
 def main() -> None:
     if _INSPECT.value:
+        output = manifests.mounted(_OUTPUT.value or "", "--output")
+        refuse_if([*manifests.mounted(_INSPECT.value, "--inspect"), *output])
         _inspect(Path(_INSPECT.value))
         return
     settings = command.settings(_CONFIG)

@@ -88,6 +88,14 @@ class Manifest:
         atomic.write_text(self.directory / FILE, json.dumps(self.to_json(), indent=1))
 
 
+def mounted(path: str, where: str) -> list[Problem]:
+    """What is wrong with a path of a data set or of media that is no path of a file system. where: its key or flag."""
+    if "://" not in path:
+        return []
+    remedy = "mount the bucket (Cloud Storage FUSE; on GKE its CSI driver) and name the folder it is mounted at"
+    return [Problem(where, path, "media and shards are read from a file system, and written to one", remedy)]
+
+
 def load(directory: str | Path) -> Manifest:
     """Reads a manifest and checks it against the files: every shard there, with the recorded size.
 

@@ -46,10 +46,7 @@ class DataSettings:
     prefetch: int = 4
 
     def problems(self, at: str) -> list[Problem]:
-        found = []
-        if "://" in self.directory:
-            remedy = "mount the bucket (Cloud Storage FUSE; on GKE its CSI driver) and name the folder it is mounted at"
-            found.append(Problem(f"{at}.directory", self.directory, "shards are read from a file system", remedy))
+        found = manifests.mounted(self.directory, f"{at}.directory")
         if self.row_length < 16:
             found.append(Problem(f"{at}.row_length", self.row_length, "too short for any document", "use 16 or more"))
         if not self.streams:

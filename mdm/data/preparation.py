@@ -24,10 +24,10 @@ from tensorflow_datasets.core import dataset_info, naming, splits
 from mdm.codecs import registry
 from mdm.codecs.codec import Codec
 from mdm.data import assembly, deduplication, documents, exhibits, parts, sources, summary, workspace
+from mdm.data import manifest as manifests
 from mdm.data.demo.package import Unavailable
 from mdm.data.engine import Engine
 from mdm.data.manifest import FILE, SPLITS, Manifest, Stream
-from mdm.data.manifest import load as load_manifest
 from mdm.data.media import Item
 from mdm.data.readers.reader import Piece
 from mdm.data.sources import SourceSettings
@@ -64,7 +64,9 @@ class PreparationSettings:
     def problems(self, at: str) -> list[Problem]:
         found = []
         for name, source in self.sources.items():
-            found += source.problems(f"{at}.sources.{name}")
+            shipped = source.path.startswith(sources.SAMPLES)
+            remote = [] if shipped else manifests.mounted(source.path, f"{at}.sources.{name}.path")
+            found += remote or source.problems(f"{at}.sources.{name}")
         for modality, choice in self.codecs.items():
             if modality not in MODALITIES:
                 found.append(Problem(f"{at}.codecs", modality, "is not a modality", f"use one of {MODALITIES}"))
@@ -82,7 +84,7 @@ class PreparationSettings:
 
 def prepare(settings: PreparationSettings, directory: str | Path, engine: Engine = Engine()) -> Manifest:
     """Makes the data set in `directory`, or what of it is missing. Raises Refusal for unusable sources or media."""
-    refuse_if(settings.problems("prepare"))
+    refuse_if([*settings.problems("prepare"), *manifests.mounted(str(directory), "--output")])
     if not settings.sources:  # a job on a data set that is there already, or is still to be proven, names none
         raise Refusal(Problem("prepare.sources", None, "there is none", "name at least one source"))
     directory = Path(directory)
@@ -90,7 +92,7 @@ def prepare(settings: PreparationSettings, directory: str | Path, engine: Engine
     tasks, left_out = _tasks(settings.sources)
     preparation = fingerprint([_plain(settings), [[task.source, dataclasses.asdict(task.piece)] for task in tasks]])
     if (directory / FILE).exists():
-        manifest = load_manifest(directory)
+        manifest = manifests.load(directory)
         if manifest.preparation == preparation:
             logging.info("%s is already prepared", directory)
             return manifest

@@ -19,7 +19,9 @@ from mdm.data.demo.package import Unavailable
 from mdm.data.preparation import CodecChoice, PreparationSettings, prepare
 from mdm.data.readers.reader import whole
 from mdm.data.sources import SourceSettings
+from mdm.exits import REFUSED
 from mdm.problems import Problem, Refusal
+from tests import binaries
 
 
 def write_media(root):
@@ -176,6 +178,21 @@ def test_every_wrong_setting_is_listed_at_once(media):
     )
     found = [p.where for p in settings.problems("prepare")]
     assert found == ["prepare.codecs", "prepare.heldout", "prepare"]
+
+
+def test_buckets_are_refused_and_no_folder_of_their_name_appears(media, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    elsewhere = {"p": SourceSettings("prose", "gs://b/prose", "text"), "e": SourceSettings("emoji", "s3://b/e", "i")}
+    with pytest.raises(Refusal) as caught:
+        prepare(settings_of(media, sources=elsewhere), "gs://b/x")
+    wheres = {problem.where for problem in caught.value.problems}
+    assert wheres == {"--output", "prepare.sources.p.path", "prepare.sources.e.path"}
+    assert all("mount the bucket" in problem.remedy for problem in caught.value.problems)
+    done = binaries.run("prepare", "--inspect=gs://b/x", "--output=gs://b/page.html", folder=tmp_path)
+    assert done.returncode == REFUSED and "--inspect" in done.stderr and "--output" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["media"]
+    shipped = {"t": SourceSettings("prose", "samples://prose", "text")}
+    assert settings_of(media, sources=shipped).problems("prepare") == []
 
 
 def test_a_stream_without_codec_or_of_mixed_documents_is_refused(media, tmp_path):
