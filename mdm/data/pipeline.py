@@ -2,8 +2,8 @@
 
 Who reads what: a batch of B rows at run row n holds rows n..n+B-1; a host reads those of which its devices hold a part (the
 mesh says which, `training.sharding.rows_read`). Batch, mesh and hosts are no part of what a row holds, so any of them may
-change between two starts. The whole state is one counter of rows, kept with a fingerprint of everything that decides what a
-number means.
+change between two starts. The whole state is one counter of rows, kept with a fingerprint of everything that decided what the
+numbers below it meant.
 """
 
 from __future__ import annotations
@@ -84,7 +84,25 @@ class Rows:
     @property
     def fingerprint(self) -> str:
         """Of all that decides what row n holds. `workers`, `prefetch` and the folder's place do not."""
-        settings = dataclasses.asdict(self.settings)
+        return self._fingerprint(len(self.settings.stages))
+
+    def position(self, row: int) -> Position:
+        """Where a run stands that read all rows below `row`."""
+        return Position(row, self._fingerprint(self._begun(row)))
+
+    def means(self, position: Mapping) -> bool:
+        """Whether the rows below a saved position are those of this object. Stages that begin behind it gave none of them their
+        meaning, so they may be added, changed or left out. Positions were once saved with the fingerprint of all stages: those
+        are known by any first stages that hold all that had begun."""
+        every = range(self._begun(int(position["row"])), len(self.settings.stages) + 1)
+        return position["fingerprint"] in map(self._fingerprint, every)
+
+    def _begun(self, row: int) -> int:
+        """How many stages gave run rows below `row`; the first always counts."""
+        return max(1, sum(stage.from_row * self._views < row for stage in self.settings.stages))
+
+    def _fingerprint(self, stages: int) -> str:
+        settings = dataclasses.asdict(dataclasses.replace(self.settings, stages=self.settings.stages[:stages]))
         for key in ("directory", "codebooks", "workers", "prefetch"):
             del settings[key]
         return fingerprint({"settings": settings, "views": self._views, "manifest": self.manifest.fingerprint})
@@ -135,14 +153,16 @@ class Position:
 
 def resume(position: Mapping, rows: Rows) -> int:
     """The row at which a saved position continues. Raises Refusal if the data, the mixture or a seed has changed since."""
-    if position["fingerprint"] != rows.fingerprint:
+    if not rows.means(position):
         raise Refusal(
             Problem(
                 "data",
                 rows.fingerprint,
                 f"the checkpoint was trained on other rows (fingerprint {position['fingerprint']}): the data set, streams, "
-                "stages, seed, row length or corruption mode has changed, and row numbers would silently mean other data",
-                "restore the setting, or fork the run: another workdir, with origin.run naming this one",
+                "a stage that had begun, seed, row length or corruption mode has changed, and row numbers would silently mean "
+                "other data",
+                "restore the setting (only stages that lie ahead may change), or fork the run: another workdir, with "
+                "origin.run naming this one",
             )
         )
     return int(position["row"])

@@ -136,6 +136,37 @@ def test_resume_refuses_other_data(directory):
         pipeline.resume(position, Rows(data_settings(directory), views=2))
 
 
+@pytest.mark.parametrize("views", [1, 2])
+def test_stages_ahead_may_change_and_begun_ones_may_not(directory, views):
+    first, second = Stage(0, {"text": 2}), Stage(40, {"image-text": 1, "text": 1})
+    made = lambda *stages: Rows(data_settings(directory, stages), views)  # noqa: E731
+    before = made(first, second)
+    ahead = (made(first), made(first, Stage(60, {"text": 1})), made(first, second, Stage(60, {"audio-text": 1})))
+    at = 40 * views  # the next row is the first of the second stage: none of it was read
+    position = json.loads(json.dumps(before.position(at).to_json()))
+    for rows in ahead:
+        assert pipeline.resume(position, rows) == at
+        assert_equal(rows.at(np.arange(at)), before.at(np.arange(at)))
+    begun = before.position(at + 1).to_json()
+    assert pipeline.resume(begun, ahead[2]) == at + 1
+    for rows in (*ahead[:2], made(first, Stage(40, {"image-text": 2})), made(first, Stage(38, {"text": 1}))):
+        with pytest.raises(Refusal, match="a stage that had begun"):
+            pipeline.resume(begun, rows)
+    for rows in (made(Stage(0, {"text": 1})), made(first, Stage(38, {"text": 1}), Stage(40, second.rows))):
+        with pytest.raises(Refusal, match="a stage that had begun"):
+            pipeline.resume(position, rows)
+
+
+def test_positions_that_were_saved_with_all_stages_still_resume(directory):
+    first, second = Stage(0, {"text": 2}), Stage(40, {"image-text": 1, "text": 1})
+    old = Rows(data_settings(directory, (first, second)))
+    position = Position(10, old.fingerprint).to_json()  # as before stages ahead were left out
+    assert pipeline.resume(position, old) == 10
+    assert pipeline.resume(position, Rows(data_settings(directory, (first, second, Stage(60, {"text": 1}))))) == 10
+    with pytest.raises(Refusal, match="a stage that had begun"):
+        pipeline.resume(position, Rows(data_settings(directory, (first, Stage(60, {"text": 1})))))
+
+
 def test_another_data_set_has_another_fingerprint(directory, tmp_path):
     synthetic.write(tmp_path, seed=3)
     assert Rows(data_settings(tmp_path)).fingerprint != Rows(data_settings(directory)).fingerprint
