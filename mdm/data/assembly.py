@@ -1,15 +1,14 @@
 """Assembly: documents of all parts, in an order that looks random, as the shards of streams and splits.
 
 Which shard a document belongs to follows from where it stands in the order, by boundaries that are found from counts alone,
-so no worker ever holds more than one shard.
+so no worker ever holds more than one shard. How they get there is told in `shuffle`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +36,11 @@ class Boundaries:
     starts: Mapping[Place, np.ndarray]
     first: Mapping[Place, int]
 
+    @property
+    def count(self) -> int:
+        """How many shards there are."""
+        return sum(map(len, self.starts.values()))
+
     def place(self, number: int) -> Place:
         """Which stream and split shard `number` belongs to."""
         return next(place for place, first in self.first.items() if 0 <= number - first < len(self.starts[place]))
@@ -50,7 +54,7 @@ def boundaries(job: Job, tasks: Sequence[Task], most: int) -> Boundaries:
     places = [(stream, split) for split in SPLITS for stream in dict.fromkeys(s.stream for s in job.sources.values())]
     counts = {place: np.zeros(1 << _BITS, np.int64) for place in places}
     for task in tasks:
-        for split, chosen, buckets in _split(job, task):
+        for split, chosen, buckets in _split(job, task, parts.load(job, task.number)):
             np.add.at(counts[job.sources[task.source].stream, split], buckets[chosen], 1)
     starts, first, total = {}, {}, 0
     for place, own in counts.items():
@@ -70,9 +74,8 @@ def _starts(counts: np.ndarray, most: int) -> np.ndarray:
     return np.array(starts, np.int64)
 
 
-def _split(job: Job, task: Task) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _split(job: Job, task: Task, part: parts.Part) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """(split, bool [N], bucket [N]) of the documents of a part: those of the split that are not left out."""
-    part = parts.load(job, task.number)
     kept = np.ones(len(part.order), bool)
     for indices in deduplication.dropped(job, task.number).values():
         kept[indices] = False
@@ -81,38 +84,22 @@ def _split(job: Job, task: Task) -> Iterator[tuple[str, np.ndarray, np.ndarray]]
         yield split, kept & (part.heldout == (split == "heldout")), buckets
 
 
-def stages(job: Job, bounds: Boundaries) -> tuple[Callable, ...]:
-    """What an engine runs over the tasks, to write every shard."""
-    return functools.partial(_runs, job, bounds), functools.partial(_write, job, bounds)
-
-
-def _runs(job: Job, bounds: Boundaries, task: Task) -> Iterator[tuple[int, tuple[int, bytes]]]:
-    """(shard, (part, indices)) for each shard that documents of a part belong to."""
-    for split, chosen, buckets in _split(job, task):
+def shards_of(job: Job, bounds: Boundaries, task: Task, part: parts.Part) -> np.ndarray:
+    """int64 [N]: the shard of each document of a part, -1 for those that are left out."""
+    found = np.full(len(part.order), -1, np.int64)
+    for split, chosen, buckets in _split(job, task, part):
         place = (job.sources[task.source].stream, split)
-        indices = np.flatnonzero(chosen)
-        if not indices.size:
-            continue
-        own = bounds.first[place] + np.searchsorted(bounds.starts[place], buckets[indices], side="right") - 1
-        for shard in np.unique(own):
-            yield int(shard), (task.number, indices[own == shard].astype("<i8").tobytes())
+        own = np.searchsorted(bounds.starts[place], buckets[chosen], side="right") - 1
+        found[chosen] = bounds.first[place] + own
+    return found
 
 
-def _write(job: Job, bounds: Boundaries, group: tuple[int, Iterable[tuple[int, bytes]]]) -> None:
-    """Writes one shard, unless it is there."""
-    number, runs = group
-    if job.shard(number, FIGURES).exists():
-        return
-    found: list[tuple[int, int, int]] = []  # (order, part, index)
-    records: dict[tuple[int, int], bytes] = {}
-    for part, own in dict(runs).items():
-        indices = np.frombuffer(own, "<i8")
-        found += zip(
-            parts.load(job, part).order[indices].tolist(), [part] * len(indices), indices.tolist(), strict=True
-        )
-        read = parts.read_records(job, part, indices.tolist())
-        records |= {(part, index): record for index, record in zip(indices.tolist(), read, strict=True)}
-    ordered = [records.pop((part, index)) for _, part, index in sorted(found)]
+def is_written(job: Job, number: int) -> bool:
+    return job.shard(number, FIGURES).exists()
+
+
+def write_shard(job: Job, bounds: Boundaries, number: int, ordered: Sequence[bytes]) -> None:
+    """Writes one shard of records in their order."""
     stream, split = bounds.place(number)
     usage = {
         f"{modality}.{book}": np.zeros(size, np.int64)
@@ -141,7 +128,7 @@ def _save(path: Path, write: Callable) -> None:
 
 def publish(job: Job, bounds: Boundaries) -> tuple[dict[str, Stream], dict]:
     """Gives all shards their final names; (streams of the manifest, usage of codes: range -> int64 [codes])."""
-    count = sum(map(len, bounds.starts.values()))
+    count = bounds.count
     figures = [json.loads(job.shard(n, FIGURES).read_text(encoding="utf-8")) for n in range(count)]
     written: dict[Place, list[Shard]] = {place: [] for place in bounds.starts}
     content = {place: dict.fromkeys(job.modalities[place[0]], 0) for place in bounds.starts}

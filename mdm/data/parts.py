@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
+from array_record.python.array_record_module import ArrayRecordWriter
 
 from mdm import atomic
 from mdm.codecs import registry
@@ -59,15 +59,6 @@ def load(job: Job, number: int) -> Part:
     """The index of the part of piece `number`."""
     with np.load(job.part(number, INDEX), allow_pickle=False) as arrays:
         return Part(**{field.name: arrays[field.name] for field in dataclasses.fields(Part)})
-
-
-def read_records(job: Job, number: int, indices: Iterable[int]) -> list[bytes]:
-    """Records of a part by index."""
-    reader = ArrayRecordReader(str(job.part(number, RECORDS)), "readahead_buffer_size:0")
-    try:
-        return reader.read(list(indices))
-    finally:
-        reader.close()
 
 
 def encode(job: Job, task: Task) -> None:

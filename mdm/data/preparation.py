@@ -23,7 +23,7 @@ from tensorflow_datasets.core import dataset_info, naming, splits
 
 from mdm.codecs import registry
 from mdm.codecs.codec import Codec
-from mdm.data import assembly, deduplication, documents, exhibits, parts, sources, summary, workspace
+from mdm.data import assembly, deduplication, documents, exhibits, parts, shuffle, sources, summary, workspace
 from mdm.data import manifest as manifests
 from mdm.data.demo.package import Unavailable
 from mdm.data.engine import Engine
@@ -123,9 +123,9 @@ def prepare(settings: PreparationSettings, directory: str | Path, engine: Engine
         engine.run([task.number for task in tasks], *deduplication.stages(job))
     bounds = assembly.boundaries(job, tasks, settings.shard_documents)
     refuse_empty({place: len(starts) for place, starts in bounds.starts.items()}, left_out)
-    if (count := sum(map(len, bounds.starts.values()))) > MANY_SHARDS:
-        logging.warning("%d shards: fewer open faster, raise prepare.shard_documents in another folder", count)
-    engine.run(tasks, *assembly.stages(job, bounds))
+    if bounds.count > MANY_SHARDS:
+        logging.warning("%d shards: fewer open faster, raise prepare.shard_documents", bounds.count)
+    shuffle.write(job, tasks, bounds, engine)
     streams, usage = assembly.publish(job, bounds)
     for (stream, split), own in surveyed.items.items():
         exhibits.write(directory, stream, split, own)

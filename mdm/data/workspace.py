@@ -1,8 +1,8 @@
 """The work of a preparation that is not finished: what every worker knows, and where it leaves what it made.
 
-Below the data set, in `work/`: `parts/` holds what became of each piece of a source, `shards/` the shards as long as their
-final names are not known, `skips/` and `refusals/` what workers found wrong. Each file appears in one step, so that a start
-after a kill redoes only what is not there. The folder is deleted when the data set is whole.
+Below the data set, in `work/`: `parts/` holds what became of each piece of a source, `runs/` their documents on the way to
+shards, `shards/` these as long as their final names are not known, `skips/` and `refusals/` what workers found wrong. Each file
+appears in one step, so that a start after a kill redoes only what is not there. The folder is deleted when the data set is whole.
 """
 
 from __future__ import annotations
@@ -73,6 +73,10 @@ class Job:
     def shard(self, number: int, ending: str) -> Path:
         return self.folder / "shards" / f"{number:06d}{ending}"
 
+    def run(self, bin_: int, batch: int, ending: str) -> Path:
+        """What a batch of parts holds of a bin of shards, see `shuffle`."""
+        return self.folder / "runs" / f"{bin_:06d}-{batch:06d}{ending}"
+
     def skips(self, number: int) -> Path:
         return self.folder / "skips" / f"{number:06d}.jsonl"
 
@@ -85,7 +89,7 @@ class Job:
             for file in self.directory.glob("mdm-*.array_record-*"):
                 file.unlink()
         shutil.rmtree(self.folder / "refusals", ignore_errors=True)
-        for name in ("parts", "shards", "skips", "refusals"):
+        for name in ("parts", "runs", "shards", "skips", "refusals"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         atomic.write_text(mark, identity)
 

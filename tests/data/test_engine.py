@@ -6,7 +6,7 @@ import json
 import pytest
 
 from mdm.codecs.text_bytes import Bytes
-from mdm.data import assembly, parts
+from mdm.data import assembly, parts, shuffle
 from mdm.data import engine as engines
 from mdm.data import manifest as manifests
 from mdm.data.engine import Engine
@@ -26,6 +26,23 @@ def once(media, tmp_path_factory):
     return prose.prepared(prose.settings_of(media), tmp_path_factory.mktemp("prose") / "once")
 
 
+class Killed(Exception):
+    pass
+
+
+def killed(function, at):
+    """`function` whose call number `at` kills."""
+    calls = []
+
+    def run(*arguments, **keywords):
+        calls.append(arguments)
+        if len(calls) == at:
+            raise Killed
+        return function(*arguments, **keywords)
+
+    return run
+
+
 def assert_same(one, other):
     mine, others = prose.files_of(one), prose.files_of(other)
     assert mine.keys() == others.keys()
@@ -36,6 +53,38 @@ def assert_same(one, other):
 def test_several_workers_write_the_same_bytes(media, once, tmp_path):
     assert len(prose.texts(once)) == 60
     assert_same(once, prose.prepared(prose.settings_of(media), tmp_path / "twice", Engine(workers=3)))
+
+
+@pytest.mark.parametrize("place", ["run", "index", "bin", "end"])
+def test_in_two_steps_the_same_bytes_are_written_also_after_a_kill(media, once, tmp_path, monkeypatch, place):
+    monkeypatch.setattr(shuffle, "_DIRECT", 0)
+    owner, name, at = {
+        "run": (shuffle, "ArrayRecordWriter", 3),
+        "index": (shuffle.np, "savez", 8),  # five are of parts
+        "bin": (assembly.shards, "write_records", 5),
+        "end": (assembly, "publish", 1),
+    }[place]
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, killed(getattr(owner, name), at))
+        with pytest.raises(Exception, match="Killed|") as error:
+            prose.prepared(prose.settings_of(media), tmp_path / "set")
+        assert "Killed" in repr(error.value) + str(error.value)
+    assert_same(once, prose.prepared(prose.settings_of(media), tmp_path / "set", Engine(workers=2)))
+
+
+def test_the_work_of_assembly_does_not_grow_with_parts_times_shards(tmp_path, monkeypatch):
+    media = prose.write(tmp_path / "media", files=48, lines=12)
+    settings = prose.settings_of(media, shard_documents=12)
+    opened = []
+    reader = shuffle.ArrayRecordReader
+    monkeypatch.setattr(shuffle, "ArrayRecordReader", lambda *own: (opened.append(own), reader(*own))[1])
+    direct = prose.prepared(settings, tmp_path / "direct")
+    visits = len(opened)
+    opened.clear()
+    monkeypatch.setattr(shuffle, "_DIRECT", 48)
+    assert_same(direct, prose.prepared(settings, tmp_path / "dealt"))
+    count = sum(len(own) for own in direct.streams["text"].shards.values())
+    assert count > 40 and visits > 400 and len(opened) <= 2 * 7 * count + 7 * 48
 
 
 @pytest.mark.slow
@@ -49,20 +98,6 @@ def test_another_runner_writes_the_same_bytes(media, once, tmp_path):
 
 @pytest.mark.parametrize("place", ["part", "shard", "publish", "manifest"])
 def test_a_start_after_a_kill_finishes_with_the_same_bytes(media, once, tmp_path, monkeypatch, place):
-    class Killed(Exception):
-        pass
-
-    calls = []
-
-    def killed(function, at):
-        def run(*arguments, **keywords):
-            calls.append(place)
-            if len(calls) == at:
-                raise Killed
-            return function(*arguments, **keywords)
-
-        return run
-
     owner, name, at = {
         "part": (parts, "_write", 3),
         "shard": (assembly.shards, "write_records", 4),
