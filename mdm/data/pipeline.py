@@ -105,6 +105,9 @@ class Rows:
         settings = dataclasses.asdict(dataclasses.replace(self.settings, stages=self.settings.stages[:stages]))
         for key in ("directory", "codebooks", "workers", "prefetch"):
             del settings[key]
+        for stream in settings["streams"].values():
+            if not stream["drop_long"]:  # as before there was a choice
+                del stream["drop_long"]
         return fingerprint({"settings": settings, "views": self._views, "manifest": self.manifest.fingerprint})
 
     def locate(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from absl import logging
 
 from mdm.data.manifest import Manifest, Shard
 from mdm.data.mixture import permute
 from mdm.data.opened import Opened
-from mdm.data.packing import Plan, PlanFolder
+from mdm.data.packing import Manner, Plan, PlanFolder
 from mdm.data.shards import ShardReader
 from mdm.problems import Problem, Refusal
 from mdm.tokens.hashing import text_key, uniform
@@ -26,10 +27,16 @@ _BLOCK = 2048
 @dataclasses.dataclass(frozen=True)
 class StreamSettings:
     """tasks: task -> probability of being drawn for a document (normalised); split_documents: whether a document may be cut
-    and spread over rows (prose), or must stay whole (pairs)."""
+    and spread over rows (prose), or must stay whole (pairs); drop_long: whether documents that do not fit a row are left out
+    and counted, or refused."""
 
     tasks: Mapping[str, float]
     split_documents: bool = False
+    drop_long: bool = False
+
+    def manner(self, row_length: int) -> Manner:
+        """How its documents are packed into rows."""
+        return Manner(row_length, self.split_documents, self.drop_long)
 
     def problems(self, at: str) -> list[Problem]:
         found = []
@@ -85,13 +92,18 @@ class Stream:
             )
         self._seed = (seed, text_key(name))
         self._shards = self._stream.shards[split]
-        self._plans = PlanFolder(manifest, self._stream, row_length, settings.split_documents)
-        rows, self.fill = self._plans.rows_and_fill(split)
+        self._plans = PlanFolder(manifest, self._stream, settings.manner(row_length))
+        rows, self.fill, self.dropped = self._plans.rows_and_fill(split)
         self._first_row = np.concatenate([[0], np.cumsum(rows)])
         if not self.rows:
-            raise Refusal(
-                Problem(f"data.streams.{name}", split, "holds no documents", "prepare some, or take the stream out")
+            found = (
+                f"holds no documents but {self.dropped} that do not fit a row" if self.dropped else "holds no documents"
             )
+            raise Refusal(Problem(f"data.streams.{name}", split, found, "prepare some, or take the stream out"))
+        if self.dropped:
+            every = sum(shard.documents for shard in self._shards)
+            told = "%s %s: %d of %d documents do not fit a row of %d and are left out (data.streams.%s.drop_long)"
+            logging.warning(told, name, split, self.dropped, every, row_length, name)
         self._opened = Opened(functools.partial(_open, self._plans, manifest.directory, self._shards), most_open)
         self._tasks = tuple(task for task, share in settings.tasks.items() if share > 0)
         shares = np.array([settings.tasks[task] for task in self._tasks], float)
@@ -104,7 +116,8 @@ class Stream:
 
     @property
     def documents(self) -> int:
-        return sum(shard.documents for shard in self._shards)
+        """Documents of one pass."""
+        return sum(shard.documents for shard in self._shards) - self.dropped
 
     def segments(self, ordinals: np.ndarray) -> list[list[Segment]]:
         """What is laid out in each of the rows `ordinals`, int64 [n]. Many at once cost far less than one by one: numbers are

@@ -16,6 +16,7 @@ from mdm.data import pipeline
 from mdm.data.mixture import Stage
 from mdm.data.pipeline import DataSettings, Position, Rows
 from mdm.data.streams import StreamSettings
+from mdm.fingerprint import fingerprint
 from mdm.problems import Refusal
 from mdm.tokens.rows import CONDITION, TARGET
 from mdm.tokens.tasks import TASK_NAMES
@@ -167,6 +168,30 @@ def test_positions_that_were_saved_with_all_stages_still_resume(directory):
         pipeline.resume(position, Rows(data_settings(directory, (first, Stage(60, {"text": 1})))))
 
 
+def test_dropping_changes_rows_only_where_it_is_asked_for(directory):
+    streams = data_settings(directory).streams
+    dropping = {name: dataclasses.replace(own, drop_long=True) for name, own in streams.items()}
+    fitting, all_fit = Rows(data_settings(directory)), Rows(data_settings(directory, streams=dropping))
+    assert fitting.fingerprint != all_fit.fingerprint and [own.dropped for own in all_fit.streams] == [0, 0, 0]
+    assert_equal(fitting.at(np.arange(50)), all_fit.at(np.arange(50)))
+    with pytest.raises(Refusal, match="drop_long"):
+        Rows(data_settings(directory, row_length=40))
+    rows = Rows(data_settings(directory, row_length=40, streams=dropping))
+    assert sum(own.dropped for own in rows.streams) > 0
+    whole = take(rows, 0, 4, 6)
+    again = take(Rows(data_settings(directory, row_length=40, streams=dropping)), 8, 4, 4)
+    assert_equal(again, jax.tree.map(lambda own: own[8:], whole))
+
+
+def test_the_fingerprint_is_what_it_was_before_streams_could_drop(directory):
+    rows, value = Rows(data_settings(directory)), dataclasses.asdict(data_settings(directory))
+    for key in ("directory", "codebooks", "workers", "prefetch"):
+        del value[key]
+    for stream in value["streams"].values():
+        stream.pop("drop_long")
+    assert rows.fingerprint == fingerprint({"settings": value, "views": 1, "manifest": rows.manifest.fingerprint})
+
+
 def test_another_data_set_has_another_fingerprint(directory, tmp_path):
     synthetic.write(tmp_path, seed=3)
     assert Rows(data_settings(tmp_path)).fingerprint != Rows(data_settings(directory)).fingerprint
@@ -227,6 +252,7 @@ import numpy as np
 from mdm.data.mixture import Stage
 from mdm.data.pipeline import Rows
 from mdm.data.shards import lengths, ShardReader
+from mdm.fingerprint import fingerprint
 from mdm.problems import Refusal
 from tests.data import test_pipeline
 
