@@ -118,17 +118,18 @@ def write_shard(job: Job, bounds: Boundaries, number: int, ordered: Sequence[byt
     _save(job.shard(number, LENGTHS), lambda file: np.save(file, lengths))
     _save(job.shard(number, USAGE), lambda file: np.savez(file, **usage))
     figures = {"stream": stream, "split": split, "documents": len(ordered), "bytes": size, "sha256": digest}
-    atomic.write_text(job.shard(number, FIGURES), json.dumps(figures))
+    atomic.write_text(job.shard(number, FIGURES), json.dumps(figures), shared=True)
 
 
 def _save(path: Path, write: Callable) -> None:
-    with atomic.replacing(path) as temporary, open(temporary, "wb") as file:
+    with atomic.replacing(path, shared=True) as temporary, open(temporary, "wb") as file:
         write(file)
 
 
 def publish(job: Job, bounds: Boundaries) -> tuple[dict[str, Stream], dict]:
     """Gives all shards their final names; (streams of the manifest, usage of codes: range -> int64 [codes])."""
     count = bounds.count
+    job.expect(job.shard(n, FIGURES) for n in range(count))
     figures = [json.loads(job.shard(n, FIGURES).read_text(encoding="utf-8")) for n in range(count)]
     written: dict[Place, list[Shard]] = {place: [] for place in bounds.starts}
     content = {place: dict.fromkeys(job.modalities[place[0]], 0) for place in bounds.starts}

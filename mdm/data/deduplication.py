@@ -89,5 +89,5 @@ def _write(job: Job, group: tuple[int, Iterable[tuple[str, int]]]) -> None:
     number, own = group
     found = {kind: {index for other, index in own if other == kind} for kind in KINDS}
     found["near"] -= found["exact"]
-    with atomic.replacing(job.part(number, DROPPED)) as temporary, open(temporary, "wb") as file:
+    with atomic.replacing(job.part(number, DROPPED), shared=True) as temporary, open(temporary, "wb") as file:
         np.savez(file, **{kind: np.array(sorted(indices), np.int64) for kind, indices in found.items()})

@@ -63,6 +63,7 @@ def load(job: Job, number: int) -> Part:
 
 def encode(job: Job, task: Task) -> None:
     """Makes the part of one piece, unless it is there. What cannot be used is skipped, or refused in `job`'s folder."""
+    job.check_here()
     if job.part(task.number, INDEX).exists() or job.refused:
         return
     try:
@@ -78,7 +79,7 @@ def _write(job: Job, task: Task) -> None:
     wanted = settings.chosen.duplicates
     rows: dict[str, list] = {field.name: [] for field in dataclasses.fields(Part)}
     signatures = []
-    with atomic.replacing(job.part(task.number, RECORDS)) as temporary:
+    with atomic.replacing(job.part(task.number, RECORDS), shared=True) as temporary:
         writer = ArrayRecordWriter(str(temporary), "group_size:1")  # records are read one by one
         for item, media, document, record in _encoded(job, task, codecs):
             writer.write(record)
@@ -90,7 +91,10 @@ def _write(job: Job, task: Task) -> None:
                 signatures.append(duplicates.signature(media["text"]))
         writer.close()
     if signatures:
-        with atomic.replacing(job.part(task.number, SIGNATURES)) as temporary, open(temporary, "wb") as file:
+        with (
+            atomic.replacing(job.part(task.number, SIGNATURES), shared=True) as temporary,
+            open(temporary, "wb") as file,
+        ):
             np.save(file, np.stack(signatures))
     count = len(rows["order"])
     width = 0 if wanted == "keep" else duplicates.DIGEST
@@ -100,7 +104,7 @@ def _write(job: Job, task: Task) -> None:
         "lengths": np.array(rows["lengths"], np.int32).reshape(count, len(MODALITIES)),
         "digests": np.array(rows["digests"], np.uint8).reshape(count, width),
     }
-    with atomic.replacing(job.part(task.number, INDEX)) as temporary, open(temporary, "wb") as file:
+    with atomic.replacing(job.part(task.number, INDEX), shared=True) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
 
 

@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import itertools
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -91,17 +92,34 @@ def prepare(settings: PreparationSettings, directory: str | Path, engine: Engine
     workspace.claim(directory)
     tasks, left_out = _tasks(settings.sources)
     preparation = fingerprint([_plain(settings), [[task.source, dataclasses.asdict(task.piece)] for task in tasks]])
-    if (directory / FILE).exists():
-        manifest = manifests.load(directory)
-        if manifest.preparation == preparation:
-            logging.info("%s is already prepared", directory)
-            return manifest
-        reason, remedy = (
-            "holds a data set prepared from other sources or settings",
-            "choose another folder, or delete it",
-        )
-        raise Refusal(Problem(str(directory), None, reason, remedy))
-    engine.check()
+    made = _made(directory, preparation)
+    if made is None:
+        engine.check()
+        with workspace.locked(directory):
+            made = _made(directory, preparation) or _make(settings, directory, engine, tasks, left_out, preparation)
+    return made
+
+
+def _made(directory: Path, preparation: str) -> Manifest | None:
+    """The data set in a folder, if there is one. Raises Refusal if it is another than is asked for."""
+    if not (directory / FILE).exists():
+        return None
+    manifest = manifests.load(directory)
+    if manifest.preparation != preparation:
+        reason = "holds a data set prepared from other sources or settings"
+        raise Refusal(Problem(str(directory), None, reason, "choose another folder, or delete it"))
+    logging.info("%s is already prepared", directory)
+    return manifest
+
+
+def _make(
+    settings: PreparationSettings,
+    directory: Path,
+    engine: Engine,
+    tasks: Sequence[Task],
+    left_out: Sequence[Problem],
+    preparation: str,
+) -> Manifest:
     split_of = lambda concept: SPLITS[int(parts.is_heldout(settings.seed, settings.heldout, concept))]  # noqa: E731
     learning = any(registry.CODECS[choice.kind].learns for choice in settings.codecs.values())
     surveyed = survey(settings.sources, tasks, split_of, settings.seed, learning, left_out)
@@ -109,8 +127,8 @@ def prepare(settings: PreparationSettings, directory: str | Path, engine: Engine
     codecs = {m: _codec(settings, m, surveyed, directory) for m in MODALITIES if m in settings.codecs}
     described = {m: _describe(settings, m, codec, surveyed) for m, codec in codecs.items()}
     job = Job(
-        directory=directory,
-        sources=settings.sources,
+        directory=directory.absolute(),
+        sources=_travelling(settings.sources) if engine.runner else settings.sources,
         modalities=surveyed.modalities,
         codebooks={m: codec.codebooks for m, codec in codecs.items()},
         heldout=settings.heldout,
@@ -137,7 +155,6 @@ def prepare(settings: PreparationSettings, directory: str | Path, engine: Engine
     summary.write(manifest, usage, skipped, dropped)
     _write_tfds_metadata(directory, streams)
     manifest.save()
-    job.close()
     return manifest
 
 
@@ -216,7 +233,16 @@ def _encode(job: Job, tasks: Sequence[Task], engine: Engine) -> int:
     engine.run(tasks, functools.partial(parts.encode, job), progress=progress)
     skipped = job.report_skips(job.directory / "skips.jsonl")
     job.raise_refusals()
+    job.expect(job.part(task.number, parts.INDEX) for task in tasks)
     return skipped
+
+
+def _travelling(settings: Mapping[str, SourceSettings]) -> dict[str, SourceSettings]:
+    """Sources as processes of another machine or folder find them."""
+    return {
+        name: own if own.path.startswith(sources.SAMPLES) else dataclasses.replace(own, path=os.path.abspath(own.path))
+        for name, own in settings.items()
+    }
 
 
 def _progress(modality: str) -> Callable[[int, int, dict], None]:

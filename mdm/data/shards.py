@@ -39,7 +39,7 @@ def write(directory: Path, file: str, items: Sequence[tuple[str, Document]], fir
 
 def write_records(path: Path, records: Iterable[bytes]) -> tuple[int, str]:
     """Writes an ArrayRecord file in one step: (its bytes, its SHA-256). Equal records give equal files."""
-    with atomic.replacing(path) as temporary:
+    with atomic.replacing(path, shared=True) as temporary:
         writer = ArrayRecordWriter(str(temporary), "group_size:1")  # random access needs one record a group
         for record in records:
             writer.write(record)

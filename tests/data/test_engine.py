@@ -1,15 +1,20 @@
 """What is prepared does not depend on the engine: not on its workers, its runner, or on where an earlier start was killed."""
 
+import contextlib
 import dataclasses
 import json
+import os
+import socket
+from pathlib import Path
 
 import pytest
 
 from mdm.codecs.text_bytes import Bytes
-from mdm.data import assembly, parts, shuffle
+from mdm.data import assembly, parts, shuffle, workspace
 from mdm.data import engine as engines
 from mdm.data import manifest as manifests
 from mdm.data.engine import Engine
+from mdm.data.readers.reader import Piece
 from mdm.problems import Refusal
 from tests.data import prose
 
@@ -134,6 +139,57 @@ def test_a_folder_with_anything_else_in_it_is_refused_and_left_as_it_was(media, 
         with pytest.raises(Refusal, match=r"holds something else than a data set.*--output"):
             prose.prepared(prose.settings_of(media), folder)
     assert {path.name for path in tmp_path.rglob("*")} == {"work", "thesis.txt", "file"}
+
+
+def test_one_process_prepares_in_a_folder(media, once, tmp_path):
+    workspace.claim(tmp_path / "own")
+    with (
+        workspace.locked(tmp_path / "own"),
+        pytest.raises(Refusal, match=f'another job writes here.*"pid": {os.getpid()}'),
+    ):
+        prose.prepared(prose.settings_of(media), tmp_path / "own")
+    assert_same(once, prose.prepared(prose.settings_of(media), tmp_path / "own"))
+    assert not (tmp_path / "own/work").exists()
+
+
+def test_sources_and_folders_travel_by_their_whole_paths(media, once, tmp_path, monkeypatch):
+    monkeypatch.chdir(media.parent)
+    (tmp_path / "elsewhere").mkdir()
+    encode = parts.encode
+
+    def on_a_worker(job, task):
+        with contextlib.chdir(tmp_path / "elsewhere"):
+            encode(job, task)
+
+    monkeypatch.setattr(parts, "encode", on_a_worker)
+    target = Path(os.path.relpath(tmp_path / "set"))
+    prose.prepared(prose.settings_of(Path(media.name)), target, Engine("FnApiRunner"))
+    assert prose.texts(manifests.load(tmp_path / "set")) == prose.texts(once)
+
+
+def test_workers_that_do_not_see_the_folder_are_told_of(media, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(parts, "encode", lambda job, task: None)  # as one that writes to a disk of its own
+        with pytest.raises(Refusal, match=r"5 files that workers wrote are not here.*every worker the same folders"):
+            prose.prepared(prose.settings_of(media), tmp_path / "set")
+    job = workspace.Job(tmp_path / "none", {}, {}, {}, 0.1, 0, 0)
+    with pytest.raises(Refusal, match=f"is not there on {socket.gethostname()}.*every worker the same folders"):
+        parts.encode(job, workspace.Task(0, "t", Piece((), "")))
+
+
+def test_a_piece_that_two_workers_encode_at_once_is_whole(media, once, tmp_path, monkeypatch):
+    encoded, begun = parts._encoded, []
+
+    def twice(job, task, codecs):
+        for number, own in enumerate(encoded(job, task, codecs)):
+            if number == 3 and task.number not in begun:
+                begun.append(task.number)
+                parts._write(job, task)
+            yield own
+
+    monkeypatch.setattr(parts, "_encoded", twice)
+    assert_same(once, prose.prepared(prose.settings_of(media), tmp_path / "set"))
+    assert len(begun) == 5
 
 
 def test_texts_are_encoded_by_so_many_bytes_at_once_and_to_the_same_codes(tmp_path, monkeypatch):
