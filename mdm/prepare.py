@@ -5,6 +5,8 @@ theirs), where every worker has this package and sees the same folders.
 
 python -m mdm.prepare --inspect=DIR [--config=FILE] [--output=PAGE]: one HTML page of what is in a data set, as a model sees it;
 with the config of a run also how its rows are laid out.
+
+python -m mdm.prepare --verify=DIR: whether every shard, length and codec is what was prepared; what is not is named, code 2.
 """
 
 import os
@@ -19,6 +21,7 @@ from mdm.data.engine import Engine
 from mdm.data.manifest import SPLITS, Manifest
 from mdm.data.pipeline import DataSettings, Rows
 from mdm.data.preparation import prepare
+from mdm.data.verification import verify
 from mdm.evaluation import inspection
 from mdm.problems import refuse_if
 
@@ -30,6 +33,7 @@ _RUNNER = flags.DEFINE_string("runner", "", "A runner of Apache Beam by name; in
 _WORKERS = flags.DEFINE_integer("workers", os.cpu_count(), "How many threads work in this process.", lower_bound=1)
 _BEAM = flags.DEFINE_multi_string("beam", [], "An option of Beam or its runner, as --beam=--dask_npartitions=8.")
 _INSPECT = command.path_flag("inspect", "A data set to look at, instead of making one.", required=False)
+_VERIFY = command.path_flag("verify", "A data set to compare, byte for byte, with its manifest.", required=False)
 _SHOWN = flags.DEFINE_integer(
     "documents", 12, "With --inspect: documents of a stream and split that are shown.", lower_bound=0
 )
@@ -39,6 +43,11 @@ _READ = flags.DEFINE_integer(
 
 
 def main() -> None:
+    if _VERIFY.value:
+        refuse_if(manifests.mounted(_VERIFY.value, "--verify"))
+        verify(_VERIFY.value, _WORKERS.value)
+        logging.info("%s is what was prepared", _VERIFY.value)
+        return
     if _INSPECT.value:
         output = manifests.mounted(_OUTPUT.value or "", "--output")
         refuse_if([*manifests.mounted(_INSPECT.value, "--inspect"), *output])
