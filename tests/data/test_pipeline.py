@@ -141,7 +141,7 @@ def test_hosts_stops_and_restarts_change_nothing_in_the_sequence_of_rows(run):
 
 @pytest.mark.slow
 @given(runs(st.integers(0, 4)))
-@settings(max_examples=40)
+@settings(max_examples=15)
 def test_neither_do_worker_processes(run):
     flags.FLAGS.mark_as_parsed()
     check_run(run)
