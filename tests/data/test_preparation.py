@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -193,6 +194,35 @@ def test_buckets_are_refused_and_no_folder_of_their_name_appears(media, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["media"]
     shipped = {"t": SourceSettings("prose", "samples://prose", "text")}
     assert settings_of(media, sources=shipped).problems("prepare") == []
+
+
+_CONFIG = """
+from mdm import config
+
+
+def get_config():
+    c = config.base()
+    c.prepare.sources = {{"t": config.source("prose", "{media}", "text")}}
+    c.prepare.codecs = {{"text": config.codec("bytes")}}
+    c.prepare.heldout = 0.3
+    c.data.row_length = 64
+    c.data.streams = {{"text": config.stream({{"text": 1.0}})}}
+    c.data.stages = [config.stage(text=1)]
+    c.training.tokens = 1 << 20
+    return c
+"""
+
+
+def test_the_binary_counts_what_training_would_refuse(tmp_path):
+    (tmp_path / "media").mkdir()
+    for number in range(20):
+        (tmp_path / f"media/{number}.txt").write_text("x" * (100 if number < 6 else 30))
+    (tmp_path / "own.py").write_text(_CONFIG.format(media=tmp_path / "media"))
+    done = binaries.run("prepare", f"--config={tmp_path}/own.py", f"--output={tmp_path}/set")
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if "do not fit a row of 64" in line]
+    assert sum(int(re.search(r"(\d+) documents", line)[1]) for line in told) == 6
+    assert all("data.streams.text.drop_long" in line for line in told)
 
 
 def test_a_stream_without_codec_or_of_mixed_documents_is_refused(media, tmp_path):
