@@ -22,6 +22,7 @@ from mdm.tokens.vocabulary import MODALITIES
 _BITS = (
     20  # of the order, by which boundaries are drawn: shards are full as long as there are fewer documents than 2^32
 )
+MOST_BYTES = 1 << 30  # of codes in a shard: a worker holds one
 RECORDS, LENGTHS, USAGE, FIGURES = ".array_record", ".lengths.npy", ".usage.npz", ".json"
 
 Place = tuple[str, str]
@@ -47,30 +48,35 @@ class Boundaries:
 
 
 def boundaries(job: Job, tasks: Sequence[Task], most: int) -> Boundaries:
-    """Shards of at most `most` documents each. Reads the index of every part, keeps counts only.
+    """Shards of at most `most` documents and MOST_BYTES each. Reads the index of every part, keeps counts only.
 
     Documents that are left out are not counted. A place without documents has no shard.
     """
     places = [(stream, split) for split in SPLITS for stream in dict.fromkeys(s.stream for s in job.sources.values())]
-    counts = {place: np.zeros(1 << _BITS, np.int64) for place in places}
+    counts, sizes = ({place: np.zeros(1 << _BITS, np.int64) for place in places} for _ in range(2))
     for task in tasks:
-        for split, chosen, buckets in _split(job, task, parts.load(job, task.number)):
-            np.add.at(counts[job.sources[task.source].stream, split], buckets[chosen], 1)
+        part = parts.load(job, task.number)
+        codes = part.lengths.sum(axis=1, dtype=np.int64)
+        for split, chosen, buckets in _split(job, task, part):
+            place = (job.sources[task.source].stream, split)
+            np.add.at(counts[place], buckets[chosen], 1)
+            np.add.at(sizes[place], buckets[chosen], 4 * codes[chosen])
     starts, first, total = {}, {}, 0
     for place, own in counts.items():
-        starts[place], first[place] = _starts(own, most), total
+        starts[place], first[place] = _starts(own, sizes[place], most), total
         total += len(starts[place])
     return Boundaries(starts, first)
 
 
-def _starts(counts: np.ndarray, most: int) -> np.ndarray:
+def _starts(counts: np.ndarray, sizes: np.ndarray, most: int) -> np.ndarray:
     filled = np.flatnonzero(counts)
-    ends, starts, place = np.cumsum(counts[filled]), [], 0
+    limits = [(np.cumsum(counts[filled]), most), (np.cumsum(sizes[filled]), MOST_BYTES)]
+    starts, place = [], 0
     while place < len(filled):
         starts.append(int(filled[place]))
-        before = ends[place - 1] if place else 0
+        ends = [np.searchsorted(sums, (sums[place - 1] if place else 0) + own, side="right") for sums, own in limits]
         # At least one bucket, even if it alone holds more than a shard should.
-        place = max(place + 1, int(np.searchsorted(ends, before + most, side="right")))
+        place = max(place + 1, int(min(ends)))
     return np.array(starts, np.int64)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mdm.codecs.text_bytes import Bytes
-from mdm.data import assembly, parts, shuffle, workspace
+from mdm.data import assembly, parts, shards, shuffle, workspace
 from mdm.data import engine as engines
 from mdm.data import manifest as manifests
 from mdm.data.engine import Engine
@@ -228,3 +228,11 @@ def test_a_shard_holds_at_most_what_was_said(once):
     sizes = [shard.documents for own in once.streams["text"].shards.values() for shard in own]
     assert max(sizes) <= 7 and sum(sizes) == 60
     assert len(sizes) <= 60 / 7 + 2  # a split's last shard may be short, no other
+
+
+def test_a_shard_holds_at_most_so_many_bytes(media, once, tmp_path, monkeypatch):
+    assert max(shard.documents for shard in once.streams["text"].shards["train"]) == 7
+    monkeypatch.setattr(assembly, "MOST_BYTES", 400)  # three lines of some 30 codes
+    found = prose.prepared(prose.settings_of(media), tmp_path / "set")
+    sizes = [4 * int(shards.lengths(tmp_path / "set", own).sum()) for own in found.streams["text"].shards["train"]]
+    assert max(sizes) <= 400 and min(sizes[:-1]) > 200 and prose.texts(found) == prose.texts(once)
