@@ -38,6 +38,7 @@ from mdm.training.origin import OriginSettings
 
 _hints = functools.cache(typing.get_type_hints)  # it compiles every annotation: two thirds of the time of `resolve`
 _NAMED = ("streams", "tasks", "schedules", "rows")  # mappings whose keys are names of streams or tasks
+_OWN = (CodecChoice, SourceSettings)  # written in ways of their own
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,9 +98,9 @@ def codec(kind: str, **settings) -> ConfigDict:
     return defaults
 
 
-def stream(tasks: Mapping[str, float], *, split_documents: bool = False) -> ConfigDict:
+def stream(tasks: Mapping[str, float], *, split_documents: bool = False, drop_long: bool = False) -> ConfigDict:
     """An entry of `config.data.streams`."""
-    return ConfigDict({"tasks": dict(tasks), "split_documents": split_documents})
+    return ConfigDict({"tasks": dict(tasks), "split_documents": split_documents, "drop_long": drop_long})
 
 
 def stage(from_row: int = 0, **rows: int) -> dict:
@@ -208,7 +209,11 @@ def _completed(kind: type, value: Any, at: str, added: list[str]) -> Any:
             own = found[field.name] if field.name in found else {}
             found[field.name] = _completed(hints[field.name], own, f"{name}.", added)
         elif field.name in found:
-            continue
+            own, inner = found[field.name], typing.get_args(hints[field.name])[-1:]
+            if isinstance(own, Mapping) and inner and dataclasses.is_dataclass(inner[0]) and inner[0] not in _OWN:
+                found[field.name] = {
+                    key: _completed(inner[0], part, f"{name}.{key}.", added) for key, part in own.items()
+                }
         elif field.default is not dataclasses.MISSING:
             found[field.name] = to_dict(field.default)
             added.append(name)

@@ -5,6 +5,8 @@ theirs), where every worker has this package and sees the same folders.
 
 python -m mdm.prepare --inspect=DIR [--config=FILE] [--output=PAGE]: one HTML page of what is in a data set, as a model sees it;
 with the config of a run also how its rows are laid out.
+
+python -m mdm.prepare --verify=DIR: whether every shard, length and codec is what was prepared; what is not is named, code 2.
 """
 
 import os
@@ -14,11 +16,14 @@ from absl import flags, logging
 
 from mdm import atomic, command
 from mdm.data import manifest as manifests
+from mdm.data import packing
 from mdm.data.engine import Engine
-from mdm.data.manifest import SPLITS
-from mdm.data.pipeline import Rows
+from mdm.data.manifest import SPLITS, Manifest
+from mdm.data.pipeline import DataSettings, Rows
 from mdm.data.preparation import prepare
+from mdm.data.verification import verify
 from mdm.evaluation import inspection
+from mdm.problems import refuse_if
 
 _CONFIG = command.config_flag()
 _OUTPUT = command.path_flag(
@@ -28,6 +33,7 @@ _RUNNER = flags.DEFINE_string("runner", "", "A runner of Apache Beam by name; in
 _WORKERS = flags.DEFINE_integer("workers", os.cpu_count(), "How many threads work in this process.", lower_bound=1)
 _BEAM = flags.DEFINE_multi_string("beam", [], "An option of Beam or its runner, as --beam=--dask_npartitions=8.")
 _INSPECT = command.path_flag("inspect", "A data set to look at, instead of making one.", required=False)
+_VERIFY = command.path_flag("verify", "A data set to compare, byte for byte, with its manifest.", required=False)
 _SHOWN = flags.DEFINE_integer(
     "documents", 12, "With --inspect: documents of a stream and split that are shown.", lower_bound=0
 )
@@ -37,7 +43,14 @@ _READ = flags.DEFINE_integer(
 
 
 def main() -> None:
+    if _VERIFY.value:
+        refuse_if(manifests.mounted(_VERIFY.value, "--verify"))
+        verify(_VERIFY.value, _WORKERS.value)
+        logging.info("%s is what was prepared", _VERIFY.value)
+        return
     if _INSPECT.value:
+        output = manifests.mounted(_OUTPUT.value or "", "--output")
+        refuse_if([*manifests.mounted(_INSPECT.value, "--inspect"), *output])
         _inspect(Path(_INSPECT.value))
         return
     settings = command.settings(_CONFIG)
@@ -47,9 +60,26 @@ def main() -> None:
         for split in SPLITS:
             content = ", ".join(f"{count} {modality}" for modality, count in stream.content[split].items())
             logging.info("%s %s: %d documents, %s tokens", name, split, stream.documents(split), content)
+    _warn_of_long(manifest, settings.data)
     for modality, codec in manifest.codecs.items():
         figures = ", ".join(f"{name} {value:.4g}" for name, value in codec["ceiling"].items())
         logging.info("%s codec %s, on held-out media: %s", modality, codec["kind"], figures)
+
+
+def _warn_of_long(manifest: Manifest, data: DataSettings) -> None:
+    """Tells now what training with the same config would refuse."""
+    for name in data.streams.keys() & manifest.streams.keys():
+        manner = data.streams[name].manner(data.row_length)
+        for split in SPLITS:
+            count, least = packing.too_long(manifest, manifest.streams[name], manner, split)
+            if count:
+                told = "%s %s: %d documents do not fit a row of %d (all fit one of %d)"
+                does = (
+                    ", and are left out"
+                    if manner.drop
+                    else f": training refuses them without data.streams.{name}.drop_long"
+                )
+                logging.warning(told + does, name, split, count, data.row_length, least)
 
 
 def _inspect(directory: Path) -> None:

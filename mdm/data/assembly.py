@@ -1,15 +1,14 @@
 """Assembly: documents of all parts, in an order that looks random, as the shards of streams and splits.
 
 Which shard a document belongs to follows from where it stands in the order, by boundaries that are found from counts alone,
-so no worker ever holds more than one shard.
+so no worker ever holds more than one shard. How they get there is told in `shuffle`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from mdm.tokens.vocabulary import MODALITIES
 _BITS = (
     20  # of the order, by which boundaries are drawn: shards are full as long as there are fewer documents than 2^32
 )
+MOST_BYTES = 1 << 30  # of codes in a shard: a worker holds one
 RECORDS, LENGTHS, USAGE, FIGURES = ".array_record", ".lengths.npy", ".usage.npz", ".json"
 
 Place = tuple[str, str]
@@ -37,42 +37,51 @@ class Boundaries:
     starts: Mapping[Place, np.ndarray]
     first: Mapping[Place, int]
 
+    @property
+    def count(self) -> int:
+        """How many shards there are."""
+        return sum(map(len, self.starts.values()))
+
     def place(self, number: int) -> Place:
         """Which stream and split shard `number` belongs to."""
         return next(place for place, first in self.first.items() if 0 <= number - first < len(self.starts[place]))
 
 
 def boundaries(job: Job, tasks: Sequence[Task], most: int) -> Boundaries:
-    """Shards of at most `most` documents each. Reads the index of every part, keeps counts only.
+    """Shards of at most `most` documents and MOST_BYTES each. Reads the index of every part, keeps counts only.
 
     Documents that are left out are not counted. A place without documents has no shard.
     """
     places = [(stream, split) for split in SPLITS for stream in dict.fromkeys(s.stream for s in job.sources.values())]
-    counts = {place: np.zeros(1 << _BITS, np.int64) for place in places}
+    counts, sizes = ({place: np.zeros(1 << _BITS, np.int64) for place in places} for _ in range(2))
     for task in tasks:
-        for split, chosen, buckets in _split(job, task):
-            np.add.at(counts[job.sources[task.source].stream, split], buckets[chosen], 1)
+        part = parts.load(job, task.number)
+        codes = part.lengths.sum(axis=1, dtype=np.int64)
+        for split, chosen, buckets in _split(job, task, part):
+            place = (job.sources[task.source].stream, split)
+            np.add.at(counts[place], buckets[chosen], 1)
+            np.add.at(sizes[place], buckets[chosen], 4 * codes[chosen])
     starts, first, total = {}, {}, 0
     for place, own in counts.items():
-        starts[place], first[place] = _starts(own, most), total
+        starts[place], first[place] = _starts(own, sizes[place], most), total
         total += len(starts[place])
     return Boundaries(starts, first)
 
 
-def _starts(counts: np.ndarray, most: int) -> np.ndarray:
+def _starts(counts: np.ndarray, sizes: np.ndarray, most: int) -> np.ndarray:
     filled = np.flatnonzero(counts)
-    ends, starts, place = np.cumsum(counts[filled]), [], 0
+    limits = [(np.cumsum(counts[filled]), most), (np.cumsum(sizes[filled]), MOST_BYTES)]
+    starts, place = [], 0
     while place < len(filled):
         starts.append(int(filled[place]))
-        before = ends[place - 1] if place else 0
+        ends = [np.searchsorted(sums, (sums[place - 1] if place else 0) + own, side="right") for sums, own in limits]
         # At least one bucket, even if it alone holds more than a shard should.
-        place = max(place + 1, int(np.searchsorted(ends, before + most, side="right")))
+        place = max(place + 1, int(min(ends)))
     return np.array(starts, np.int64)
 
 
-def _split(job: Job, task: Task) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _split(job: Job, task: Task, part: parts.Part) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """(split, bool [N], bucket [N]) of the documents of a part: those of the split that are not left out."""
-    part = parts.load(job, task.number)
     kept = np.ones(len(part.order), bool)
     for indices in deduplication.dropped(job, task.number).values():
         kept[indices] = False
@@ -81,38 +90,22 @@ def _split(job: Job, task: Task) -> Iterator[tuple[str, np.ndarray, np.ndarray]]
         yield split, kept & (part.heldout == (split == "heldout")), buckets
 
 
-def stages(job: Job, bounds: Boundaries) -> tuple[Callable, ...]:
-    """What an engine runs over the tasks, to write every shard."""
-    return functools.partial(_runs, job, bounds), functools.partial(_write, job, bounds)
-
-
-def _runs(job: Job, bounds: Boundaries, task: Task) -> Iterator[tuple[int, tuple[int, bytes]]]:
-    """(shard, (part, indices)) for each shard that documents of a part belong to."""
-    for split, chosen, buckets in _split(job, task):
+def shards_of(job: Job, bounds: Boundaries, task: Task, part: parts.Part) -> np.ndarray:
+    """int64 [N]: the shard of each document of a part, -1 for those that are left out."""
+    found = np.full(len(part.order), -1, np.int64)
+    for split, chosen, buckets in _split(job, task, part):
         place = (job.sources[task.source].stream, split)
-        indices = np.flatnonzero(chosen)
-        if not indices.size:
-            continue
-        own = bounds.first[place] + np.searchsorted(bounds.starts[place], buckets[indices], side="right") - 1
-        for shard in np.unique(own):
-            yield int(shard), (task.number, indices[own == shard].astype("<i8").tobytes())
+        own = np.searchsorted(bounds.starts[place], buckets[chosen], side="right") - 1
+        found[chosen] = bounds.first[place] + own
+    return found
 
 
-def _write(job: Job, bounds: Boundaries, group: tuple[int, Iterable[tuple[int, bytes]]]) -> None:
-    """Writes one shard, unless it is there."""
-    number, runs = group
-    if job.shard(number, FIGURES).exists():
-        return
-    found: list[tuple[int, int, int]] = []  # (order, part, index)
-    records: dict[tuple[int, int], bytes] = {}
-    for part, own in dict(runs).items():
-        indices = np.frombuffer(own, "<i8")
-        found += zip(
-            parts.load(job, part).order[indices].tolist(), [part] * len(indices), indices.tolist(), strict=True
-        )
-        read = parts.read_records(job, part, indices.tolist())
-        records |= {(part, index): record for index, record in zip(indices.tolist(), read, strict=True)}
-    ordered = [records.pop((part, index)) for _, part, index in sorted(found)]
+def is_written(job: Job, number: int) -> bool:
+    return job.shard(number, FIGURES).exists()
+
+
+def write_shard(job: Job, bounds: Boundaries, number: int, ordered: Sequence[bytes]) -> None:
+    """Writes one shard of records in their order."""
     stream, split = bounds.place(number)
     usage = {
         f"{modality}.{book}": np.zeros(size, np.int64)
@@ -131,17 +124,18 @@ def _write(job: Job, bounds: Boundaries, group: tuple[int, Iterable[tuple[int, b
     _save(job.shard(number, LENGTHS), lambda file: np.save(file, lengths))
     _save(job.shard(number, USAGE), lambda file: np.savez(file, **usage))
     figures = {"stream": stream, "split": split, "documents": len(ordered), "bytes": size, "sha256": digest}
-    atomic.write_text(job.shard(number, FIGURES), json.dumps(figures))
+    atomic.write_text(job.shard(number, FIGURES), json.dumps(figures), shared=True)
 
 
 def _save(path: Path, write: Callable) -> None:
-    with atomic.replacing(path) as temporary, open(temporary, "wb") as file:
+    with atomic.replacing(path, shared=True) as temporary, open(temporary, "wb") as file:
         write(file)
 
 
 def publish(job: Job, bounds: Boundaries) -> tuple[dict[str, Stream], dict]:
     """Gives all shards their final names; (streams of the manifest, usage of codes: range -> int64 [codes])."""
-    count = sum(map(len, bounds.starts.values()))
+    count = bounds.count
+    job.expect(job.shard(n, FIGURES) for n in range(count))
     figures = [json.loads(job.shard(n, FIGURES).read_text(encoding="utf-8")) for n in range(count)]
     written: dict[Place, list[Shard]] = {place: [] for place in bounds.starts}
     content = {place: dict.fromkeys(job.modalities[place[0]], 0) for place in bounds.starts}

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mdm import atomic
@@ -88,11 +88,32 @@ class Manifest:
         atomic.write_text(self.directory / FILE, json.dumps(self.to_json(), indent=1))
 
 
+def mounted(path: str, where: str) -> list[Problem]:
+    """What is wrong with a path of a data set or of media that is no path of a file system. where: its key or flag."""
+    if "://" not in path:
+        return []
+    remedy = "mount the bucket (Cloud Storage FUSE; on GKE its CSI driver) and name the folder it is mounted at"
+    return [Problem(where, path, "media and shards are read from a file system, and written to one", remedy)]
+
+
 def load(directory: str | Path) -> Manifest:
     """Reads a manifest and checks it against the files: every shard there, with the recorded size.
 
-    Raises Refusal with every disagreement. Record counts are checked when a shard is opened.
+    Raises Refusal with every disagreement. Record counts are checked when a shard is opened, contents by `verification`.
     """
+    manifest = read(directory)
+    refuse_if(
+        problem
+        for stream in manifest.streams.values()
+        for shards in stream.shards.values()
+        for shard in shards
+        for problem in disagreements(manifest.directory, shard)
+    )
+    return manifest
+
+
+def read(directory: str | Path) -> Manifest:
+    """Reads a manifest and its vocabulary, without a look at the shards. Raises Refusal if they cannot be read or disagree."""
     directory = Path(directory)
     path = directory / FILE
     if not path.exists():
@@ -117,13 +138,6 @@ def load(directory: str | Path) -> Manifest:
                 _AGAIN,
             )
         )
-    refuse_if(
-        problem
-        for stream in streams.values()
-        for shards in stream.shards.values()
-        for shard in shards
-        for problem in _disagreements(directory, shard)
-    )
     return Manifest(directory, vocabulary, codecs, streams, preparation)
 
 
@@ -139,7 +153,8 @@ def _stream(value: dict) -> Stream:
     return Stream(value["name"], tuple(value["modalities"]), shards, value["content"])
 
 
-def _disagreements(directory: Path, shard: Shard):
+def disagreements(directory: Path, shard: Shard) -> Iterator[Problem]:
+    """What a look at a shard's file, without reading it, shows to be wrong."""
     path = directory / shard.file
     if Path(shard.file).name != shard.file:
         yield Problem(f"{directory / FILE}: shard", shard.file, "is not a plain file name", _AGAIN)

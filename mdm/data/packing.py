@@ -19,7 +19,7 @@ from absl import logging
 from mdm import atomic
 from mdm.data import shards
 from mdm.data.manifest import Manifest, Shard, Stream
-from mdm.problems import Problem, Refusal
+from mdm.problems import Problem, Refusal, refuse_if
 from mdm.tokens.rows import segment_length, tail_length
 from mdm.tokens.vocabulary import MODALITIES
 
@@ -103,38 +103,69 @@ def pack_split(content: np.ndarray, tails: np.ndarray, row_length: int) -> list[
     return rows
 
 
-def make(directory: Path, stream: Stream, shard: Shard, row_length: int, split_documents: bool) -> Plan:
-    """Packs one shard. Raises Refusal naming every document that is longer than a row and may not be split."""
+@dataclasses.dataclass(frozen=True)
+class Manner:
+    """How a stream is packed: `split` documents or whole ones; `drop` those that do not fit a row, or refuse them."""
+
+    row_length: int
+    split: bool
+    drop: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the folder of its plans."""
+        kind = ("split" if self.split else "whole") + ("-drop" if self.drop else "")
+        return f"L{self.row_length}-v{VERSION}-{kind}"
+
+
+def _measured(directory: Path, stream: Stream, shard: Shard, split: bool) -> tuple[dict, dict, np.ndarray]:
+    """(content, tails: modality -> int64 [documents]; int64 [documents], the least row that each document fits)."""
     lengths = shards.lengths(directory, shard)
     numbers = shard.first + np.arange(shard.documents)
     content = {m: lengths[:, MODALITIES.index(m)].astype(np.int64) for m in stream.modalities}
     tails = {m: tail_length(content[m], numbers, m) for m in stream.modalities}
-    total = segment_length(content, tails)
-    if split_documents:
-        _refuse_long(shard, tails["text"] + OVERHEAD + 1, row_length)
-        rows = pack_split(content["text"], tails["text"], row_length)
-        filled = sum(OVERHEAD + stop - start for row in rows for _, start, stop in row) + int(tails["text"].sum())
+    return content, tails, tails["text"] + OVERHEAD + 1 if split else segment_length(content, tails)
+
+
+def too_long(manifest: Manifest, stream: Stream, manner: Manner, split: str = "train") -> tuple[int, int]:
+    """(how many documents of a split do not fit a row, the least row that all of them fit)."""
+    count = longest = 0
+    for shard in stream.shards[split]:
+        _, _, least = _measured(manifest.directory, stream, shard, manner.split)
+        count += int((least > manner.row_length).sum())
+        longest = max(longest, int(least.max(initial=0)))
+    return count, longest
+
+
+def make(directory: Path, stream: Stream, shard: Shard, manner: Manner) -> Plan:
+    """Packs one shard. Raises Refusal naming the documents that do not fit a row, unless they are dropped."""
+    content, tails, least = _measured(directory, stream, shard, manner.split)
+    fits = least <= manner.row_length
+    if not manner.drop:
+        _refuse_long(shard, least, manner)
+    if manner.split:
+        rows = pack_split(np.where(fits, content["text"], 0), tails["text"], manner.row_length)
+        filled = sum(OVERHEAD + stop - start for row in rows for _, start, stop in row) + int(tails["text"][fits].sum())
     else:
-        _refuse_long(shard, total, row_length)
-        rows = [[(document, 0, -1) for document in row] for row in pack_whole(total, row_length)]
-        filled = int(total.sum())
+        kept = np.flatnonzero(fits)
+        packed = pack_whole(least[kept], manner.row_length)
+        rows = [[(int(kept[document]), 0, -1) for document in row] for row in packed]
+        filled = int(least[kept].sum())
     pieces = np.array([piece for row in rows for piece in row], np.int32).reshape(-1, 3)
     starts = np.concatenate([[0], np.cumsum([len(row) for row in rows], dtype=np.int64)])
     return Plan(pieces, starts.astype(np.int64), filled)
 
 
-def _refuse_long(shard: Shard, total: np.ndarray, row_length: int) -> None:
-    problems = [
-        Problem(
-            f"{shard.file} record {index}",
-            f"{total[index]} positions",
-            f"longer than a row of {row_length}",
-            "raise data.row_length, shorten the document, or let its stream split documents",
-        )
-        for index in np.flatnonzero(total > row_length)[:20]
-    ]
-    if problems:
-        raise Refusal(problems)
+def _refuse_long(shard: Shard, least: np.ndarray, manner: Manner) -> None:
+    reason, remedy = f"longer than a row of {manner.row_length}", "shorten the document, let its stream split documents"
+    if manner.split:  # its text can be cut, but the ENDs behind it stay together
+        reason = f"for its tail of ENDs and one position of text, more than a row of {manner.row_length}"
+        remedy = "cutting its text does not help"
+    remedy = f"raise data.row_length, {remedy}, or let its stream drop it (drop_long)"
+    refuse_if(
+        Problem(f"{shard.file} record {index}", f"{least[index]} positions", reason, remedy)
+        for index in np.flatnonzero(least > manner.row_length)[:20]
+    )
 
 
 class PlanFolder:
@@ -144,14 +175,12 @@ class PlanFolder:
     thousands of shards reads one small file; the plans themselves are mapped when a row of theirs is first asked for.
     """
 
-    def __init__(self, manifest: Manifest, stream: Stream, row_length: int, split_documents: bool):
-        self._manifest, self._stream = manifest, stream
-        self._row_length, self._split_documents = row_length, split_documents
-        kind = "split" if split_documents else "whole"
-        self._folder = manifest.directory / "plans" / f"L{row_length}-v{VERSION}-{kind}"
+    def __init__(self, manifest: Manifest, stream: Stream, manner: Manner):
+        self._manifest, self._stream, self._manner = manifest, stream, manner
+        self._folder = manifest.directory / "plans" / manner.name
 
-    def rows_and_fill(self, split: str) -> tuple[np.ndarray, float]:
-        """int64 [shards], rows of each shard of a split, and the share of their positions that is not padding."""
+    def rows_and_fill(self, split: str) -> tuple[np.ndarray, float, int]:
+        """int64 [shards], rows of each shard of a split; the share of their positions that is not padding; documents dropped."""
         index_file = self._folder / f"{self._stream.name}.json"
         try:
             index = json.loads(index_file.read_text(encoding="utf-8"))
@@ -160,17 +189,30 @@ class PlanFolder:
         made = 0
         for shard in self._stream.shards[split]:
             if shard.file not in index or index[shard.file]["sha256"] != shard.sha256:
-                plan = make(self._manifest.directory, self._stream, shard, self._row_length, self._split_documents)
+                plan = self._made(shard, split)
                 self._keep(shard, plan)
                 made += 1
                 index[shard.file] = {"sha256": shard.sha256, "rows": plan.count, "filled": plan.filled}
+                if self._manner.drop:
+                    index[shard.file]["dropped"] = shard.documents - len(np.unique(plan.pieces[:, 0]))
         if made:
-            logging.info("packed %d shards of %s into rows of %d", made, self._stream.name, self._row_length)
+            logging.info("packed %d shards of %s into rows of %d", made, self._stream.name, self._manner.row_length)
             with contextlib.suppress(OSError):  # a read-only data set: plans are made again at the next start
                 atomic.write_text(index_file, json.dumps(index), shared=True)
         own = [index[shard.file] for shard in self._stream.shards[split]]
         rows = np.array([entry["rows"] for entry in own], np.int64)
-        return rows, sum(entry["filled"] for entry in own) / max(1, int(rows.sum()) * self._row_length)
+        dropped = sum(entry["dropped"] for entry in own) if self._manner.drop else 0
+        return rows, sum(entry["filled"] for entry in own) / max(1, int(rows.sum()) * self._manner.row_length), dropped
+
+    def _made(self, shard: Shard, split: str) -> Plan:
+        try:
+            return make(self._manifest.directory, self._stream, shard, self._manner)
+        except Refusal as refusal:  # told for the whole split, since the next shard may hold a longer one
+            count, least = too_long(self._manifest, self._stream, self._manner, split)
+            name, every = self._stream.name, self._stream.documents(split)
+            reason = f"of {every} documents do not fit a row of {self._manner.row_length}"
+            remedy = f"raise data.row_length to {least}, or leave them out with data.streams.{name}.drop_long=True"
+            raise Refusal([Problem(f"stream {name} {split}", count, reason, remedy), *refusal.problems]) from refusal
 
     def plan(self, shard: Shard) -> Plan:
         """The plan of one shard, mapped from disk where it is there."""
@@ -179,7 +221,7 @@ class PlanFolder:
             rows = np.load(rows, mmap_mode="r", allow_pickle=False)
             return Plan(np.load(pieces, mmap_mode="r", allow_pickle=False), rows[:-1], int(rows[-1]))
         except (OSError, ValueError):
-            return make(self._manifest.directory, self._stream, shard, self._row_length, self._split_documents)
+            return make(self._manifest.directory, self._stream, shard, self._manner)
 
     def _files(self, shard: Shard) -> tuple[Path, Path]:
         return self._folder / f"{shard.stem}.pieces.npy", self._folder / f"{shard.stem}.rows.npy"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
+from array_record.python.array_record_module import ArrayRecordWriter
 
 from mdm import atomic
 from mdm.codecs import registry
@@ -25,6 +25,7 @@ from mdm.tokens.vocabulary import MODALITIES
 
 BATCH = 256  # items that are open at once
 BATCH_BYTES = 1 << 28  # and bytes of their media, roughly
+BATCH_TEXT = 1 << 24  # of them text, as UTF-8: a tokenizer takes some 40 bytes for one, so 0.6 GB a worker
 RECORDS, INDEX, SIGNATURES = ".array_record", ".npz", ".signatures.npy"
 
 
@@ -60,17 +61,9 @@ def load(job: Job, number: int) -> Part:
         return Part(**{field.name: arrays[field.name] for field in dataclasses.fields(Part)})
 
 
-def read_records(job: Job, number: int, indices: Iterable[int]) -> list[bytes]:
-    """Records of a part by index."""
-    reader = ArrayRecordReader(str(job.part(number, RECORDS)), "readahead_buffer_size:0")
-    try:
-        return reader.read(list(indices))
-    finally:
-        reader.close()
-
-
 def encode(job: Job, task: Task) -> None:
     """Makes the part of one piece, unless it is there. What cannot be used is skipped, or refused in `job`'s folder."""
+    job.check_here()
     if job.part(task.number, INDEX).exists() or job.refused:
         return
     try:
@@ -86,7 +79,7 @@ def _write(job: Job, task: Task) -> None:
     wanted = settings.chosen.duplicates
     rows: dict[str, list] = {field.name: [] for field in dataclasses.fields(Part)}
     signatures = []
-    with atomic.replacing(job.part(task.number, RECORDS)) as temporary:
+    with atomic.replacing(job.part(task.number, RECORDS), shared=True) as temporary:
         writer = ArrayRecordWriter(str(temporary), "group_size:1")  # records are read one by one
         for item, media, document, record in _encoded(job, task, codecs):
             writer.write(record)
@@ -98,7 +91,10 @@ def _write(job: Job, task: Task) -> None:
                 signatures.append(duplicates.signature(media["text"]))
         writer.close()
     if signatures:
-        with atomic.replacing(job.part(task.number, SIGNATURES)) as temporary, open(temporary, "wb") as file:
+        with (
+            atomic.replacing(job.part(task.number, SIGNATURES), shared=True) as temporary,
+            open(temporary, "wb") as file,
+        ):
             np.save(file, np.stack(signatures))
     count = len(rows["order"])
     width = 0 if wanted == "keep" else duplicates.DIGEST
@@ -108,7 +104,7 @@ def _write(job: Job, task: Task) -> None:
         "lengths": np.array(rows["lengths"], np.int32).reshape(count, len(MODALITIES)),
         "digests": np.array(rows["digests"], np.uint8).reshape(count, width),
     }
-    with atomic.replacing(job.part(task.number, INDEX)) as temporary, open(temporary, "wb") as file:
+    with atomic.replacing(job.part(task.number, INDEX), shared=True) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
 
 
@@ -132,7 +128,7 @@ def _encoded(
 def _batches(job: Job, task: Task, skip) -> Iterator[list[tuple[Item, dict[str, Media]]]]:
     settings = job.sources[task.source]
     wanted = set(job.modalities[settings.stream])
-    opened, size = [], 0
+    opened, size, text = [], 0, 0
     for item in sources.items_of(task.source, settings, task.piece):
         if set(item.media) != wanted:
             found = sorted([sorted(wanted), sorted(item.media)])
@@ -145,9 +141,10 @@ def _batches(job: Job, task: Task, skip) -> Iterator[list[tuple[Item, dict[str, 
             continue
         opened.append((item, media))
         size += sum(map(media_bytes, media.values()))
-        if len(opened) == BATCH or size > BATCH_BYTES:
+        text += sum(len(own.encode("utf-8", "surrogatepass")) for own in media.values() if isinstance(own, str))
+        if len(opened) == BATCH or size > BATCH_BYTES or text > BATCH_TEXT:
             yield opened
-            opened, size = [], 0
+            opened, size, text = [], 0, 0
     if opened:
         yield opened
 

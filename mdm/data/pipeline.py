@@ -2,8 +2,8 @@
 
 Who reads what: a batch of B rows at run row n holds rows n..n+B-1; a host reads those of which its devices hold a part (the
 mesh says which, `training.sharding.rows_read`). Batch, mesh and hosts are no part of what a row holds, so any of them may
-change between two starts. The whole state is one counter of rows, kept with a fingerprint of everything that decides what a
-number means.
+change between two starts. The whole state is one counter of rows, kept with a fingerprint of everything that decided what the
+numbers below it meant.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import grain
 import numpy as np
 
 from mdm.data import manifest as manifests
-from mdm.data import mixture
+from mdm.data import mixture, opened
 from mdm.data.manifest import Manifest
 from mdm.data.mixture import Mixture, Stage
 from mdm.data.streams import Stream, StreamSettings
@@ -46,10 +46,7 @@ class DataSettings:
     prefetch: int = 4
 
     def problems(self, at: str) -> list[Problem]:
-        found = []
-        if "://" in self.directory:
-            remedy = "mount the bucket (Cloud Storage FUSE; on GKE its CSI driver) and name the folder it is mounted at"
-            found.append(Problem(f"{at}.directory", self.directory, "shards are read from a file system", remedy))
+        found = manifests.mounted(self.directory, f"{at}.directory")
         if self.row_length < 16:
             found.append(Problem(f"{at}.row_length", self.row_length, "too short for any document", "use 16 or more"))
         if not self.streams:
@@ -77,8 +74,9 @@ class Rows:
             found = {r.name: r.symbols for r in self.manifest.vocabulary.ranges}
             raise Refusal(Problem("data.codebooks", dict(settings.codebooks), f"the data set in {settings.directory} has {found}",
                                   "name the codebooks of its codecs, or prepare it with others"))  # fmt: skip
+        most = opened.most_shards(len(settings.streams))
         self.streams = tuple(
-            Stream(name, self.manifest, stream, settings.row_length, settings.seed)
+            Stream(name, self.manifest, stream, settings.row_length, settings.seed, most_open=most)
             for name, stream in settings.streams.items()
         )
         self._mixture = Mixture(settings.stages, tuple(settings.streams), settings.seed)
@@ -86,9 +84,30 @@ class Rows:
     @property
     def fingerprint(self) -> str:
         """Of all that decides what row n holds. `workers`, `prefetch` and the folder's place do not."""
-        settings = dataclasses.asdict(self.settings)
+        return self._fingerprint(len(self.settings.stages))
+
+    def position(self, row: int) -> Position:
+        """Where a run stands that read all rows below `row`."""
+        return Position(row, self._fingerprint(self._begun(row)))
+
+    def means(self, position: Mapping) -> bool:
+        """Whether the rows below a saved position are those of this object. Stages that begin behind it gave none of them their
+        meaning, so they may be added, changed or left out. Positions were once saved with the fingerprint of all stages: those
+        are known by any first stages that hold all that had begun."""
+        every = range(self._begun(int(position["row"])), len(self.settings.stages) + 1)
+        return position["fingerprint"] in map(self._fingerprint, every)
+
+    def _begun(self, row: int) -> int:
+        """How many stages gave run rows below `row`; the first always counts."""
+        return max(1, sum(stage.from_row * self._views < row for stage in self.settings.stages))
+
+    def _fingerprint(self, stages: int) -> str:
+        settings = dataclasses.asdict(dataclasses.replace(self.settings, stages=self.settings.stages[:stages]))
         for key in ("directory", "codebooks", "workers", "prefetch"):
             del settings[key]
+        for stream in settings["streams"].values():
+            if not stream["drop_long"]:  # as before there was a choice
+                del stream["drop_long"]
         return fingerprint({"settings": settings, "views": self._views, "manifest": self.manifest.fingerprint})
 
     def locate(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -137,14 +156,16 @@ class Position:
 
 def resume(position: Mapping, rows: Rows) -> int:
     """The row at which a saved position continues. Raises Refusal if the data, the mixture or a seed has changed since."""
-    if position["fingerprint"] != rows.fingerprint:
+    if not rows.means(position):
         raise Refusal(
             Problem(
                 "data",
                 rows.fingerprint,
                 f"the checkpoint was trained on other rows (fingerprint {position['fingerprint']}): the data set, streams, "
-                "stages, seed, row length or corruption mode has changed, and row numbers would silently mean other data",
-                "restore the setting, or fork the run: another workdir, with origin.run naming this one",
+                "a stage that had begun, seed, row length or corruption mode has changed, and row numbers would silently mean "
+                "other data",
+                "restore the setting (only stages that lie ahead may change), or fork the run: another workdir, with "
+                "origin.run naming this one",
             )
         )
     return int(position["row"])

@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import itertools
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -23,11 +24,11 @@ from tensorflow_datasets.core import dataset_info, naming, splits
 
 from mdm.codecs import registry
 from mdm.codecs.codec import Codec
-from mdm.data import assembly, deduplication, documents, exhibits, parts, sources, summary
+from mdm.data import assembly, deduplication, documents, exhibits, parts, shuffle, sources, summary, workspace
+from mdm.data import manifest as manifests
 from mdm.data.demo.package import Unavailable
 from mdm.data.engine import Engine
 from mdm.data.manifest import FILE, SPLITS, Manifest, Stream
-from mdm.data.manifest import load as load_manifest
 from mdm.data.media import Item
 from mdm.data.readers.reader import Piece
 from mdm.data.sources import SourceSettings
@@ -38,6 +39,7 @@ from mdm.problems import Problem, Refusal, refuse_if
 from mdm.tokens.vocabulary import MODALITIES, Vocabulary
 
 CEILING_ITEMS = 256  # held-out media on which a codec's ceiling is measured
+MANY_SHARDS = 20_000  # a manifest of 5 MB; a start looks at every one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +65,9 @@ class PreparationSettings:
     def problems(self, at: str) -> list[Problem]:
         found = []
         for name, source in self.sources.items():
-            found += source.problems(f"{at}.sources.{name}")
+            shipped = source.path.startswith(sources.SAMPLES)
+            remote = [] if shipped else manifests.mounted(source.path, f"{at}.sources.{name}.path")
+            found += remote or source.problems(f"{at}.sources.{name}")
         for modality, choice in self.codecs.items():
             if modality not in MODALITIES:
                 found.append(Problem(f"{at}.codecs", modality, "is not a modality", f"use one of {MODALITIES}"))
@@ -81,24 +85,41 @@ class PreparationSettings:
 
 def prepare(settings: PreparationSettings, directory: str | Path, engine: Engine = Engine()) -> Manifest:
     """Makes the data set in `directory`, or what of it is missing. Raises Refusal for unusable sources or media."""
-    refuse_if(settings.problems("prepare"))
+    refuse_if([*settings.problems("prepare"), *manifests.mounted(str(directory), "--output")])
     if not settings.sources:  # a job on a data set that is there already, or is still to be proven, names none
         raise Refusal(Problem("prepare.sources", None, "there is none", "name at least one source"))
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    workspace.claim(directory)
     tasks, left_out = _tasks(settings.sources)
     preparation = fingerprint([_plain(settings), [[task.source, dataclasses.asdict(task.piece)] for task in tasks]])
-    if (directory / FILE).exists():
-        manifest = load_manifest(directory)
-        if manifest.preparation == preparation:
-            logging.info("%s is already prepared", directory)
-            return manifest
-        reason, remedy = (
-            "holds a data set prepared from other sources or settings",
-            "choose another folder, or delete it",
-        )
-        raise Refusal(Problem(str(directory), None, reason, remedy))
-    engine.check()
+    made = _made(directory, preparation)
+    if made is None:
+        engine.check()
+        with workspace.locked(directory):
+            made = _made(directory, preparation) or _make(settings, directory, engine, tasks, left_out, preparation)
+    return made
+
+
+def _made(directory: Path, preparation: str) -> Manifest | None:
+    """The data set in a folder, if there is one. Raises Refusal if it is another than is asked for."""
+    if not (directory / FILE).exists():
+        return None
+    manifest = manifests.load(directory)
+    if manifest.preparation != preparation:
+        reason = "holds a data set prepared from other sources or settings"
+        raise Refusal(Problem(str(directory), None, reason, "choose another folder, or delete it"))
+    logging.info("%s is already prepared", directory)
+    return manifest
+
+
+def _make(
+    settings: PreparationSettings,
+    directory: Path,
+    engine: Engine,
+    tasks: Sequence[Task],
+    left_out: Sequence[Problem],
+    preparation: str,
+) -> Manifest:
     split_of = lambda concept: SPLITS[int(parts.is_heldout(settings.seed, settings.heldout, concept))]  # noqa: E731
     learning = any(registry.CODECS[choice.kind].learns for choice in settings.codecs.values())
     surveyed = survey(settings.sources, tasks, split_of, settings.seed, learning, left_out)
@@ -106,8 +127,8 @@ def prepare(settings: PreparationSettings, directory: str | Path, engine: Engine
     codecs = {m: _codec(settings, m, surveyed, directory) for m in MODALITIES if m in settings.codecs}
     described = {m: _describe(settings, m, codec, surveyed) for m, codec in codecs.items()}
     job = Job(
-        directory=directory,
-        sources=settings.sources,
+        directory=directory.absolute(),
+        sources=_travelling(settings.sources) if engine.runner else settings.sources,
         modalities=surveyed.modalities,
         codebooks={m: codec.codebooks for m, codec in codecs.items()},
         heldout=settings.heldout,
@@ -120,7 +141,9 @@ def prepare(settings: PreparationSettings, directory: str | Path, engine: Engine
         engine.run([task.number for task in tasks], *deduplication.stages(job))
     bounds = assembly.boundaries(job, tasks, settings.shard_documents)
     refuse_empty({place: len(starts) for place, starts in bounds.starts.items()}, left_out)
-    engine.run(tasks, *assembly.stages(job, bounds))
+    if bounds.count > MANY_SHARDS:
+        logging.warning("%d shards: fewer open faster, raise prepare.shard_documents", bounds.count)
+    shuffle.write(job, tasks, bounds, engine)
     streams, usage = assembly.publish(job, bounds)
     for (stream, split), own in surveyed.items.items():
         exhibits.write(directory, stream, split, own)
@@ -132,7 +155,6 @@ def prepare(settings: PreparationSettings, directory: str | Path, engine: Engine
     summary.write(manifest, usage, skipped, dropped)
     _write_tfds_metadata(directory, streams)
     manifest.save()
-    job.close()
     return manifest
 
 
@@ -211,7 +233,16 @@ def _encode(job: Job, tasks: Sequence[Task], engine: Engine) -> int:
     engine.run(tasks, functools.partial(parts.encode, job), progress=progress)
     skipped = job.report_skips(job.directory / "skips.jsonl")
     job.raise_refusals()
+    job.expect(job.part(task.number, parts.INDEX) for task in tasks)
     return skipped
+
+
+def _travelling(settings: Mapping[str, SourceSettings]) -> dict[str, SourceSettings]:
+    """Sources as processes of another machine or folder find them."""
+    return {
+        name: own if own.path.startswith(sources.SAMPLES) else dataclasses.replace(own, path=os.path.abspath(own.path))
+        for name, own in settings.items()
+    }
 
 
 def _progress(modality: str) -> Callable[[int, int, dict], None]:

@@ -12,6 +12,7 @@ from array_record.python.array_record_module import ArrayRecordReader, ArrayReco
 from mdm import atomic
 from mdm.data import documents
 from mdm.data.manifest import Manifest, Shard
+from mdm.data.opened import too_many
 from mdm.fingerprint import file_digest
 from mdm.problems import Problem, Refusal
 from mdm.tokens.rows import Document
@@ -38,7 +39,7 @@ def write(directory: Path, file: str, items: Sequence[tuple[str, Document]], fir
 
 def write_records(path: Path, records: Iterable[bytes]) -> tuple[int, str]:
     """Writes an ArrayRecord file in one step: (its bytes, its SHA-256). Equal records give equal files."""
-    with atomic.replacing(path) as temporary:
+    with atomic.replacing(path, shared=True) as temporary:
         writer = ArrayRecordWriter(str(temporary), "group_size:1")  # random access needs one record a group
         for record in records:
             writer.write(record)
@@ -58,6 +59,8 @@ def lengths(directory: Path, shard: Shard) -> np.ndarray:
         if value.shape != (shard.documents, len(MODALITIES)):
             raise ValueError(f"shape {value.shape}")
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and (problem := too_many(error, path)):
+            raise Refusal(problem) from error
         raise Refusal(
             Problem(str(path), None, f"does not match {shard.documents} documents of {shard.file} ({error})", _AGAIN)
         ) from error
@@ -99,10 +102,19 @@ class ShardReader:
         except Exception as error:
             raise Refusal(Problem(str(self._path), None, f"cannot be opened ({error})", _AGAIN)) from error
         if found != self._shard.documents:
+            self._look()
             raise Refusal(
                 Problem(str(self._path), found, f"the manifest says {self._shard.documents} documents", _AGAIN)
             )
         return reader
+
+    def _look(self) -> None:
+        """The extension does not say why a file cannot be opened. Raises Refusal where too many are open already."""
+        try:
+            self._path.open("rb").close()
+        except OSError as error:
+            if problem := too_many(error, self._path):
+                raise Refusal(problem) from error
 
 
 def read_all(manifest: Manifest, stream: str, split: str):

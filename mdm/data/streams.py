@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
+from absl import logging
 
-from mdm.data import packing
-from mdm.data.manifest import Manifest
+from mdm.data.manifest import Manifest, Shard
 from mdm.data.mixture import permute
+from mdm.data.opened import Opened
+from mdm.data.packing import Manner, Plan, PlanFolder
 from mdm.data.shards import ShardReader
 from mdm.problems import Problem, Refusal
 from mdm.tokens.hashing import text_key, uniform
@@ -24,10 +27,16 @@ _BLOCK = 2048
 @dataclasses.dataclass(frozen=True)
 class StreamSettings:
     """tasks: task -> probability of being drawn for a document (normalised); split_documents: whether a document may be cut
-    and spread over rows (prose), or must stay whole (pairs)."""
+    and spread over rows (prose), or must stay whole (pairs); drop_long: whether documents that do not fit a row are left out
+    and counted, or refused."""
 
     tasks: Mapping[str, float]
     split_documents: bool = False
+    drop_long: bool = False
+
+    def manner(self, row_length: int) -> Manner:
+        """How its documents are packed into rows."""
+        return Manner(row_length, self.split_documents, self.drop_long)
 
     def problems(self, at: str) -> list[Problem]:
         found = []
@@ -55,8 +64,16 @@ class Stream:
     """
 
     def __init__(
-        self, name: str, manifest: Manifest, settings: StreamSettings, row_length: int, seed: int, split: str = "train"
+        self,
+        name: str,
+        manifest: Manifest,
+        settings: StreamSettings,
+        row_length: int,
+        seed: int,
+        split: str = "train",
+        most_open: int = 64,
     ):
+        """most_open: shards whose files are open at once."""
         if name not in manifest.streams:
             raise Refusal(
                 Problem(f"data.streams.{name}", None, "is not in the data set", f"it has {tuple(manifest.streams)}")
@@ -75,14 +92,19 @@ class Stream:
             )
         self._seed = (seed, text_key(name))
         self._shards = self._stream.shards[split]
-        self._plans = packing.PlanFolder(manifest, self._stream, row_length, settings.split_documents)
-        rows, self.fill = self._plans.rows_and_fill(split)
+        self._plans = PlanFolder(manifest, self._stream, settings.manner(row_length))
+        rows, self.fill, self.dropped = self._plans.rows_and_fill(split)
         self._first_row = np.concatenate([[0], np.cumsum(rows)])
         if not self.rows:
-            raise Refusal(
-                Problem(f"data.streams.{name}", split, "holds no documents", "prepare some, or take the stream out")
+            found = (
+                f"holds no documents but {self.dropped} that do not fit a row" if self.dropped else "holds no documents"
             )
-        self._readers = [ShardReader(manifest.directory, shard) for shard in self._shards]
+            raise Refusal(Problem(f"data.streams.{name}", split, found, "prepare some, or take the stream out"))
+        if self.dropped:
+            every = sum(shard.documents for shard in self._shards)
+            told = "%s %s: %d of %d documents do not fit a row of %d and are left out (data.streams.%s.drop_long)"
+            logging.warning(told, name, split, self.dropped, every, row_length, name)
+        self._opened = Opened(functools.partial(_open, self._plans, manifest.directory, self._shards), most_open)
         self._tasks = tuple(task for task, share in settings.tasks.items() if share > 0)
         shares = np.array([settings.tasks[task] for task in self._tasks], float)
         self._cumulative = np.cumsum(shares) / shares.sum()
@@ -94,7 +116,8 @@ class Stream:
 
     @property
     def documents(self) -> int:
-        return sum(shard.documents for shard in self._shards)
+        """Documents of one pass."""
+        return sum(shard.documents for shard in self._shards) - self.dropped
 
     def segments(self, ordinals: np.ndarray) -> list[list[Segment]]:
         """What is laid out in each of the rows `ordinals`, int64 [n]. Many at once cost far less than one by one: numbers are
@@ -103,7 +126,8 @@ class Stream:
         shards, rows = self._places(ordinals)
         found: list[list[Segment]] = [[] for _ in rows]
         for shard in np.unique(shards).tolist():
-            plan, own = self._plan(shard), np.flatnonzero(shards == shard)
+            plan, reader = self._opened[shard]
+            own = np.flatnonzero(shards == shard)
             starts, stops = plan.rows[rows[own]], plan.rows[rows[own] + 1]
             counts = stops - starts
             within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)  # of each piece in its row
@@ -111,7 +135,7 @@ class Stream:
             place = np.repeat(own, counts)
             draws = uniform(*self._seed, ordinals[place], 1 + within)
             tasks = np.searchsorted(self._cumulative, draws, side="right")
-            documents = [document for _, document in self._readers[shard].read(pieces[:, 0].tolist())]
+            documents = [document for _, document in reader.read(pieces[:, 0].tolist())]
             tails = self._tails(documents, self._shards[shard].first + pieces[:, 0])
             for at, document, piece, task, tail in zip(
                 place.tolist(), documents, pieces.tolist(), tasks.tolist(), tails, strict=True
@@ -155,6 +179,6 @@ class Stream:
             tails = {"text": tails["text"] if stop == whole else 0}
         return Segment(document, TASKS[task], tails)
 
-    @functools.lru_cache(maxsize=64)  # noqa: B019 - a stream lives as long as the process
-    def _plan(self, shard: int) -> packing.Plan:
-        return self._plans.plan(self._shards[shard])
+
+def _open(plans: PlanFolder, directory: Path, shards: Sequence[Shard], number: int) -> tuple[Plan, ShardReader]:
+    return plans.plan(shards[number]), ShardReader(directory, shards[number])

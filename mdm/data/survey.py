@@ -4,6 +4,7 @@ the items that codecs are fitted on, that their ceilings are measured on, and th
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mdm.codecs.codec import Codes, Media
@@ -17,8 +18,8 @@ from mdm.problems import Problem, Refusal
 from mdm.tokens.hashing import mix
 from mdm.tokens.vocabulary import MODALITIES
 
-# Of a source. A source that holds more is looked at in pieces drawn at random until one of these is reached: a codec learns no
-# more from a hundred times the media, and they would not fit in memory.
+# Of a source. A source that holds more is looked at in pieces drawn at random until one of these is reached, in the middle of a
+# piece too (a table may be one piece): a codec learns no more from a hundred times the media, and they would not fit in memory.
 MOST_ITEMS = 1 << 18
 MOST_HELD = 1 << 29  # bytes of undecoded media
 MOST_UNFITTED = 1 << 13  # items, where no codec has anything to learn
@@ -72,14 +73,13 @@ def survey(
     for name, source in settings.items():
         own = sorted((t for t in tasks if t.source == name), key=lambda t: (int(mix(seed, t.number)), t.number))
         count = held = 0
-        for task in own:
+        for item in itertools.chain.from_iterable(sources.items_of(name, source, task.piece) for task in own):
             if count >= (MOST_ITEMS if fitted else MOST_UNFITTED) or held >= MOST_HELD:
                 complete = False
                 break
-            for item in sources.items_of(name, source, task.piece):
-                items[source.stream, split_of(item.concept)].append(item)
-                kinds[source.stream].add(tuple(m for m in MODALITIES if m in item.media))
-                count, held = count + 1, held + item.held
+            items[source.stream, split_of(item.concept)].append(item)
+            kinds[source.stream].add(tuple(m for m in MODALITIES if m in item.media))
+            count, held = count + 1, held + item.held
     for stream, found in kinds.items():
         if len(found) > 1:
             remedy = "give each kind its own stream"

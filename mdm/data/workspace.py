@@ -1,27 +1,63 @@
 """The work of a preparation that is not finished: what every worker knows, and where it leaves what it made.
 
-Below the data set, in `work/`: `parts/` holds what became of each piece of a source, `shards/` the shards as long as their
-final names are not known, `skips/` and `refusals/` what workers found wrong. Each file appears in one step, so that a start
-after a kill redoes only what is not there. The folder is deleted when the data set is whole.
+Below the data set, in `work/`: `parts/` holds what became of each piece of a source, `runs/` their documents on the way to
+shards, `shards/` these as long as their final names are not known, `skips/` and `refusals/` what workers found wrong. Each file
+appears in one step, so that a start after a kill redoes only what is not there. The folder is deleted when the data set is whole.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
-from collections.abc import Mapping
+import socket
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from absl import logging
 
 from mdm import atomic
+from mdm.data.manifest import FILE
 from mdm.data.readers.reader import Piece
 from mdm.data.sources import SourceSettings
 from mdm.problems import Problem, Refusal
+from mdm.runs.lock import Lock
 
 FOLDER = "work"
 _IDENTITY = "identity"
+_LOCK = "lock"
+_SAME = "give every worker the same folders, at the same paths, as the process that starts them (a network disk)"
+
+
+def claim(directory: Path) -> None:
+    """Makes the folder of a data set to be and marks it as ours, unless a data set is there. Raises Refusal, with nothing
+    touched, for a file and for a folder that holds anything else: what a preparation leaves behind is deleted by name, and a
+    stranger's `work` has the same name."""
+    mark = directory / FOLDER / _IDENTITY
+    if mark.exists() or (directory / FILE).exists():
+        return
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        reason = "holds something else than a data set or an unfinished preparation"
+        raise Refusal(Problem(str(directory), None, reason, "name a new or empty folder as --output"))
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write_text(mark, "", shared=True)
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Holds a folder while a data set is made in it, and deletes the work when the data set is whole. Raises Refusal if another
+    process prepares there."""
+    with Lock(_Held(directory, directory / FOLDER / _LOCK)):
+        yield
+        if (directory / FILE).exists():
+            shutil.rmtree(directory / FOLDER)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Held:
+    path: Path
+    lock: Path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +94,10 @@ class Job:
     def shard(self, number: int, ending: str) -> Path:
         return self.folder / "shards" / f"{number:06d}{ending}"
 
+    def run(self, bin_: int, batch: int, ending: str) -> Path:
+        """What a batch of parts holds of a bin of shards, see `shuffle`."""
+        return self.folder / "runs" / f"{bin_:06d}-{batch:06d}{ending}"
+
     def skips(self, number: int) -> Path:
         return self.folder / "skips" / f"{number:06d}.jsonl"
 
@@ -65,12 +105,13 @@ class Job:
         """Makes the folder. What is there of another preparation goes; what is there of this one stays, but for refusals."""
         mark = self.folder / _IDENTITY
         if not mark.exists() or mark.read_text(encoding="utf-8") != identity:
-            for name in (FOLDER, "lengths", "plans", "exhibits"):
-                shutil.rmtree(self.directory / name, ignore_errors=True)
+            own = [path for path in self.folder.iterdir() if path.is_dir()]  # beside them the mark and the lock
+            for folder in (*own, *(self.directory / name for name in ("lengths", "plans", "exhibits"))):
+                shutil.rmtree(folder, ignore_errors=True)
             for file in self.directory.glob("mdm-*.array_record-*"):
                 file.unlink()
         shutil.rmtree(self.folder / "refusals", ignore_errors=True)
-        for name in ("parts", "shards", "skips", "refusals"):
+        for name in ("parts", "runs", "shards", "skips", "refusals"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         atomic.write_text(mark, identity)
 
@@ -114,5 +155,14 @@ class Job:
             path.unlink(missing_ok=True)
         return len(skipped)
 
-    def close(self) -> None:
-        shutil.rmtree(self.folder)
+    def expect(self, files: Iterable[Path]) -> None:
+        """Raises Refusal unless all files are there that workers said they had written."""
+        missing = [file for file in files if not file.exists()]
+        if missing:
+            reason = f"{len(missing)} files that workers wrote are not here, this one first"
+            raise Refusal(Problem(str(missing[0]), None, reason, _SAME))
+
+    def check_here(self) -> None:
+        """Raises Refusal on a worker that does not see the folder."""
+        if not self.folder.is_dir():
+            raise Refusal(Problem(str(self.folder), None, f"is not there on {socket.gethostname()}", _SAME))

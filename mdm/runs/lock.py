@@ -1,35 +1,46 @@
-"""One job a run folder: a second one would write into the same checkpoints and log."""
+"""One job a folder: a second one would write into the same checkpoints and log, or into the same data set."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import socket
 import time
+from pathlib import Path
+from typing import Protocol
 
 from absl import logging
 
 from mdm.problems import Problem, Refusal
-from mdm.runs.folder import RunFolder
+
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+
+
+class Folder(Protocol):
+    """path: what is held, as it is told; lock: the file in it that shows so."""
+
+    path: Path
+    lock: Path
 
 
 class Lock:
-    """Holds a run folder for this process; a context manager. Raises Refusal, naming the holder, if another has it, and for a
+    """Holds a folder for this process; a context manager. Raises Refusal, naming the holder, if another has it, and for a
     folder that cannot be written.
 
     The operating system gives the lock up with the process, however that ends: a killed job leaves nothing to clean up.
-    Object stores have no such lock: there, the scheduler must not start a job twice, and a warning says so.
+    Object stores and some network disks have no such lock: there, no job may be started twice, and a warning says so.
     """
 
-    def __init__(self, folder: RunFolder):
+    def __init__(self, folder: Folder):
         self._folder = folder
         self._file = None
 
     def __enter__(self) -> Lock:
         path = os.fspath(self._folder.lock)
         if "://" in path:
-            logging.warning("%s cannot be locked: make sure that only one job writes there", self._folder.path)
+            self._warn()
             return self
         # Opened for appending: a job that is refused must not wipe the holder's name.
         try:
@@ -41,6 +52,9 @@ class Lock:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            if error.errno not in _HELD:
+                self._warn()
+                return self
             self._file.seek(0)
             holder = self._file.read().strip() or "an unnamed process"
             self._file.close()
@@ -53,6 +67,9 @@ class Lock:
         self._file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since}))
         self._file.flush()
         return self
+
+    def _warn(self) -> None:
+        logging.warning("%s cannot be locked: make sure that only one job writes there", self._folder.path)
 
     def __exit__(self, *_) -> None:
         if self._file:

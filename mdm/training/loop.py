@@ -18,7 +18,7 @@ from clu import parameter_overview
 from jax.sharding import Mesh
 
 from mdm.data import pipeline
-from mdm.data.pipeline import DataSettings, Position, Rows
+from mdm.data.pipeline import DataSettings, Rows
 from mdm.diffusion.corruption import CorruptionSettings
 from mdm.diffusion.objective import ObjectiveSettings
 from mdm.model import attention
@@ -211,7 +211,7 @@ def _start(job: Job, step: Step, rows: Rows, mesh, checkpoints: Checkpoints, clo
         with clock.spent_on(clocks.RESTORE):
             begun = origin.begin(job.origin, step, job.data, job.corruption, mesh)
         with clock.spent_on(clocks.SAVE):  # from here on the run stands alone, whatever becomes of the other one
-            checkpoints.save(begun.step, _saved(begun.state), Position(begun.row, rows.fingerprint).to_json())
+            checkpoints.save(begun.step, _saved(begun.state), rows.position(begun.row).to_json())
         return begun.state, Behind(begun.step, begun.row)
     if restored is None:
         with clock.spent_on(clocks.COMPILE):
@@ -284,7 +284,7 @@ def _walk(
                     line()
                     line = None
                 with clock.spent_on(clocks.SAVE):
-                    checkpoints.save(done, _saved(state), Position(row, rows.fingerprint).to_json())
+                    checkpoints.save(done, _saved(state), rows.position(row).to_json())
             if going:
                 break
         if unread:

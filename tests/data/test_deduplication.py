@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mdm.codecs.codec import Sound
-from mdm.data import duplicates
+from mdm.data import deduplication, duplicates
 from mdm.data.engine import Engine
 from tests.data import prose
 
@@ -73,6 +73,21 @@ def test_nearly_equal_texts_stay_once_and_others_all(tmp_path):
     assert len(prose.texts(found)) == 44 and summary(found)["duplicates"] == {"exact": 0, "near": 12}
     for words, other in zip(own, near, strict=False):
         assert sum(" ".join(text) in prose.texts(found).values() for text in (words, other)) == 1
+
+
+def test_little_is_held_of_each_document_to_find_duplicates(tmp_path, monkeypatch):
+    pytest.importorskip("rensa")
+    media = write(tmp_path / "media", [" ".join(sentence(seed)) for seed in range(300)])
+    stages, grouped = deduplication.stages, []
+
+    def counted(job):
+        grouped.extend(own for number in range(3) for own in stages(job)[0](number))
+        return stages(job)
+
+    monkeypatch.setattr(deduplication, "stages", counted)
+    prose.prepared(prose.settings_of(media, options("near")), tmp_path / "set")
+    assert 0 < len(grouped) <= 3 * 2 * 64  # each costs a few hundred bytes in a runner, whatever it holds
+    assert sum(len(content) for _, (_, content) in grouped) <= 300 * 365
 
 
 def test_media_are_told_apart_by_all_that_they_are():

@@ -8,10 +8,14 @@ import pytest
 from mdm import config
 from mdm.codecs.text_bpe import BpeSettings
 from mdm.codecs.text_bytes import BytesSettings
+from mdm.data import sources
+from mdm.data import survey as surveys
+from mdm.data.manifest import SPLITS
 from mdm.data.preparation import CodecChoice, PreparationSettings, prepare
 from mdm.data.readers.arrays import ArrayOptions
 from mdm.data.readers.fields import FieldOptions
 from mdm.data.sources import SourceSettings
+from mdm.data.workspace import Task
 from mdm.problems import Refusal
 from tests.data import prose
 
@@ -115,3 +119,19 @@ def test_options_of_a_source_in_a_config(tmp_path):
         resolved(duplicats="exact")
     with pytest.raises(Refusal, match=r"prepare\.sources\.j\.duplicates.*unknown"):
         resolved(duplicates="all")
+
+
+@pytest.mark.parametrize(("cap", "fitted"), [("MOST_UNFITTED", False), ("MOST_ITEMS", True), ("MOST_HELD", True)])
+def test_a_survey_holds_no_more_than_its_caps_of_a_table_that_is_one_piece(tmp_path, monkeypatch, cap, fitted):
+    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps({"text": f"text {i}"}) for i in range(500)))
+    settings = {"j": SourceSettings("json-lines", str(tmp_path / "a.jsonl"), "text")}
+    tasks = [Task(0, "j", piece) for piece in sources.pieces("j", settings["j"])]
+    split_of = lambda concept: SPLITS[concept.endswith("7")]  # noqa: E731
+    look = lambda: surveys.survey(settings, tasks, split_of, 0, fitted, [])  # noqa: E731
+    whole = look()
+    assert len(tasks) == 1 and whole.complete and sum(map(len, whole.items.values())) == 500
+    monkeypatch.setattr(surveys, cap, 100)
+    found = look()
+    assert not found.complete
+    held = [item.held for own in found.items.values() for item in own]
+    assert len(held) == 100 if cap != "MOST_HELD" else sum(held) - max(held) < 100 <= sum(held)

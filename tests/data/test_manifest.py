@@ -1,11 +1,17 @@
+import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from mdm.codecs.text_bytes import Bytes
 from mdm.data import manifest, shards
+from mdm.data.verification import verify
+from mdm.exits import REFUSED
 from mdm.problems import Refusal
+from tests import binaries
 from tests.data import synthetic
 
 
@@ -75,6 +81,45 @@ def test_lengths_that_disagree(made):
     np.save(shards.lengths_path(made.directory, shard), np.zeros((3, 3), np.int32))
     with pytest.raises(Refusal, match=r"lengths.*does not match"):
         shards.lengths(made.directory, shard)
+
+
+def test_verification_names_everything_that_is_not_what_was_written(made):
+    assert verify(made.directory, 2).fingerprint == made.fingerprint
+    one, two, three, four = (made.streams["text"].shards["train"][0], *made.streams["image-text"].shards["train"][:3])
+    path = made.directory / one.file
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1  # of the right size, and no reader looks there
+    path.write_bytes(data)
+    manifest.load(made.directory)
+    (made.directory / two.file).unlink()
+    sizes = shards.lengths(made.directory, three)
+    sizes[4, 0] += 1
+    np.save(shards.lengths_path(made.directory, three), sizes)
+    shards.lengths_path(made.directory, four).unlink()
+    with pytest.raises(Refusal) as caught:
+        verify(made.directory, 2)
+    told = "\n".join(map(str, caught.value.problems))
+    assert len(caught.value.problems) == 4
+    for file, reason in (
+        (one, "its SHA-256 is not"),
+        (two, "missing"),
+        (three, "document 4"),
+        (four, "does not match"),
+    ):
+        assert re.search(f"{file.stem.replace('mdm-train', '.*')}.*{reason}", told), (reason, told)
+    done = binaries.run("prepare", f"--verify={made.directory}")
+    assert done.returncode == REFUSED and "4 problems" in done.stderr and "SHA-256" in done.stderr
+
+
+def test_verification_looks_at_the_codecs(tmp_path):
+    own = synthetic.write(tmp_path)
+    Bytes().save(tmp_path / "codecs/text")
+    described = lambda name: {"text": {"kind": "bytes", "fingerprint": name, "ceiling": {}}}  # noqa: E731
+    dataclasses.replace(own, codecs=described("bytes")).save()
+    verify(tmp_path)
+    dataclasses.replace(own, codecs=described("other")).save()
+    with pytest.raises(Refusal, match="codecs/text.*manifest says codec other"):
+        verify(tmp_path)
 
 
 def test_vocabulary_of_another_data_set(made, tmp_path):

@@ -1,5 +1,12 @@
 import dataclasses
+import hashlib
+import itertools
 import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -12,9 +19,10 @@ from mdm.data import pipeline
 from mdm.data.mixture import Stage
 from mdm.data.pipeline import DataSettings, Position, Rows
 from mdm.data.streams import StreamSettings
+from mdm.fingerprint import fingerprint
 from mdm.problems import Refusal
 from mdm.tokens.rows import CONDITION, TARGET
-from mdm.tokens.tasks import TASK_NAMES
+from mdm.tokens.tasks import TASK_NAMES, TASKS
 from tests.data import synthetic
 
 
@@ -48,26 +56,95 @@ def take(rows, first, batch, steps, host=0, hosts=1):
     return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
 
 
-@given(st.data())
-@settings(max_examples=25, deadline=None)
-def test_batch_hosts_and_restart_change_nothing_in_the_sequence_of_rows(directory, data):
-    weights = data.draw(st.tuples(*(st.integers(0, 4) for _ in range(3))).filter(any))
-    names = ("text", "image-text", "audio-text")
-    stages = [Stage(0, dict(zip(names, weights, strict=True)))]
-    if data.draw(st.booleans()):
-        stages.append(Stage(stages[0].block * data.draw(st.integers(1, 4)), {"text": 1, "audio-text": 1}))
-    rows = Rows(data_settings(directory, tuple(stages), seed=data.draw(st.integers(0, 2**40))))
-    first = data.draw(st.integers(0, 60))
-    hosts = data.draw(st.integers(1, 16))
-    local, steps = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))
-    batch = local * hosts
-    expected = [rows[first + i] for i in range(batch * steps)]
-    by_host = [take(rows, first, batch, steps, host, hosts) for host in range(hosts)]
-    for step in range(steps):
-        for host in range(hosts):
-            for i in range(local):
-                found = jax.tree.map(lambda x: x[step * local + i], by_host[host])  # noqa: B023
-                assert_equal(found, expected[step * batch + host * local + i])
+NAMES = ("text", "image-text", "audio-text")
+
+
+@st.composite
+def runs(draw, workers):
+    """Any data set, mixture and way of reading it: (of the data set, settings, views, legs). A leg is what one start reads:
+    (hosts, rows of a host in a batch, batches, workers of one of the hosts)."""
+    made = {
+        "documents": draw(st.integers(12, 40)),
+        "shard_documents": draw(st.integers(1, 25)),
+        "seed": draw(st.integers(0, 9)),
+    }
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, unique=True))
+    share = st.sampled_from((0.0, 0.2, 1.0, 3.0))
+    streams = {}
+    for name in names:
+        tasks = [task for task, own in TASKS.items() if own.modalities == frozenset(name.split("-"))]
+        chosen = draw(st.dictionaries(st.sampled_from(tasks), share, min_size=1).filter(lambda own: any(own.values())))
+        streams[name] = StreamSettings(chosen, name == "text" and draw(st.booleans()), drop_long=True)
+    stages, start = [], 0
+    for _ in range(draw(st.integers(1, 3))):
+        rows = draw(
+            st.fixed_dictionaries(dict.fromkeys(names, st.integers(0, 4))).filter(lambda own: any(own.values()))
+        )
+        stages.append(Stage(start, rows))
+        start += stages[-1].block * draw(st.integers(1, 4))
+    whole = (
+        "text" in streams and not streams["text"].split_documents
+    )  # of up to 299 positions and a tail: some are dropped
+    row_length = draw(st.integers(200, 380) if whole else st.integers(96, 140))
+    changes = {"streams": streams, "seed": draw(st.integers(0, 2**40)), "row_length": row_length, "prefetch": 1}
+    legs = st.tuples(st.integers(1, 16), st.integers(1, 3), st.integers(1, 2), workers)
+    return made, tuple(stages), changes, draw(st.integers(1, 2)), draw(st.lists(legs, min_size=1, max_size=3))
+
+
+def check_run(run):
+    """The rows of all legs, each begun where the one before it was stopped, are rows 0, 1, 2 ... of the run, one by one."""
+    made, stages, changes, views, legs = run
+    with tempfile.TemporaryDirectory() as folder:
+        synthetic.write(Path(folder), **made)
+        open_ = lambda **more: Rows(data_settings(folder, stages, **changes, **more), views)  # noqa: E731
+        rows, row = open_(), 0
+        for hosts, local, steps, workers in legs:
+            batch = hosts * local
+            again = open_()
+            first = pipeline.resume(json.loads(json.dumps(rows.position(row).to_json())), again)
+            assert first == row
+            expected = [rows[first + i] for i in range(batch * steps)]
+            for host in range(hosts):
+                own = open_(workers=workers) if workers and host == first % hosts else again
+                found = take(own, first, batch, steps, host, hosts)
+                for step, i in itertools.product(range(steps), range(local)):
+                    one = jax.tree.map(lambda x: x[step * local + i], found)  # noqa: B023
+                    assert_equal(one, expected[step * batch + host * local + i])
+            row += batch * steps
+        check_mixture(rows, stages, views, row)
+
+
+def check_mixture(rows, stages, views, read):
+    """Of the rows below `read`: views share theirs, whole blocks have the exact ratio, no row of a stream is lost or doubled."""
+    streams, ordinals = rows.locate(np.arange(read // views * views))
+    for view in range(views):
+        np.testing.assert_array_equal(streams[view::views], streams[::views])
+    streams, ordinals = streams[::views], ordinals[::views]
+    ends = [*(stage.from_row for stage in stages[1:]), len(streams)]
+    for stage, end in zip(stages, ends, strict=True):
+        for block in range(stage.from_row, min(end, len(streams)) - stage.block + 1, stage.block):
+            own = np.bincount(streams[block : block + stage.block], minlength=len(rows.streams))
+            assert own.tolist() == [stage.rows[stream.name] for stream in rows.streams]
+    # What stands in a block that is only begun may come in any order.
+    for number in range(len(rows.streams)):
+        own = np.sort(ordinals[streams == number])
+        assert len(set(own.tolist())) == len(own) and (
+            not own.size or own[-1] < len(own) + max(s.block for s in stages)
+        )
+
+
+@given(runs(st.just(0)))
+@settings(max_examples=35)
+def test_hosts_stops_and_restarts_change_nothing_in_the_sequence_of_rows(run):
+    check_run(run)
+
+
+@pytest.mark.slow
+@given(runs(st.integers(0, 4)))
+@settings(max_examples=15)
+def test_neither_do_worker_processes(run):
+    flags.FLAGS.mark_as_parsed()
+    check_run(run)
 
 
 def test_every_row_of_a_pass_comes_once_and_the_next_pass_is_another_order(directory):
@@ -86,6 +163,8 @@ def test_worker_processes_do_not_change_the_order(directory, workers):
     flags.FLAGS.mark_as_parsed()  # grain's workers read absl flags, which a binary has parsed by then
     alone = take(Rows(data_settings(directory)), 5, 4, 3)
     assert_equal(take(Rows(data_settings(directory, workers=workers)), 5, 4, 3), alone)
+    last = take(Rows(data_settings(directory, workers=workers)), 5 + 8, 4, 1)  # stopped and begun again
+    assert_equal(last, jax.tree.map(lambda own: own[8:], alone))
 
 
 def test_views_share_their_data_row(directory):
@@ -130,6 +209,61 @@ def test_resume_refuses_other_data(directory):
             pipeline.resume(position, Rows(data_settings(directory, **change)))
     with pytest.raises(Refusal, match="trained on other rows"):
         pipeline.resume(position, Rows(data_settings(directory), views=2))
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_stages_ahead_may_change_and_begun_ones_may_not(directory, views):
+    first, second = Stage(0, {"text": 2}), Stage(40, {"image-text": 1, "text": 1})
+    made = lambda *stages: Rows(data_settings(directory, stages), views)  # noqa: E731
+    before = made(first, second)
+    ahead = (made(first), made(first, Stage(60, {"text": 1})), made(first, second, Stage(60, {"audio-text": 1})))
+    at = 40 * views  # the next row is the first of the second stage: none of it was read
+    position = json.loads(json.dumps(before.position(at).to_json()))
+    for rows in ahead:
+        assert pipeline.resume(position, rows) == at
+        assert_equal(rows.at(np.arange(at)), before.at(np.arange(at)))
+    begun = before.position(at + 1).to_json()
+    assert pipeline.resume(begun, ahead[2]) == at + 1
+    for rows in (*ahead[:2], made(first, Stage(40, {"image-text": 2})), made(first, Stage(38, {"text": 1}))):
+        with pytest.raises(Refusal, match="a stage that had begun"):
+            pipeline.resume(begun, rows)
+    for rows in (made(Stage(0, {"text": 1})), made(first, Stage(38, {"text": 1}), Stage(40, second.rows))):
+        with pytest.raises(Refusal, match="a stage that had begun"):
+            pipeline.resume(position, rows)
+
+
+def test_positions_that_were_saved_with_all_stages_still_resume(directory):
+    first, second = Stage(0, {"text": 2}), Stage(40, {"image-text": 1, "text": 1})
+    old = Rows(data_settings(directory, (first, second)))
+    position = Position(10, old.fingerprint).to_json()  # as before stages ahead were left out
+    assert pipeline.resume(position, old) == 10
+    assert pipeline.resume(position, Rows(data_settings(directory, (first, second, Stage(60, {"text": 1}))))) == 10
+    with pytest.raises(Refusal, match="a stage that had begun"):
+        pipeline.resume(position, Rows(data_settings(directory, (first, Stage(60, {"text": 1})))))
+
+
+def test_dropping_changes_rows_only_where_it_is_asked_for(directory):
+    streams = data_settings(directory).streams
+    dropping = {name: dataclasses.replace(own, drop_long=True) for name, own in streams.items()}
+    fitting, all_fit = Rows(data_settings(directory)), Rows(data_settings(directory, streams=dropping))
+    assert fitting.fingerprint != all_fit.fingerprint and [own.dropped for own in all_fit.streams] == [0, 0, 0]
+    assert_equal(fitting.at(np.arange(50)), all_fit.at(np.arange(50)))
+    with pytest.raises(Refusal, match="drop_long"):
+        Rows(data_settings(directory, row_length=40))
+    rows = Rows(data_settings(directory, row_length=40, streams=dropping))
+    assert sum(own.dropped for own in rows.streams) > 0
+    whole = take(rows, 0, 4, 6)
+    again = take(Rows(data_settings(directory, row_length=40, streams=dropping)), 8, 4, 4)
+    assert_equal(again, jax.tree.map(lambda own: own[8:], whole))
+
+
+def test_the_fingerprint_is_what_it_was_before_streams_could_drop(directory):
+    rows, value = Rows(data_settings(directory)), dataclasses.asdict(data_settings(directory))
+    for key in ("directory", "codebooks", "workers", "prefetch"):
+        del value[key]
+    for stream in value["streams"].values():
+        stream.pop("drop_long")
+    assert rows.fingerprint == fingerprint({"settings": value, "views": 1, "manifest": rows.manifest.fingerprint})
 
 
 def test_another_data_set_has_another_fingerprint(directory, tmp_path):
@@ -184,3 +318,48 @@ def test_a_data_set_of_other_codebooks_is_refused(directory):
     assert any(
         "codebooks of image" in str(p) for p in data_settings(directory, codebooks={"image": ()}).problems("data")
     )
+
+
+_LIMITED = """
+import hashlib, os, resource, sys
+import numpy as np
+from mdm.data.mixture import Stage
+from mdm.data.pipeline import Rows
+from mdm.data.shards import lengths, ShardReader
+from mdm.fingerprint import fingerprint
+from mdm.problems import Refusal
+from tests.data import test_pipeline
+
+settings = test_pipeline.data_settings(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+rows, most = Rows(settings), 0
+for number in range(300):
+    rows.at(np.array([number]))
+    most = max(most, len(os.listdir("/proc/self/fd")))
+print(most)
+print(hashlib.sha256(rows.at(np.arange(300)).rows.ids.tobytes()).hexdigest())
+shard = rows.manifest.streams["text"].shards["train"][0]
+held = []
+try:
+    while True:
+        held.append(open(sys.argv[0]))
+except OSError:
+    pass
+for read in (lambda: lengths(rows.manifest.directory, shard), lambda: ShardReader(rows.manifest.directory, shard).read([0])):
+    try:
+        read()
+    except Refusal as refusal:
+        print(refusal.problems[0])
+"""
+
+
+def test_few_files_are_open_however_many_shards_there_are(tmp_path):
+    synthetic.write(tmp_path / "set", shard_documents=1)  # 180 shards, three files each
+    (tmp_path / "limited.py").write_text(_LIMITED)
+    command = [sys.executable, str(tmp_path / "limited.py"), str(tmp_path / "set")]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()})
+    most, digest, *told = done.stdout.splitlines()
+    assert int(most) < 64 and len(told) == 2, done.stderr
+    expected = Rows(data_settings(tmp_path / "set")).at(np.arange(300)).rows.ids
+    assert digest == hashlib.sha256(expected.tobytes()).hexdigest()
+    assert all("as many files open as it may (64)" in line and "ulimit" in line for line in told)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from mdm.data.demo.package import Unavailable
 from mdm.data.preparation import CodecChoice, PreparationSettings, prepare
 from mdm.data.readers.reader import whole
 from mdm.data.sources import SourceSettings
+from mdm.exits import REFUSED
 from mdm.problems import Problem, Refusal
+from tests import binaries
 
 
 def write_media(root):
@@ -176,6 +179,50 @@ def test_every_wrong_setting_is_listed_at_once(media):
     )
     found = [p.where for p in settings.problems("prepare")]
     assert found == ["prepare.codecs", "prepare.heldout", "prepare"]
+
+
+def test_buckets_are_refused_and_no_folder_of_their_name_appears(media, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    elsewhere = {"p": SourceSettings("prose", "gs://b/prose", "text"), "e": SourceSettings("emoji", "s3://b/e", "i")}
+    with pytest.raises(Refusal) as caught:
+        prepare(settings_of(media, sources=elsewhere), "gs://b/x")
+    wheres = {problem.where for problem in caught.value.problems}
+    assert wheres == {"--output", "prepare.sources.p.path", "prepare.sources.e.path"}
+    assert all("mount the bucket" in problem.remedy for problem in caught.value.problems)
+    done = binaries.run("prepare", "--inspect=gs://b/x", "--output=gs://b/page.html", folder=tmp_path)
+    assert done.returncode == REFUSED and "--inspect" in done.stderr and "--output" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["media"]
+    shipped = {"t": SourceSettings("prose", "samples://prose", "text")}
+    assert settings_of(media, sources=shipped).problems("prepare") == []
+
+
+_CONFIG = """
+from mdm import config
+
+
+def get_config():
+    c = config.base()
+    c.prepare.sources = {{"t": config.source("prose", "{media}", "text")}}
+    c.prepare.codecs = {{"text": config.codec("bytes")}}
+    c.prepare.heldout = 0.3
+    c.data.row_length = 64
+    c.data.streams = {{"text": config.stream({{"text": 1.0}})}}
+    c.data.stages = [config.stage(text=1)]
+    c.training.tokens = 1 << 20
+    return c
+"""
+
+
+def test_the_binary_counts_what_training_would_refuse(tmp_path):
+    (tmp_path / "media").mkdir()
+    for number in range(20):
+        (tmp_path / f"media/{number}.txt").write_text("x" * (100 if number < 6 else 30))
+    (tmp_path / "own.py").write_text(_CONFIG.format(media=tmp_path / "media"))
+    done = binaries.run("prepare", f"--config={tmp_path}/own.py", f"--output={tmp_path}/set")
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if "do not fit a row of 64" in line]
+    assert sum(int(re.search(r"(\d+) documents", line)[1]) for line in told) == 6
+    assert all("data.streams.text.drop_long" in line for line in told)
 
 
 def test_a_stream_without_codec_or_of_mixed_documents_is_refused(media, tmp_path):
