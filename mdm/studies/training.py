@@ -20,6 +20,7 @@ from mdm.training.loop import Job
 
 _OUTER = ("embedding", "unembedding")
 _ASIDE = ("prepare", "guards")  # rooms that change no figure of a trial
+_LATER = {"drop_long": False}  # settings of a stream that once were not there, with what was done then: trials keep their names
 _ELSEWHERE = "data.directory"  # where the data lie is no part of what is trained, unless the study varies it
 
 
@@ -44,7 +45,8 @@ class Training:
         own = {room: part for room, part in value.items() if room not in _ASIDE}
         if _ELSEWHERE not in overrides:
             own["data"] = {key: part for key, part in own["data"].items() if key != "directory"}
-        return own
+        streams = {name: _as_before(stream) for name, stream in own["data"]["streams"].items()}
+        return own | {"data": own["data"] | {"streams": streams}}
 
     def names(self, settings: Any, probes: Sequence[str]) -> set[str]:
         """See `mdm.studies.metrics`."""
@@ -80,3 +82,7 @@ def sizes(network: Network) -> dict[str, int]:
         "parameters": sum(size for _, size in own),
         "body_parameters": sum(size for role, size in own if role not in _OUTER),
     }
+
+
+def _as_before(stream: Mapping) -> dict:
+    return {key: value for key, value in stream.items() if key not in _LATER or value != _LATER[key]}
