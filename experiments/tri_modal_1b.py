@@ -1,7 +1,7 @@
 """The middle model: 1.3 B parameters, 300 B tokens. As tri_modal_3b.py but for what is set here.
 
 python -m mdm.preflight --config=experiments/tri_modal_1b.py --topology=v5e:16x16      (no TPU needed)
-python -m mdm.train --config=experiments/tri_modal_1b.py:v5e --config.data.directory=gs://… --workdir=gs://… --distributed
+python -m mdm.train --config=experiments/tri_modal_1b.py:v5e --config.data.directory=/data --workdir=gs://… --distributed
 """
 
 import runpy

@@ -1,7 +1,7 @@
 """The pilot: 340 M parameters, of which 240 M are embeddings, 13 B tokens. As tri_modal_3b.py but for what is set here.
 
 python -m mdm.preflight --config=experiments/tri_modal_320m.py --topology=v5e:2x4      (no TPU needed)
-python -m mdm.train --config=experiments/tri_modal_320m.py:v5e --config.data.directory=gs://… --workdir=gs://… --distributed
+python -m mdm.train --config=experiments/tri_modal_320m.py:v5e --config.data.directory=/data --workdir=gs://… --distributed
 """
 
 import runpy

@@ -1,9 +1,10 @@
 """The large model: 3.4 B parameters, 6.4 T tokens of text, image-text and audio-text at 60/20/20.
 
     python -m mdm.preflight --config=experiments/tri_modal_3b.py --topology=v5p:4x4x4      (no TPU needed)
-    python -m mdm.train --config=experiments/tri_modal_3b.py --config.data.directory=gs://… --workdir=gs://… --distributed
+    python -m mdm.train --config=experiments/tri_modal_3b.py --config.data.directory=/data --workdir=gs://… --distributed
 
-Hardware is named behind the file, as in tri_modal_3b.py:v5e; v5p is meant where nothing is. One batch of 512 rows serves all of
+Data lie in a folder, or in a bucket that is mounted at one. Hardware is named behind the file, as in tri_modal_3b.py:v5e; v5p is
+meant where nothing is. One batch of 512 rows serves all of
 them, since `training.rows_at_a_time` cuts it into what a chip holds. Expected step times are preflight's estimates
 (BUILD_NOTES.md); the loss of such a run is not known.
 
@@ -25,6 +26,8 @@ HARDWARE = {  # attention kernel, what is recomputed, rows a chip holds at a tim
 
 
 def get_config(hardware: str = "v5p") -> ConfigDict:
+    if hardware not in HARDWARE:
+        raise ValueError(f"{hardware!r} is no hardware of this preset: use one of {', '.join(HARDWARE)}")
     c = config.base()
     c.data.row_length = 3072
     c.data.codebooks = {"text": (100_277,), "image": (16_384,), "audio": (1024,)}

@@ -50,8 +50,8 @@ def main() -> None:
     description = _description()
     rendering = render(_ON.value, description)
     hardware = description.slice
-    slices = description.count if hardware.platform == "tpu" else 1  # only TPUs tell JAX of slices
-    refuse_if(settings.job.problems(Devices(hardware.chips * description.count, slices, hardware.platform)))
+    devices = Devices(hardware.chips * description.count, description.count, hardware.platform)
+    refuse_if(settings.job.problems(devices))
     if _DRY_RUN.value:
         print("\n".join(f"######## {name}\n{text}" for name, text in rendering.all().items()), end="")
         return

@@ -322,7 +322,8 @@ def _on(platform: str, settings: config.Settings, attention: str | None) -> Mode
     if attention not in kernels.BACKENDS:
         remedy = f"use one of {tuple(kernels.BACKENDS)}"
         raise Refusal(Problem("attention", attention, "is no attention kernel", remedy))
-    refuse_if(kernels.problems("attention", attention, own.head_size, settings.data.row_length, platform))
+    length = settings.data.row_length
+    refuse_if(kernels.problems("attention", attention, own.head_size, length, own.compute_dtype, platform))
     return dataclasses.replace(own, attention=attention)
 
 

@@ -72,19 +72,23 @@ def _seen(query_segments: jax.Array, key_segments: jax.Array) -> jax.Array:
 
 @dataclasses.dataclass(frozen=True)
 class Kernel:
-    """attend: as `reference`; platform: the only one it runs on; head_multiple, length_multiple: of K, and of L and S."""
+    """attend: as `reference`; platform: the only one it runs on; head_multiple, length_multiple: of K, and of L and S; head_most: of
+    K; dtypes: that it computes in, any if there are none."""
 
     attend: Callable[..., jax.Array]
     platform: str | None = None
     head_multiple: int = 1
     length_multiple: int = 1
+    head_most: int | None = None
+    dtypes: tuple[str, ...] = ()
 
 
 BACKENDS: dict[str, Kernel] = {
     "reference": Kernel(reference),
     "blockwise": Kernel(blockwise),
     "splash": Kernel(splash.attend, "tpu", head_multiple=128, length_multiple=splash.LANES),
-    "cudnn": Kernel(cudnn, "gpu", head_multiple=8),
+    # A mask is a bias to cuDNN, and it trains those for even lengths only. Heads of 256: from Hopper on, before it 128.
+    "cudnn": Kernel(cudnn, "gpu", head_multiple=8, length_multiple=2, head_most=256, dtypes=("bfloat16",)),
 }
 """Chosen by name in the config, never from the default backend: that one lies during ahead-of-time compilation."""
 
@@ -119,8 +123,8 @@ def on_platform(name: str, platform: str) -> str:
     return name if BACKENDS[name].platform in (None, platform) else "blockwise"
 
 
-def problems(at: str, name: str, head_size: int, length: int, platform: str) -> list[Problem]:
-    """What keeps a kernel from heads of this size and `length` positions a device, on a platform."""
+def problems(at: str, name: str, head_size: int, length: int, dtype: str, platform: str) -> list[Problem]:
+    """What keeps a kernel from heads of this size and `length` positions a device, in a dtype on a platform."""
     kernel, found = BACKENDS[name], []
     if kernel.platform not in (None, platform):
         found.append(Problem(at, name, f"runs on {kernel.platform}, this is {platform}", "use blockwise or reference"))
@@ -131,6 +135,11 @@ def problems(at: str, name: str, head_size: int, length: int, platform: str) -> 
         if value % multiple:
             reason = f"{name} takes multiples of {multiple} on a device only"
             found.append(Problem(where, value, reason, f"change it, or {at}"))
+    if kernel.head_most and head_size > kernel.head_most:
+        reason = f"{name} takes heads of at most {kernel.head_most}"
+        found.append(Problem("model.head_size", head_size, reason, f"change it, or {at}"))
+    if kernel.dtypes and dtype not in kernel.dtypes:
+        found.append(Problem("model.compute_dtype", dtype, f"{name} takes {kernel.dtypes}", f"use one, or change {at}"))
     return found
 
 

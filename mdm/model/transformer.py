@@ -209,13 +209,35 @@ def _lookup(embedding, range_embedding, ids, ranges, dtype: str, placement: Plac
     """[B, L, D]: each device gathers the tables, in the compute dtype, and looks its own positions up."""
 
     def own(embedding, range_embedding, ids, ranges):
-        tables = [table.astype(dtype) for table in (embedding, range_embedding)]
-        if cut := placement.names("features"):
-            tables = [lax.all_gather(table, cut, axis=1, tiled=True) for table in tables]
-        return tables[0][ids] + tables[1][ranges]
+        cut = placement.names("features")
+        return _entries(embedding, ids, dtype, cut) + _entries(range_embedding, ranges, dtype, cut)
 
     inputs = (_TABLE, _TABLE, _POSITIONS, _POSITIONS)
     return placement.local(own, inputs, _HIDDEN)(embedding, range_embedding, ids, ranges)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _entries(table, at, dtype: str, cut: tuple[str, ...]) -> jax.Array:
+    """[..., D] in `dtype`: rows `at` of a table [N, D], of whose width each device has a part if it is `cut`.
+
+    The gradient of a row is summed in the table's own precision: thousands of positions share one ([MASK], a range), and in
+    bfloat16 their sum would be wrong by per cents.
+    """
+    table = table.astype(dtype)
+    return (lax.all_gather(table, cut, axis=1, tiled=True) if cut else table)[at]
+
+
+def _entries_forward(table, at, dtype, cut):
+    return _entries(table, at, dtype, cut), (table, at)
+
+
+def _entries_backward(dtype, cut, kept, cotangent):
+    table, at = kept
+    whole = jnp.zeros((len(table), cotangent.shape[-1]), table.dtype).at[at].add(cotangent.astype(table.dtype))
+    return lax.psum_scatter(whole, cut, scatter_dimension=1, tiled=True) if cut else whole, None
+
+
+_entries.defvjp(_entries_forward, _entries_backward)
 
 
 def _rotation(position, settings: ModelSettings, placement: Placement) -> tuple[jax.Array, jax.Array]:

@@ -20,7 +20,9 @@ from mdm.training.loop import Job
 
 _OUTER = ("embedding", "unembedding")
 _ASIDE = ("prepare", "guards")  # rooms that change no figure of a trial
-_LATER = {"drop_long": False}  # settings of a stream that once were not there, with what was done then: trials keep their names
+_LATER = {
+    "drop_long": False
+}  # settings of a stream that once were not there, with what was done then: trials keep their names
 _ELSEWHERE = "data.directory"  # where the data lie is no part of what is trained, unless the study varies it
 
 

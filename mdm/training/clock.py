@@ -61,13 +61,14 @@ class Clock:
         """Of the window that ends now; the next one begins.
 
         tokens: positions in it that are not padding; flops: that the model needed for it; peak: FLOP/s of all chips, None
-        where the chip is not known: then there is no MFU.
+        where the chip is not known: then there is no MFU. Rates leave out the time that went into compilation.
         """
         now = time.perf_counter()
         elapsed = now - self._since
-        found = {"seconds": elapsed, "tokens_per_second": tokens / elapsed, "model_flops_per_second": flops / elapsed}
+        running = elapsed - (self._spent[COMPILE] - self._before[COMPILE])
+        found = {"seconds": elapsed, "tokens_per_second": tokens / running, "model_flops_per_second": flops / running}
         if peak:
-            found["mfu"] = flops / elapsed / peak
+            found["mfu"] = flops / running / peak
         found |= {f"{chore}_share": (self._spent[chore] - self._before[chore]) / elapsed for chore in _OF_A_WINDOW}
         self._since, self._before = now, dict(self._spent)
         return found

@@ -103,8 +103,17 @@ class Job:
         return [
             *self.mesh.misfits("mesh", devices),
             *sharding.problems(shape, model, length, self.training.batch_size),
-            *attention.problems("model.attention", model.attention, model.head_size, own, devices.platform),
+            *attention.problems(
+                "model.attention", model.attention, model.head_size, own, model.compute_dtype, devices.platform
+            ),
+            *self._unfit(devices),
         ]
+
+    def _unfit(self, devices: Devices) -> list[Problem]:
+        if self.model.remat == "offload" and devices.platform == "cpu":
+            reason, remedy = "a CPU has no other memory to lay activations aside in", "use full, dots or none"
+            return [Problem("model.remat", self.model.remat, reason, remedy)]
+        return []
 
     @property
     def tokens_per_row(self) -> float:

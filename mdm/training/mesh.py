@@ -24,7 +24,7 @@ AXES = ("replica", "fsdp", "tensor", "sequence")
 @dataclasses.dataclass(frozen=True)
 class Devices:
     """How many devices of which platform ("cpu", "gpu", "tpu") there are, in how many slices: parts that only the data-centre
-    network joins."""
+    network joins (of GPUs, as JAX tells them: the nodes)."""
 
     count: int
     slices: int
@@ -36,7 +36,7 @@ class Devices:
 
 
 def _slice(device: jax.Device) -> int:
-    return getattr(device, "slice_index", 0)  # only TPUs have one
+    return getattr(device, "slice_index", 0)  # a CPU has none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,8 @@ class MeshSettings:
         """Size of each of AXES on these devices."""
         replica = self.replica or devices.slices
         others = replica * self.tensor * self.sequence
-        return dict(zip(AXES, (replica, self.fsdp or devices.count // others, self.tensor, self.sequence), strict=True))
+        fsdp = self.fsdp or max(1, devices.count // others)
+        return dict(zip(AXES, (replica, fsdp, self.tensor, self.sequence), strict=True))
 
     def misfits(self, at: str, devices: Devices) -> list[Problem]:
         """What keeps this mesh from being laid over these devices."""

@@ -76,12 +76,13 @@ def schedule(settings: OptimizerSettings, horizon: int) -> optax.Schedule:
     By tokens, not by steps: the batch may change between two starts. The warm-up takes at most a quarter of the horizon, as
     in the paper's pilot. Evaluate it at the end of a step, so that the first update has a rate above zero.
     """
-    warmup = max(1, min(settings.warmup_tokens, horizon // 4))
-    rest = max(1, horizon - warmup)
+    # Floats: trillions of tokens are no int32.
+    warmup = float(max(1, min(settings.warmup_tokens, horizon // 4)))
+    rest = max(1.0, horizon - warmup)
     if settings.schedule == COSINE:
         after = optax.cosine_decay_schedule(1.0, rest, settings.final_factor)
     elif settings.schedule == STABLE:
-        decay = max(1, round(rest * settings.decay_share))
+        decay = max(1.0, rest * settings.decay_share)
         after = optax.join_schedules(
             [optax.constant_schedule(1.0), optax.linear_schedule(1.0, settings.final_factor, decay)], [rest - decay]
         )

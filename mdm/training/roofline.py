@@ -18,11 +18,15 @@ MATMUL_SHARE = 0.7
 ACTIVATION_PASSES = (
     40  # arrays of [tokens, D] that a layer reads or writes in HBM, forward and backward, beside its products
 )
+LOGIT_PASSES = 4
 
 ASSUMPTIONS = (
     f"matrix products reach {MATMUL_SHARE:.0%} of the chip's bfloat16 peak",
     "traffic over links and to HBM overlaps with products; the optimizer and the network between slices do not",
-    f"a layer moves {ACTIVATION_PASSES} arrays of [tokens, width] through HBM; gradients travel in float32, weights in bfloat16",
+    f"a layer moves {ACTIVATION_PASSES} arrays of [tokens, width] through HBM, the head the float32 logits of its positions "
+    f"{LOGIT_PASSES} times and its columns and their gradients once a chunk",
+    "weights of layers and their gradients travel in bfloat16, gradients of embeddings and head in float32; between slices every "
+    "micro-batch sends them",
     "fsdp uses all axes of the torus that tensor and sequence leave it, in both directions",
 )
 
@@ -59,18 +63,22 @@ def estimate(job: Job, work: Work, shape: Mapping[str, int], parameters: int, co
     layers = model.depth * flops.layer_weights(model)
     tokens = training.batch_size * length / shards / sequence
     weights = 2 * layers / tensor * passes * micro
-    hbm = (weights + model.depth * ACTIVATION_PASSES * 2 * tokens * model.width) / chip.hbm_bandwidth
+    # The head's FLOPs are 2 D a logit: 4 bytes of a logit; a chunk reads D columns twice and adds to their gradient, 12 bytes.
+    logits = (work.row - work.body) * training.batch_size / chips / (2 * model.width)
+    head = logits * (4 * LOGIT_PASSES + 12 * model.width / model.head_chunk)
+    hbm = (weights + model.depth * ACTIVATION_PASSES * 2 * tokens * model.width + head) / chip.hbm_bandwidth
     own = parameters / fsdp / tensor
-    optimizer = (
-        4 * own * 11 / chip.hbm_bandwidth
-    )  # reads gradient, parameter, two moments, average; writes all but the first
+    # reads the gradient (twice, once for its norm), the parameter, two moments, the average; writes all but the gradient
+    optimizer = 4 * own * 10 / chip.hbm_bandwidth
 
     axes = max(1, chip.link_axes - (tensor > 1) - (sequence > 1))
-    gathered = 2 * (layers / tensor + columns * model.width) * passes + 4 * (layers / tensor + columns * model.width)
+    tables = 2 * columns * model.width  # embedding and head
+    gathered = 2 * (layers / tensor + tables) * passes + 2 * layers / tensor + 4 * tables
     links = micro * gathered * (fsdp - 1) / fsdp / (chip.link_bandwidth * axes)
     hidden = 2 * tokens * model.width
-    links += model.depth * 4 * 2 * hidden * (tensor - 1) / tensor / chip.link_bandwidth
+    links += model.depth * 2 * passes * 2 * hidden * (tensor - 1) / tensor / chip.link_bandwidth
     links += model.depth * passes * 2 * hidden / tensor * (sequence - 1) / chip.link_bandwidth
-    network = 2 * 4 * own * (replica - 1) / replica / chip.network_bandwidth
+    sent = (2 * layers / tensor + 4 * tables) / fsdp
+    network = micro * 2 * sent * (replica - 1) / replica / chip.network_bandwidth
     found = Roofline(compute, hbm, links, network, optimizer, work.imbalance, 0.0)
     return dataclasses.replace(found, mfu=model_flops / chips / chip.flops / found.step)

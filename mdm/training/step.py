@@ -42,7 +42,8 @@ class Window(NamedTuple):
 class State(NamedTuple):
     """All that a run is.
 
-    rows: uint32, run rows that were trained on, without those of skipped updates: the schedule's clock
+    rows: uint32 [2], (high, low) word of the run rows that were trained on, without those of skipped updates: the schedule's
+          clock
     learned: losses by mask ratio so far, from which adaptive schedules draw
     ema: debiased running average of the parameters; ema_weight: 1 - decay**updates, what a plain average would sum to
     """
@@ -103,7 +104,7 @@ class Step:
         """The state before the first step."""
         parameters = self.network.initial_parameters(jax.random.key((numbers or self.numbers).seed))
         return State(
-            rows=jnp.zeros((), jnp.uint32),
+            rows=jnp.zeros(2, jnp.uint32),
             parameters=parameters,
             optimizer=self.optimizer.init(parameters),
             ema=jax.tree.map(jnp.copy, parameters),  # of its own: both are donated
@@ -121,8 +122,9 @@ class Step:
         )
         norms = _norms(gradient)
         updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.parameters)
-        rows = state.rows + jnp.uint32(batch.number.shape[0])
-        rate = peak * self.schedule(rows.astype(jnp.float32) * self.tokens_per_row)
+        rows = _count_on(state.rows, batch.number.shape[0])
+        high, low = rows.astype(jnp.float32)
+        rate = peak * self.schedule((high * 2.0**32 + low) * self.tokens_per_row)
         parameters = jax.tree.map(lambda p, u: p - rate * u, state.parameters, updates)
         weight = state.ema_weight * (1 - newest) + newest
         pull = newest / weight
@@ -168,6 +170,12 @@ class Step:
         own = jax.tree.map(lambda value: jnp.where(finite, value, jnp.zeros_like(value)), own)
         own = own._replace(skipped=one - finite)
         return jax.tree.map(jnp.add, window, own)
+
+
+def _count_on(words: jax.Array, more: int) -> jax.Array:
+    """uint32 [2], (high, low) word of a count, with `more` added."""
+    low = words[1] + jnp.uint32(more)
+    return jnp.stack([words[0] + (low < words[1]).astype(jnp.uint32), low])
 
 
 def _norms(gradient: Parameters) -> dict[str, jax.Array]:

@@ -99,6 +99,9 @@ def test_blockwise_keeps_no_square_of_the_row():
 
 
 def test_a_kernel_says_what_it_does_not_take():
-    assert not attention.problems("model.attention", "splash", 128, 3072, "tpu")
-    text = "\n".join(map(str, attention.problems("model.attention", "splash", 96, 3000, "cpu")))
+    assert not attention.problems("model.attention", "splash", 128, 3072, "bfloat16", "tpu")
+    text = "\n".join(map(str, attention.problems("model.attention", "splash", 96, 3000, "bfloat16", "cpu")))
     assert "runs on tpu" in text and "model.head_size = 96" in text and "data.row_length = 3000" in text
+    told = attention.problems("model.attention", "cudnn", 264, 3001, "float32", "gpu")
+    assert [problem.where for problem in told] == ["data.row_length", "model.head_size", "model.compute_dtype"]
+    assert not attention.problems("model.attention", "cudnn", 128, 3072, "bfloat16", "gpu")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mdm.model.network import Network
 from mdm.model.parameterization import ParameterizationSettings
-from mdm.model.transformer import ModelSettings, rms_norm
+from mdm.model.transformer import ModelSettings, _entries, rms_norm
 from mdm.tokens.rows import Row, Segment, build_row, stack
 from mdm.tokens.tasks import TASKS
 from mdm.tokens.vocabulary import NO_RANGE, Vocabulary
@@ -190,6 +190,19 @@ def test_bfloat16_is_near_float32(loss_and_gradient, unrolled):
     loss, gradient = loss_and_gradient(compute_dtype="bfloat16")
     assert float(loss) == pytest.approx(float(unrolled[0]), rel=0.02)
     assert all(g.dtype == jnp.float32 for g in jax.tree.leaves(gradient))
+
+
+def test_the_gradient_of_an_entry_that_many_share_is_summed_in_float32():
+    """6,144 positions, half of them of one entry, as [MASK] is: in bfloat16 their sum stops growing."""
+    random = np.random.default_rng(0)
+    table = jnp.asarray(random.normal(size=(50, 8)), jnp.float32)
+    at = jnp.asarray(np.where(random.random(6144) < 0.5, 0, random.integers(1, 50, 6144)))
+    cotangent = jnp.asarray(1 + 0.1 * random.normal(size=(6144, 8)), jnp.bfloat16)
+    _, pull = jax.vjp(lambda table: _entries(table, at, "bfloat16", ()), table)
+    wanted = np.zeros((50, 8))
+    np.add.at(wanted, np.asarray(at), np.asarray(cotangent, float))
+    np.testing.assert_allclose(pull(cotangent)[0], wanted, rtol=1e-5)
+    np.testing.assert_array_equal(_entries(table, at, "bfloat16", ()), table.astype(jnp.bfloat16)[at])
 
 
 def test_residual_branches_carry_the_depth_multiplier():

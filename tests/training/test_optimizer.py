@@ -140,3 +140,11 @@ def test_impossible_settings_are_named(change):
     (problem,) = OptimizerSettings(**change).problems("optimizer")
     assert problem.where == f"optimizer.{next(iter(change))}"
     assert OptimizerSettings().problems("optimizer") == []
+
+
+@pytest.mark.parametrize("kind", ["cosine", "stable-decay", "constant"])
+def test_a_schedule_of_trillions_of_tokens(kind):
+    settings = OptimizerSettings(schedule=kind, warmup_tokens=5_000_000_000, final_factor=0.1)
+    rate = jax.jit(schedule(settings, 6_400_000_000_000))
+    assert float(rate(jnp.float32(2.5e9))) == pytest.approx(0.5) and float(rate(jnp.float32(1e12))) > 0.9
+    assert float(rate(jnp.float32(6.4e12))) == pytest.approx(1.0 if kind == "constant" else 0.1, abs=1e-3)
