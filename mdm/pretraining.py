@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import sys
@@ -35,16 +36,17 @@ def pretrain(settings: Settings, folder: RunFolder) -> None:
         TextLog(starting.folder / f"log-{jax.process_index()}.txt"),
     ):
         if agreement.leads():
-            _write_what_it_is(settings, folder, manifest, starting)
+            environment = {name: os.environ[name] for name in _DECIDE if name in os.environ}
+            starting.write_made(made(shlex.join(sys.orig_argv), environment))
         if jax.default_backend() != "cpu" and jax.config.jax_compilation_cache_dir is None:
             # A restart need not compile again. Not on CPU: such programs are made for the very processor they were compiled on.
             jax.config.update("jax_compilation_cache_dir", os.fspath(folder.compilations))
-        train(settings.job, folder, starting, preemption.reached)
+        accepted = functools.partial(_write_what_it_is, settings, folder, manifest)
+        train(settings.job, folder, starting, preemption.reached, accepted)
 
 
-def _write_what_it_is(settings: Settings, folder: RunFolder, manifest: Manifest, starting: starts.Starting) -> None:
-    environment = {name: os.environ[name] for name in _DECIDE if name in os.environ}
-    starting.write_made(made(shlex.join(sys.orig_argv), environment))
+def _write_what_it_is(settings: Settings, folder: RunFolder, manifest: Manifest) -> None:
+    """What evaluators, samplers and forks read. Not before the run has taken these settings: what is refused leaves it readable."""
     folder.write_json(folder.config, to_dict(settings))
     folder.write_json(folder.vocabulary, manifest.vocabulary.to_json())
     folder.copy_codecs(manifest.directory / "codecs", last=DESCRIPTION)

@@ -195,6 +195,19 @@ def test_a_run_whose_manifest_was_deleted_is_refused_and_goes_on_when_it_is_back
     assert curve(folder) == curve(whole)
 
 
+@pytest.mark.parametrize("key, value, told", [("model", {"width": 32}, "does not fit"), ("data", {"seed": 9}, "data")])
+def test_a_refused_restart_leaves_the_run_as_it_was(data, whole, tmp_path, key, value, told):
+    """Whoever reads the run goes by these files: they must be those of its checkpoints."""
+    folder = copied(whole, tmp_path / "run", 4)
+    before = {path.name: path.read_bytes() for path in (folder.config, folder.vocabulary, folder.spans, folder.end)}
+    changed = tiny_config(str(data))
+    changed[key] |= value
+    with pytest.raises(Refusal, match=told):
+        pretrain(config.resolve(changed), folder)
+    assert {name: (folder.path / name).read_bytes() for name in before} == before
+    assert starts.read(folder)[-1].code == exits.REFUSED
+
+
 def test_a_batch_that_is_not_finite_is_skipped_and_its_rows_are_named(data, tmp_path, monkeypatch, caplog):
     """Rows 24 to 31, of the fourth step: the update is skipped, the run goes on."""
     gradient = steps.loss_and_gradient

@@ -154,10 +154,21 @@ def never(step: int) -> bool:
     return False
 
 
-def train(job: Job, folder: RunFolder, starting: Starting, asked: Callable[[int], bool] = never) -> None:
+def nothing() -> None:
+    """Nobody waits for this run to begin."""
+
+
+def train(
+    job: Job,
+    folder: RunFolder,
+    starting: Starting,
+    asked: Callable[[int], bool] = never,
+    accepted: Callable[[], None] = nothing,
+) -> None:
     """Trains to the end of the token budget, from the newest whole checkpoint of `folder` if there is one.
 
     starting: takes down how far it comes; asked: whether to save behind a step and go, the same on all processes
+    accepted: called by the process that writes once job, data and checkpoint fit each other, before the run writes any more
     Raises Refusal for data that do not fit the checkpoint, Diverged if too many updates in a row are not finite, and Preempted
     behind the save of a run that was asked to go.
     """
@@ -171,7 +182,12 @@ def train(job: Job, folder: RunFolder, starting: Starting, asked: Callable[[int]
         Watchdog(job.guards, starting.folder / f"stacks-{jax.process_index()}.txt") as watchdog,
         Checkpoints(folder.checkpoints, job.checkpoints) as checkpoints,
     ):
-        state, start = _start(job, step, rows, mesh, checkpoints, clock)
+        state, start, begun = _start(job, step, rows, mesh, checkpoints, clock)
+        if agreement.leads():
+            accepted()
+        if begun:
+            with clock.spent_on(clocks.SAVE):  # from here on the run stands alone, whatever becomes of the other one
+                checkpoints.save(start.step, _saved(state), Position(start.row, rows.fingerprint).to_json())
         starting.update(restored=start.step, reached=start.step)
         places = sharding.table(state.parameters, sharding.state_shardings(step, mesh).parameters)
         starting.write_placement(sharding.text(places))
@@ -204,20 +220,21 @@ def train(job: Job, folder: RunFolder, starting: Starting, asked: Callable[[int]
         folder.mark_end("token budget reached", done)
 
 
-def _start(job: Job, step: Step, rows: Rows, mesh, checkpoints: Checkpoints, clock: Clock) -> tuple[State, Behind]:
+def _start(
+    job: Job, step: Step, rows: Rows, mesh: Mesh, checkpoints: Checkpoints, clock: Clock
+) -> tuple[State, Behind, bool]:
+    """State, what is behind it, and whether it came from another run just now."""
     with clock.spent_on(clocks.RESTORE):
         restored = checkpoints.restore(_saved(sharding.abstract_state(step, mesh)))
     if restored is None and job.origin.run:
         with clock.spent_on(clocks.RESTORE):
             begun = origin.begin(job.origin, step, job.data, job.corruption, mesh)
-        with clock.spent_on(clocks.SAVE):  # from here on the run stands alone, whatever becomes of the other one
-            checkpoints.save(begun.step, _saved(begun.state), Position(begun.row, rows.fingerprint).to_json())
-        return begun.state, Behind(begun.step, begun.row)
+        return begun.state, Behind(begun.step, begun.row), True
     if restored is None:
         with clock.spent_on(clocks.COMPILE):
             initial = jax.jit(step.initial, out_shardings=sharding.state_shardings(step, mesh))
-            return initial(step.numbers), Behind(0, 0)
-    return State(**restored.state), Behind(restored.step, pipeline.resume(restored.position, rows))
+            return initial(step.numbers), Behind(0, 0), False
+    return State(**restored.state), Behind(restored.step, pipeline.resume(restored.position, rows)), False
 
 
 def _saved(state: State) -> dict[str, Any]:
