@@ -12,9 +12,8 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from mdm import config
-from mdm.exits import REFUSED
+from mdm.exits import REFUSED, Ending
 from mdm.problems import Problem, Refusal
-from mdm.runs.preemption import Preempted
 
 
 def config_flag() -> flags.FlagHolder:
@@ -66,7 +65,7 @@ def settings(holder: flags.FlagHolder) -> config.Settings:
 
 def run(main: Callable[[], None]) -> None:
     """Runs `main` with flags parsed; input that cannot be used ends the process with a list of what is wrong and the code of the
-    Refusal; see `mdm.exits`."""
+    exception; see `mdm.exits`."""
 
     def guarded(arguments: list[str]) -> None:
         if len(arguments) > 1:
@@ -75,10 +74,8 @@ def run(main: Callable[[], None]) -> None:
         logging.get_absl_handler().addFilter(_own_or_grave)
         try:
             main()
-        except Refusal as refusal:
-            _end(str(refusal), refusal.code)
-        except Preempted as going:
-            _end(str(going), going.code)
+        except Ending as ending:
+            _end(str(ending), ending.code)
 
     app.run(guarded, flags_parser=_parse)
 

@@ -46,7 +46,7 @@ def pretrain(settings: Settings, folder: RunFolder) -> None:
 
 
 def _write_what_it_is(settings: Settings, folder: RunFolder, manifest: Manifest) -> None:
-    """What evaluators, samplers and forks read. Not before the run has taken these settings: what is refused leaves it readable."""
+    """What evaluators, samplers and forks read. Not before the run has taken these settings: what is refused leaves it whole."""
     folder.write_json(folder.config, to_dict(settings))
     folder.write_json(folder.vocabulary, manifest.vocabulary.to_json())
     folder.copy_codecs(manifest.directory / "codecs", last=DESCRIPTION)

@@ -29,7 +29,7 @@ class Problem:
         return f"{self.where}{found}: {self.reason} -> {self.remedy}"
 
 
-class Refusal(Exception):
+class Refusal(exits.Ending):
     """Raised for input that cannot be used; carries every problem that was found, not the first one.
 
     code: with which a binary ends that nobody saved from it.
@@ -45,6 +45,13 @@ class Refusal(Exception):
         count = len(self.problems)
         lines = "\n".join(f"  - {problem}" for problem in self.problems)
         return f"{count} problem{'s' if count != 1 else ''}:\n{lines}"
+
+
+class Fault(exits.Ending):
+    """Raised for what may go well another time: storage that did not answer, a save that failed. Says what, and what helps if it
+    comes again; ends a binary with a code after which launchers start it again."""
+
+    code = exits.FAULT
 
 
 @contextlib.contextmanager

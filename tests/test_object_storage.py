@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from etils import epath
 
+from mdm import exits
 from mdm.problems import Refusal
 from mdm.runs import folder as folders
 from mdm.runs.folder import RunFolder
@@ -60,7 +61,7 @@ def test_a_bucket_that_refuses_a_save_costs_that_save_and_the_next_start_goes_on
     store.refuses = lambda method, name: 403 if method != "GET" and name.startswith("run/checkpoints/6/") else 0
     first = binaries.run(*command, environment=environment)
     store.refuses = lambda method, name: 0
-    assert first.returncode == 2 and "CHECKPOINT 6 WAS NOT SAVED, the one before it stays" in first.stderr
+    assert first.returncode == exits.FAULT and "CHECKPOINT 6 WAS NOT SAVED, the one before it stays" in first.stderr
     assert "the last checkpoint was not saved" in first.stderr and "run/end.json" not in store.objects
     second = binaries.run(*command, environment=environment)
     assert second.returncode == 0, second.stderr

@@ -13,7 +13,7 @@ from jax.experimental import multihost_utils
 from mdm import exits
 
 
-class Preempted(Exception):
+class Preempted(exits.Ending):
     """Raised behind the last save of a run that was asked to go."""
 
     code = exits.PREEMPTED

@@ -24,7 +24,7 @@ from mdm.diffusion.objective import ObjectiveSettings
 from mdm.model import attention
 from mdm.model.network import Network
 from mdm.model.transformer import ModelSettings
-from mdm.problems import Problem, Refusal, refuse_if
+from mdm.problems import Fault, Problem, refuse_if
 from mdm.runs import agreement, goodput
 from mdm.runs.checkpoint import Checkpoints, CheckpointSettings
 from mdm.runs.folder import RunFolder
@@ -169,8 +169,8 @@ def train(
 
     starting: takes down how far it comes; asked: whether to save behind a step and go, the same on all processes
     accepted: called by the process that writes once job, data and checkpoint fit each other, before the run writes any more
-    Raises Refusal for data that do not fit the checkpoint, Diverged if too many updates in a row are not finite, and Preempted
-    behind the save of a run that was asked to go.
+    Raises Refusal for data that do not fit the checkpoint, Diverged if too many updates in a row are not finite, Preempted behind
+    the save of a run that was asked to go, and Fault if storage fails where nothing but another start helps.
     """
     clock, devices = Clock(), jax.devices()
     refuse_if(job.problems(Devices.of(devices)))
@@ -208,14 +208,14 @@ def train(
             if log:
                 log.close()
         with clock.spent_on(clocks.SAVE):
-            held = done == start.step or checkpoints.holds(done)
+            held = not agreement.anywhere(done != start.step and not checkpoints.holds(done))
         starting.update(reached=done, seconds=clock.seconds())
     _report(starting)
     if done < last:
         raise Preempted(f"asked to go behind step {done} of {last}, which is {'' if held else 'NOT '}saved")
     if not held:
-        remedy = "see the error above it in the log, make room, and start again: the newest checkpoint is continued"
-        raise Refusal(Problem(str(folder.checkpoints / str(done)), None, "the last checkpoint was not saved", remedy))
+        told = "the last checkpoint was not saved, see the error above it in the log; the next start goes on from the one before"
+        raise Fault(f"{folder.checkpoints / str(done)}: {told}")
     if agreement.leads():
         folder.mark_end("token budget reached", done)
 

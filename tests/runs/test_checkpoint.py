@@ -6,9 +6,11 @@ import shutil
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
-from mdm.problems import Refusal
+from mdm import exits
+from mdm.problems import Fault, Refusal
 from mdm.runs import checkpoint
 from mdm.runs.checkpoint import CheckpointReader, Checkpoints, CheckpointSettings, Vanished
 
@@ -105,6 +107,43 @@ def test_another_model_is_refused_and_nothing_is_moved(tmp_path):
     ):
         checkpoints.restore(other)
     assert restore(tmp_path).step == 1
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_storage_that_does_not_answer_costs_a_start_and_no_checkpoint(tmp_path, monkeypatch, sealed):
+    """Neither final nor damage: the next start reads what this one could not."""
+    save(tmp_path, [1, 2])
+    if not sealed:
+        (tmp_path / "checkpoints" / "2" / "seal.json").unlink()
+
+    def no_answer(*_, **__):
+        raise TimeoutError("no answer")
+
+    for place, name in ((ocp.CheckpointManager, "restore"), (ocp.CheckpointManager, "item_metadata"),
+                        (checkpoint.seal, "damage")):  # fmt: skip
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, no_answer)
+            with pytest.raises(Fault, match="checkpoints/2 could not be read .no answer.") as fault:
+                restore(tmp_path)
+        assert fault.value.code == exits.FAULT
+    assert not (tmp_path / "damaged").exists() and restore(tmp_path).step == 2
+
+
+@pytest.mark.parametrize(
+    "other, told",
+    [
+        (lambda own: own | {"rows": jax.ShapeDtypeStruct((), jnp.float32)}, "rows is uint32 .. where float32"),
+        (lambda own: own | {"more": own["rows"]}, "does not hold more"),
+        (lambda own: {name: tree for name, tree in own.items() if name != "rows"}, "holds rows besides"),
+    ],
+)
+def test_arrays_of_another_name_or_dtype_are_refused(tmp_path, other, told):
+    save(tmp_path, [1])
+    with (
+        Checkpoints(tmp_path / "checkpoints", CheckpointSettings()) as checkpoints,
+        pytest.raises(Refusal, match=f"does not fit this model .{told}"),
+    ):
+        checkpoints.restore(other(ABSTRACT))
 
 
 def test_a_failed_save_costs_one_checkpoint(tmp_path, monkeypatch):
