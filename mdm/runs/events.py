@@ -33,7 +33,7 @@ class Events:
         self._flushed = 0.0
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
-        """Raises OSError if they cannot be written; the next ones may be."""
+        """Raises what the storage raises if they cannot be written; the next ones may be."""
         values = [Summary.Value(tag=name, simple_value=value) for name, value in figures.items()]
         try:
             if self._writer is None:
@@ -42,14 +42,14 @@ class Events:
             if "://" not in self._folder or time.monotonic() - self._flushed > _FLUSH:
                 self._writer.flush()
                 self._flushed = time.monotonic()
-        except OSError:
+        except Exception:
             self.close()
             raise
 
     def close(self) -> None:
         """Writes what is left, if it can be."""
         if self._writer:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(Exception):
                 self._writer.close()
             self._writer = None
 

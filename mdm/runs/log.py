@@ -53,7 +53,7 @@ class MetricsLog:
                 self._text += line  # an object store has no append
                 self._folder.metrics.write_text(self._text)
             self._events.write(step, figures)
-        except OSError as error:
+        except Exception as error:  # a bucket's client raises its own types for a 5xx or a 429
             logging.error("the metrics of step %d were not written: %s", step, error)
 
     def close(self) -> None:

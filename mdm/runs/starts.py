@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from absl import logging
+from etils import epath
 
 from mdm import atomic, exits
 from mdm.problems import Problem, Refusal
@@ -93,31 +94,33 @@ class Starting:
         self.folder = folder.start(number)
         now = time.time()
         self.now = Start(number, socket.gethostname(), now, now)
-        self._run = folder
-        self._write()
+        self._write_now()
         self.earlier = tuple(start for start in read(folder) if start.number < number) if agreement.leads() else ()
 
     def update(self, **changes) -> None:
         """Writes down fields of `Start` that have changed, and that the process is alive."""
         self.now = dataclasses.replace(self.now, alive=time.time(), **changes)
-        self._write()
+        self._write_now()
 
     def write_made(self, made: Mapping) -> None:
         """made: as `mdm.runs.making` gives it."""
-        self._run.write_json(self.folder / "made.json", made)
+        self._write(self.folder / "made.json", json.dumps(made, indent=1, ensure_ascii=False))
 
     def write_placement(self, table: str) -> None:
         """table: where every parameter lies, for a person."""
-        if agreement.leads():
-            atomic.write_text(self.folder / "placement.txt", table + "\n")
+        self._write(self.folder / "placement.txt", table + "\n")
 
-    def _write(self) -> None:
+    def _write_now(self) -> None:
+        self._write(self.folder / "start.json", json.dumps(dataclasses.asdict(self.now), indent=1, ensure_ascii=False))
+
+    @staticmethod
+    def _write(path: epath.Path, text: str) -> None:
         if not agreement.leads():
             return
         try:
-            self._run.write_json(self.folder / "start.json", dataclasses.asdict(self.now))
-        except OSError as error:
-            logging.error("%s was not written: %s", self.folder / "start.json", error)
+            atomic.write_text(path, text)
+        except Exception as error:  # of a bucket's client it may be anything
+            logging.error("%s was not written: %s", path, error)
 
 
 @contextlib.contextmanager
@@ -164,7 +167,6 @@ def _recorded(starting: Starting) -> Iterator[None]:
         starting.update(code=error.code, reason=str(error.problems[0]))
         raise
     except Exception as error:
-        code = getattr(error, "code", exits.FAULT)  # of those that know how a process ends with them
-        starting.update(code=code, reason=f"{type(error).__name__}: {error}"[:500])
+        starting.update(code=exits.code_of(error), reason=f"{type(error).__name__}: {error}"[:500])
         raise
     starting.update(code=0, reason="token budget reached")

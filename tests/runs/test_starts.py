@@ -79,12 +79,28 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
         pass
 
 
+class Busy(Exception):
+    """As clients of object stores raise: no OSError, and with a code that is HTTP's."""
+
+    code = 503
+
+
+def test_a_code_of_http_is_none_of_a_process(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(Busy), starts.begin(folder, 0):
+        raise Busy("try again later")
+    assert starts.read(folder)[0].code == exits.FAULT
+
+
 def test_what_cannot_be_written_down_costs_nothing_else(tmp_path, monkeypatch):
     with starts.begin(RunFolder(tmp_path / "run"), 0) as starting:
+        for error in (OSError("No space left on device"), Busy("try again later")):
 
-        def full(*_):
-            raise OSError("No space left on device")
+            def fails(*_, error=error):
+                raise error
 
-        monkeypatch.setattr(RunFolder, "write_json", full)
-        starting.update(reached=1)
+            monkeypatch.setattr(starts.atomic, "write_text", fails)
+            starting.update(reached=1)
+            starting.write_made({})
+            starting.write_placement("")
     assert os.path.exists(starting.folder / "start.json")
