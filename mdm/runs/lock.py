@@ -19,7 +19,8 @@ class Lock:
     folder that cannot be written.
 
     The operating system gives the lock up with the process, however that ends: a killed job leaves nothing to clean up.
-    Object stores have no such lock: there, the scheduler must not start a job twice, and a warning says so.
+    Object stores, and some network file systems, have no such lock: there, the scheduler must not start a job twice, and a
+    warning says so.
     """
 
     def __init__(self, folder: RunFolder):
@@ -40,7 +41,7 @@ class Lock:
             ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             self._file.seek(0)
             holder = self._file.read().strip() or "an unnamed process"
             self._file.close()
@@ -48,6 +49,10 @@ class Lock:
             raise Refusal(
                 Problem(str(self._folder.path), None, f"another job writes here: {holder}", remedy)
             ) from error
+        except OSError as error:  # Lustre mounted without flock, for one
+            logging.warning(
+                "%s cannot be locked (%s): make sure that only one job writes there", self._folder.path, error
+            )
         self._file.truncate(0)
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")
         self._file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since}))
