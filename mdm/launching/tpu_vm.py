@@ -14,7 +14,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from mdm.exits import FINAL
+from mdm.exits import FINAL, PREEMPTED
 from mdm.launching import quoting, script
 from mdm.launching.description import MOUNT, Description, Rendering
 from mdm.launching.hardware import Hardware
@@ -204,6 +204,9 @@ def _on_host(description: Description, unit: str, hardware: Hardware, command: S
     settings = {
         "Restart": "on-failure",
         "RestartPreventExitStatus": " ".join(map(str, FINAL)),
+        # Asked to go by `systemctl stop` it has not failed, and the next launch starts it; by anybody else it starts again.
+        "SuccessExitStatus": str(PREEMPTED),
+        "RestartForceExitStatus": str(PREEMPTED),
         "RestartSec": "30",
         "StartLimitBurst": str(description.restarts + 1),
         "StartLimitIntervalSec": "infinity",

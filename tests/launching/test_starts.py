@@ -75,6 +75,18 @@ def test_slurm_starts_again_what_may_succeed(machine, code, restarts, again):
     assert found == (0 if again else code)
 
 
+@pytest.mark.parametrize("state", ["COMPLETING", "CANCELLED"])
+def test_a_cancelled_slurm_job_stays_cancelled(machine, state):
+    machine.write(render("slurm", JOBS["slurm"]).all())
+    found, errors = machine.run("train.sbatch", STANDIN_python="exit 75", STANDIN_squeue=f"echo {state}")
+    assert (found, machine.calls("scontrol")) == (75, []), errors
+
+
+def test_a_slurm_job_that_may_not_be_requeued_tells_its_own_code(machine):
+    machine.write(render("slurm", JOBS["slurm"]).all())
+    assert machine.run("train.sbatch", STANDIN_python="exit 75", STANDIN_scontrol="exit 1")[0] == 75
+
+
 def test_a_preempted_slurm_job_waits_for_its_processes(machine):
     """The scheduler signals the whole job: the shell of the script must not go before the trainer has saved."""
     machine.write(render("slurm", JOBS["slurm"]).all())
@@ -90,7 +102,7 @@ def test_a_preempted_slurm_job_waits_for_its_processes(machine):
 
 def test_grace_and_restarts_reach_every_platform():
     said = {
-        "tpu-vm": ("TimeoutStopSec=77", "StartLimitBurst=34"),
+        "tpu-vm": ("TimeoutStopSec=77", "RestartForceExitStatus=75", "SuccessExitStatus=75", "StartLimitBurst=34"),
         "jobset": ("terminationGracePeriodSeconds: 77", "maxRestarts: 33"),
         "xpk": ("--termination-grace-period-seconds=77", "--max-restarts=33"),
         "slurm": ("--signal=TERM@77", ">= 33"),

@@ -17,6 +17,8 @@ sudo systemd-run \
   --unit=tri-modal-3b \
   --property=Restart=on-failure \
   '--property=RestartPreventExitStatus=2 3 4' \
+  --property=SuccessExitStatus=75 \
+  --property=RestartForceExitStatus=75 \
   --property=RestartSec=30 \
   --property=StartLimitBurst=101 \
   --property=StartLimitIntervalSec=infinity \
