@@ -18,7 +18,9 @@ from mdm.runs.folder import RunFolder
 from mdm.runs.making import made
 from mdm.runs.preemption import Preemption
 from mdm.runs.text_log import TextLog
+from mdm.training.around import Around
 from mdm.training.loop import train
+from mdm.training.watchdog import Watchdog
 
 _DECIDE = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "JAX_PLATFORMS")  # variables; no others are kept, for they may hold secrets
 
@@ -29,20 +31,32 @@ def pretrain(settings: Settings, folder: RunFolder) -> None:
     Raises Refusal for data or devices that do not fit, or if another job writes there; Stuck as `mdm.runs.starts.begin`,
     Diverged and Preempted as `mdm.training.loop.train`.
     """
-    manifest = load(settings.data.directory)
-    with (
-        Preemption() as preemption,
-        starts.begin(folder, settings.guards.starts) as starting,
-        TextLog(starting.folder / f"log-{jax.process_index()}.txt"),
-    ):
-        if agreement.leads():
-            environment = {name: os.environ[name] for name in _DECIDE if name in os.environ}
-            starting.write_made(made(shlex.join(sys.orig_argv), environment))
-        if jax.default_backend() != "cpu" and jax.config.jax_compilation_cache_dir is None:
-            # A restart need not compile again. Not on CPU: such programs are made for the very processor they were compiled on.
-            jax.config.update("jax_compilation_cache_dir", os.fspath(folder.compilations))
-        accepted = functools.partial(_write_what_it_is, settings, folder, manifest)
-        train(settings.job, folder, starting, preemption.reached, accepted)
+    with Watchdog(settings.guards) as watchdog:
+        manifest = load(settings.data.directory)
+        with (
+            Preemption() as preemption,
+            starts.begin(folder, settings.guards.starts) as starting,
+            TextLog(starting.folder / f"log-{jax.process_index()}.txt"),
+        ):
+            _run(settings, folder, manifest, starting, preemption, watchdog)
+
+
+def _run(
+    settings: Settings,
+    folder: RunFolder,
+    manifest: Manifest,
+    starting: starts.Starting,
+    preemption: Preemption,
+    watchdog: Watchdog,
+) -> None:
+    if agreement.leads():
+        environment = {name: os.environ[name] for name in _DECIDE if name in os.environ}
+        starting.write_made(made(shlex.join(sys.orig_argv), environment))
+    if jax.default_backend() != "cpu" and jax.config.jax_compilation_cache_dir is None:
+        # A restart need not compile again. Not on CPU: such programs are made for the very processor they were compiled on.
+        jax.config.update("jax_compilation_cache_dir", os.fspath(folder.compilations))
+    accepted = functools.partial(_write_what_it_is, settings, folder, manifest)
+    train(settings.job, folder, starting, Around(preemption.reached, accepted, watchdog))
 
 
 def _write_what_it_is(settings: Settings, folder: RunFolder, manifest: Manifest) -> None:

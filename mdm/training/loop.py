@@ -35,6 +35,7 @@ from mdm.runs.starts import Starting
 from mdm.tokens.vocabulary import MODALITIES, Vocabulary
 from mdm.training import clock as clocks
 from mdm.training import metrics, origin, sharding
+from mdm.training.around import Around
 from mdm.training.batch_scaling import BatchScale, batch_scale
 from mdm.training.chips import chip_of
 from mdm.training.clock import Clock
@@ -45,7 +46,6 @@ from mdm.training.optimizer import OptimizerSettings, ema_decay, optimizer, peak
 from mdm.training.origin import OriginSettings
 from mdm.training.profile import Profile, ProfileSettings
 from mdm.training.step import Numbers, State, Step
-from mdm.training.watchdog import Watchdog
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,42 +149,26 @@ class Behind:
     row: int
 
 
-def never(step: int) -> bool:
-    """Nobody asks this run to go."""
-    return False
-
-
-def nothing() -> None:
-    """Nobody waits for this run to begin."""
-
-
-def train(
-    job: Job,
-    folder: RunFolder,
-    starting: Starting,
-    asked: Callable[[int], bool] = never,
-    accepted: Callable[[], None] = nothing,
-) -> None:
+def train(job: Job, folder: RunFolder, starting: Starting, around: Around) -> None:
     """Trains to the end of the token budget, from the newest whole checkpoint of `folder` if there is one.
 
-    starting: takes down how far it comes; asked: whether to save behind a step and go, the same on all processes
-    accepted: called by the process that writes once job, data and checkpoint fit each other, before the run writes any more
+    starting: takes down how far it comes
     Raises Refusal for data that do not fit the checkpoint, Diverged if too many updates in a row are not finite, Preempted behind
     the save of a run that was asked to go, and Fault if storage fails where nothing but another start helps.
     """
     clock, devices = Clock(), jax.devices()
+    around.watchdog.opened(starting)
     refuse_if(job.problems(Devices.of(devices)))
     rows = Rows(job.data, job.corruption.views)
     mesh = make_mesh(job.mesh, devices)
     step = build_step(job, rows.manifest.vocabulary, mesh)
     with (
         jax.set_mesh(mesh),
-        Watchdog(job.guards, starting.folder / f"stacks-{jax.process_index()}.txt") as watchdog,
         Checkpoints(folder.checkpoints, job.checkpoints) as checkpoints,
     ):
         state, start, begun = _start(job, step, rows, mesh, checkpoints, clock)
         if agreement.leads():
-            accepted()
+            around.accepted()
         if begun:
             with clock.spent_on(clocks.SAVE):  # from here on the run stands alone, whatever becomes of the other one
                 checkpoints.save(start.step, _saved(state), Position(start.row, rows.fingerprint).to_json())
@@ -200,7 +184,7 @@ def train(
         host = Host(folder.path, job.guards.memory, job.guards.checkpoints * _bytes(state))
         lines = _Lines(job, rows, mesh, log, clock, starting, host)
         health = Health(job.training.batch_size, job.training.most_skipped, job.guards.spike)
-        beside = _Beside(clock, lines, profile, health, watchdog, asked)
+        beside = _Beside(clock, lines, profile, health, around)
         try:
             done = _walk(job, step, state, start, last, rows, mesh, checkpoints, beside)
         finally:
@@ -250,8 +234,7 @@ class _Beside:
     lines: _Lines
     profile: Profile
     health: Health
-    watchdog: Watchdog
-    asked: Callable[[int], bool]
+    around: Around
 
 
 def _walk(
@@ -267,7 +250,7 @@ def _walk(
 ) -> int:
     """Trains from `start` to step `last`, or until it is asked to go; returns the number of steps then made."""
     training, clock, row, done = job.training, beside.clock, start.row, start.step
-    if beside.asked(done):
+    if beside.around.asked(done):
         return done
     run, take = (clock.compiling(program) for program in sharding.jit_step(step, mesh))
     numbers = sharding.everywhere(mesh, step.numbers)  # once: the step would carry them to the devices each time
@@ -287,7 +270,7 @@ def _walk(
             row += training.batch_size
             if unread:
                 beside.health.look(*unread)  # the step before this one: the device never waits for the host
-                beside.watchdog.beat()
+                beside.around.watchdog.beat()
             unread = row, report
             if line:
                 line()
@@ -295,18 +278,18 @@ def _walk(
             if done % training.log_every == 0 or done == last:
                 state, window = take(state)
                 line = functools.partial(beside.lines.write, done, last, row, window)
-            going = beside.asked(done)
+            going = beside.around.asked(done)
             if going or checkpoints.due(done) or done == last:
                 if line:  # before the checkpoint is: a resumed run cannot write the lines behind its checkpoint again
                     line()
                     line = None
-                with clock.spent_on(clocks.SAVE):
+                with beside.around.watchdog.aside(), clock.spent_on(clocks.SAVE):
                     checkpoints.save(done, _saved(state), Position(row, rows.fingerprint).to_json())
             if going:
                 break
         if unread:
             beside.health.look(*unread)
-            beside.watchdog.beat()
+            beside.around.watchdog.beat()
         if line:
             line()
     finally:

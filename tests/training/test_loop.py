@@ -17,6 +17,7 @@ from mdm.runs.checkpoint import CheckpointReader
 from mdm.runs.folder import RunFolder
 from mdm.runs.log import MetricsLog
 from mdm.training import loop
+from mdm.training.around import Around
 from mdm.training.health import Health
 from mdm.training.loop import train
 from tests.training.curves import GOODPUT, HOST, TIMES, curve
@@ -25,7 +26,7 @@ from tests.training.curves import GOODPUT, HOST, TIMES, curve
 def run(job, path) -> RunFolder:
     folder = RunFolder(path)
     with starts.begin(folder, job.guards.starts) as starting:
-        train(job, folder, starting)
+        train(job, folder, starting, Around())
     return folder
 
 
