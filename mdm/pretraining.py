@@ -13,6 +13,7 @@ from mdm.codecs.storage import DESCRIPTION
 from mdm.config import Settings, to_dict
 from mdm.data.manifest import Manifest, load
 from mdm.data.spans import span_lengths
+from mdm.problems import Refusal
 from mdm.runs import agreement, starts
 from mdm.runs.folder import RunFolder
 from mdm.runs.making import made
@@ -32,13 +33,24 @@ def pretrain(settings: Settings, folder: RunFolder) -> None:
     Diverged and Preempted as `mdm.training.loop.train`.
     """
     with Watchdog(settings.guards) as watchdog:
-        manifest = load(settings.data.directory)
-        with (
-            Preemption() as preemption,
-            starts.begin(folder, settings.guards.starts) as starting,
-            TextLog(starting.folder / f"log-{jax.process_index()}.txt"),
-        ):
-            _run(settings, folder, manifest, starting, preemption, watchdog)
+        manifest, failure = _opened(settings)
+        with Preemption() as preemption, starts.begin(folder, settings.guards.starts) as starting:
+            if failure:
+                raise failure
+            with TextLog(starting.folder / f"log-{jax.process_index()}.txt"):
+                _run(settings, folder, manifest, starting, preemption, watchdog)
+
+
+def _opened(settings: Settings) -> tuple[Manifest | None, Exception | None]:
+    """The data, once there are devices. What is refused leaves no run folder behind; what fails is handed back, for it counts as
+    a start: a chip that is gone is gone for the next hundred starts too."""
+    try:
+        jax.devices()
+        return load(settings.data.directory), None
+    except Refusal:
+        raise
+    except Exception as error:
+        return None, error
 
 
 def _run(

@@ -1,6 +1,7 @@
 """What happens when things go wrong (DESIGN.md, section 5): each line is provoked for real, here or where `PROVOKED` says."""
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import pytest
 
-from mdm import config, exits
+from mdm import config, exits, pretraining
 from mdm.pretraining import pretrain
 from mdm.problems import Refusal
 from mdm.runs import log, starts
@@ -193,6 +194,30 @@ def test_a_run_whose_manifest_was_deleted_is_refused_and_goes_on_when_it_is_back
     manifest.rename(own / "manifest.json")
     pretrain(settings(own), folder)
     assert curve(folder) == curve(whole)
+
+
+def test_failures_before_a_run_opens_its_folder_are_counted(data, tmp_path, monkeypatch):
+    """A stale mount, a chip that does not come up: otherwise a launcher would start it a hundred times."""
+    folder = RunFolder(tmp_path / "run")
+
+    def stale(*_):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    def no_chips(*_):
+        raise RuntimeError("Unable to initialize backend")
+
+    for place, name, failure in ((pretraining, "load", stale), (pretraining.jax, "devices", no_chips)):
+        with monkeypatch.context() as patch, pytest.raises(OSError if name == "load" else RuntimeError):
+            patch.setattr(place, name, failure)
+            if name == "devices":
+                patch.setattr(place, "process_count", failure)
+            pretrain(settings(data, starts=2), folder)
+    own = starts.read(folder)
+    assert (
+        [start.code for start in own] == [exits.FAULT] * 2 and "Stale" in own[0].reason and "backend" in own[1].reason
+    )
+    with pytest.raises(starts.Stuck):
+        pretrain(settings(data, starts=2), folder)
 
 
 @pytest.mark.parametrize("key, value, told", [("model", {"width": 32}, "does not fit"), ("data", {"seed": 9}, "data")])

@@ -15,15 +15,25 @@ from mdm.problems import Fault, Problem, Refusal
 Result = TypeVar("Result")
 
 
+def several() -> bool:
+    """Whether this is one of several processes. One that joined no others is alone, even if its devices do not come up."""
+    try:
+        return jax.process_count() > 1
+    except RuntimeError:
+        if jax.distributed.is_initialized():
+            raise
+        return False
+
+
 def leads() -> bool:
     """Whether this is the process that writes for all of them."""
-    return jax.process_index() == 0
+    return not several() or jax.process_index() == 0
 
 
 def led(act: Callable[[], int]) -> int:
     """The number >= 0 that `act` gives on process 0. What fails there fails everywhere, with the same code: a process that
     waited for one that is gone would end with another, and be started again or not, as the first would not be."""
-    if jax.process_count() == 1:
+    if not several():
         return act()
     failure, found = None, 0
     if leads():
@@ -41,7 +51,7 @@ def led(act: Callable[[], int]) -> int:
 
 def together(act: Callable[[], Result]) -> Result:
     """What `act` gives on this process, if it fails on none: where it succeeded, the code is that of the first that failed."""
-    if jax.process_count() == 1:
+    if not several():
         return act()
     failure, found = None, None
     try:
@@ -59,7 +69,7 @@ def together(act: Callable[[], Result]) -> Result:
 
 def anywhere(flag: bool) -> bool:
     """Whether it is so on any process. Call it on all."""
-    if jax.process_count() == 1:
+    if not several():
         return flag
     return bool(np.any(multihost_utils.process_allgather(np.array(flag))))
 

@@ -31,8 +31,12 @@ class RunFolder:
     """Paths of a run, local or `gs://`, and the small files in it. Only the training process writes outside evaluations/."""
 
     def __init__(self, path: str | Path):
-        """Raises Refusal, naming the extra, for a bucket if the package that reaches it is missing."""
-        if str(path).startswith("gs://") and not any(map(importlib.util.find_spec, ("gcsfs", "tensorflow"))):
+        """Raises Refusal for a store that is not known and, naming the extra, for a bucket whose package is missing."""
+        store, apart, _ = str(path).partition("://")
+        if apart and store != "gs":
+            remedy = "use gs://BUCKET/FOLDER, or a folder"
+            raise Refusal(Problem(str(path), None, f"{store}:// is no store that is known here", remedy))
+        if apart and not any(map(importlib.util.find_spec, ("gcsfs", "tensorflow"))):
             raise Refusal(Problem(str(path), None, "gcsfs is not installed", "pip install 'mdm[gcs]'"))
         self.path = epath.Path(path)
         if "://" not in str(path):

@@ -11,6 +11,7 @@ from absl import logging
 from jax.experimental import multihost_utils
 
 from mdm import exits
+from mdm.runs import agreement
 
 
 class Preempted(exits.Ending):
@@ -32,7 +33,7 @@ class Preemption:
 
     def __enter__(self) -> Preemption:
         if threading.current_thread() is threading.main_thread():
-            own = (signal.SIGINT,) if jax.process_count() > 1 else (signal.SIGINT, signal.SIGTERM)
+            own = (signal.SIGINT,) if agreement.several() else (signal.SIGINT, signal.SIGTERM)
             self._before = {number: signal.signal(number, self._note) for number in own}
         return self
 
