@@ -36,7 +36,7 @@ class RunFolder:
         if apart and store != "gs":
             remedy = "use gs://BUCKET/FOLDER, or a folder"
             raise Refusal(Problem(str(path), None, f"{store}:// is no store that is known here", remedy))
-        if apart and not any(map(importlib.util.find_spec, ("gcsfs", "tensorflow"))):
+        if apart and not importlib.util.find_spec("gcsfs"):
             raise Refusal(Problem(str(path), None, "gcsfs is not installed", "pip install 'mdm[gcs]'"))
         self.path = epath.Path(path)
         if "://" not in str(path):

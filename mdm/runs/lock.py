@@ -19,8 +19,8 @@ class Lock:
     folder that cannot be written.
 
     The operating system gives the lock up with the process, however that ends: a killed job leaves nothing to clean up.
-    Object stores, and some network file systems, have no such lock: there, the scheduler must not start a job twice, and a
-    warning says so.
+    Object stores, and some network file systems, have no such lock. There a later start ends the one before it
+    (`mdm.runs.starts.Starting.superseded`), and a warning says that nothing is held.
     """
 
     def __init__(self, folder: RunFolder):
@@ -30,7 +30,9 @@ class Lock:
     def __enter__(self) -> Lock:
         path = os.fspath(self._folder.lock)
         if "://" in path:
-            logging.warning("%s cannot be locked: make sure that only one job writes there", self._folder.path)
+            logging.warning(
+                "%s cannot be locked: a later start ends this one at its next checkpoint", self._folder.path
+            )
             return self
         # Opened for appending: a job that is refused must not wipe the holder's name.
         try:
@@ -51,7 +53,7 @@ class Lock:
             ) from error
         except OSError as error:  # Lustre mounted without flock, for one
             logging.warning(
-                "%s cannot be locked (%s): make sure that only one job writes there", self._folder.path, error
+                "%s cannot be locked (%s): a later start ends this one at its next checkpoint", self._folder.path, error
             )
         self._file.truncate(0)
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")

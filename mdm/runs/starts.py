@@ -23,6 +23,7 @@ from mdm.runs import agreement
 from mdm.runs.folder import RunFolder
 from mdm.runs.lock import Lock
 
+_FILE = "start.json"
 _UNSAID = (
     None,
     exits.FAULT,
@@ -65,7 +66,7 @@ def read(folder: RunFolder) -> tuple[Start, ...]:
     found = []
     for number in sorted(int(path.name) for path in folder.starts.iterdir() if path.name.isdigit()):
         try:
-            found.append(Start(**json.loads((folder.start(number) / "start.json").read_text())))
+            found.append(Start(**json.loads((folder.start(number) / _FILE).read_text())))
         except (OSError, TypeError, ValueError) as error:
             logging.warning("start %d of the run cannot be read: %s", number, error)
     return tuple(found)
@@ -92,8 +93,8 @@ class Starting:
 
     def __init__(self, folder: RunFolder, number: int):
         self.folder = folder.start(number)
-        now = time.time()
-        self.now = Start(number, socket.gethostname(), now, now)
+        self.now = _new(number)
+        self._next = folder.start(number + 1) / _FILE
         self._write_now()
         self.earlier = tuple(start for start in read(folder) if start.number < number) if agreement.leads() else ()
 
@@ -111,7 +112,26 @@ class Starting:
         self._write(self.folder / "placement.txt", table + "\n")
 
     def _write_now(self) -> None:
-        self._write(self.folder / "start.json", json.dumps(dataclasses.asdict(self.now), indent=1, ensure_ascii=False))
+        self._write(self.folder / _FILE, _text(self.now))
+
+    def superseded(self) -> bool:
+        """Whether a later start of the run has begun while this one goes on: two jobs on one folder, where no lock kept them
+        apart, or what is left of a job that was started again elsewhere. Process 0 knows."""
+        try:
+            return agreement.leads() and self._next.exists()
+        except Exception as error:  # whatever is to be written will tell
+            logging.error("%s cannot be asked for: %s", self._next, error)
+            return False
+
+    def refuse_superseded(self) -> None:
+        """Call it on all processes before anything is written over what a later start may have written. Raises Refusal."""
+        agreement.led(self._go_on)
+
+    def _go_on(self) -> int:
+        if self.superseded():
+            reason = "a later start of this run has begun, here or on another machine: this one writes nothing any more"
+            raise Refusal(Problem(str(self._next), None, reason, "end one of the two jobs"))
+        return 0
 
     @staticmethod
     def _write(path: epath.Path, text: str) -> None:
@@ -143,13 +163,32 @@ def _open(folder: RunFolder, held: contextlib.ExitStack) -> int:
         [int(path.name) for path in folder.starts.iterdir() if path.name.isdigit()] if folder.starts.exists() else []
     )
     number = max(numbers, default=0) + 1
+    while not _taken(folder, number):
+        number += 1  # another one took it just now: where no lock holds, the newest start goes on
+    return number
+
+
+def _taken(folder: RunFolder, number: int) -> bool:
+    """Whether this process got the number: of those that try, one does."""
     try:
-        folder.start(number).mkdir(parents=True)
+        folder.start(number).mkdir(parents=True, exist_ok=True)
+        atomic.create(folder.start(number) / _FILE, _text(_new(number)))
+    except FileExistsError:
+        return False
     except OSError as error:
         raise Refusal(
             Problem(str(folder.path), None, f"cannot be written ({error})", "make room, or its owner")
         ) from error
-    return number
+    return True
+
+
+def _new(number: int) -> Start:
+    now = time.time()
+    return Start(number, socket.gethostname(), now, now)
+
+
+def _text(start: Start) -> str:
+    return json.dumps(dataclasses.asdict(start), indent=1, ensure_ascii=False)
 
 
 def _go(starting: Starting, most: int) -> int:

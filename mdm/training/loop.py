@@ -184,7 +184,7 @@ def train(job: Job, folder: RunFolder, starting: Starting, around: Around) -> No
         host = Host(folder.path, job.guards.memory, job.guards.checkpoints * _bytes(state))
         lines = _Lines(job, rows, mesh, log, clock, starting, host)
         health = Health(job.training.batch_size, job.training.most_skipped, job.guards.spike)
-        beside = _Beside(clock, lines, profile, health, around)
+        beside = _Beside(clock, starting, lines, profile, health, around)
         try:
             done = _walk(job, step, state, start, last, rows, mesh, checkpoints, beside)
         finally:
@@ -231,6 +231,7 @@ class _Beside:
     """What looks at a run while it walks, and changes nothing of it."""
 
     clock: Clock
+    starting: Starting
     lines: _Lines
     profile: Profile
     health: Health
@@ -284,6 +285,7 @@ def _walk(
                     line()
                     line = None
                 with beside.around.watchdog.aside(), clock.spent_on(clocks.SAVE):
+                    beside.starting.refuse_superseded()
                     checkpoints.save(done, _saved(state), Position(row, rows.fingerprint).to_json())
             if going:
                 break
@@ -325,7 +327,8 @@ class _Lines:
             found |= {f"passes/{stream}": passes for stream, passes in self._rows.passes(row).items()}
             self._starting.update(reached=done, seconds=self._clock.seconds())
             found |= goodput.figures((*self._starting.earlier, self._starting.now))
-            self._log.write(done, found)
+            if not self._starting.superseded():  # all processes end behind the next save, which is refused
+                self._log.write(done, found)
         bits = ", ".join(f"{m} {found[f'elbo_bits/{m}']:.3f}" for m in MODALITIES if f"elbo_bits/{m}" in found)
         speed = f"{found['tokens_per_second']:,.0f} tokens/s, {found['model_flops_per_second'] / 1e12:.3g} TFLOP/s"
         speed += f", MFU {found['mfu']:.1%}" if self._peak else ""

@@ -79,6 +79,17 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
         pass
 
 
+def test_where_no_lock_holds_a_later_start_ends_the_one_before_it(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(Refusal, match="a later start of this run"), starts.begin(folder, 0) as first:
+        assert not first.superseded()
+        first.refuse_superseded()
+        assert starts._taken(folder, 2) and not starts._taken(folder, 2)
+        assert first.superseded() and not starts.Starting(folder, 2).superseded()
+        first.refuse_superseded()
+    assert starts.read(folder)[0].code == exits.REFUSED
+
+
 class Busy(Exception):
     """As clients of object stores raise: no OSError, and with a code that is HTTP's."""
 
