@@ -199,9 +199,11 @@ def _on_host(description: Description, unit: str, hardware: Hardware, command: S
     # Libtpu opens the devices and locks memory; the reading processes hand batches over in shared memory.
     access = ["--privileged"] if hardware.platform == "tpu" else []
     mounted = [f"--volume={MOUNT}:{MOUNT}:ro"] if description.bucket else []
-    run = ["run", "--rm", "--init", f"--name={unit}", *access, "--net=host", "--ipc=host", *mounted, *variables]
+    stop = f"--stop-timeout={description.grace}"  # for a daemon that goes down first: by itself it gives ten seconds
+    run = ["run", "--rm", "--init", f"--name={unit}", stop, *access, "--net=host", "--ipc=host", *mounted, *variables]
     job = [description.image, *command]
     settings = {
+        "After": "docker.service",  # so that it ends before the daemon does when the host goes down
         "Restart": "on-failure",
         "RestartPreventExitStatus": " ".join(map(str, FINAL)),
         # Asked to go by `systemctl stop` it has not failed, and the next launch starts it; by anybody else it starts again.

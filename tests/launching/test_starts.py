@@ -102,7 +102,7 @@ def test_a_preempted_slurm_job_waits_for_its_processes(machine):
 
 def test_grace_and_restarts_reach_every_platform():
     said = {
-        "tpu-vm": ("TimeoutStopSec=77", "RestartForceExitStatus=75", "SuccessExitStatus=75", "StartLimitBurst=34"),
+        "tpu-vm": ("TimeoutStopSec=77", "--stop-timeout=77", "After=docker.service", "RestartForceExitStatus=75", "SuccessExitStatus=75", "StartLimitBurst=34"),
         "jobset": ("terminationGracePeriodSeconds: 77", "maxRestarts: 33"),
         "xpk": ("--termination-grace-period-seconds=77", "--max-restarts=33"),
         "slurm": ("--signal=TERM@77", ">= 33"),

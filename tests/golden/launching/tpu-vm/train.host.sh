@@ -15,6 +15,7 @@ if ! mountpoint --quiet /data; then
 fi
 sudo systemd-run \
   --unit=tri-modal-3b \
+  --property=After=docker.service \
   --property=Restart=on-failure \
   '--property=RestartPreventExitStatus=2 3 4' \
   --property=SuccessExitStatus=75 \
@@ -28,6 +29,7 @@ sudo systemd-run \
       --rm \
       --init \
       --name=tri-modal-3b \
+      --stop-timeout=180 \
       --privileged \
       --net=host \
       --ipc=host \
