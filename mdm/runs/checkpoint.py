@@ -193,8 +193,8 @@ class Checkpoints:
         """Refuses a checkpoint that holds other arrays than `abstract`, by what it says of itself: no array is read."""
         folder = self._folder / str(step)
         with _storage(folder):
-            held = self._manager.item_metadata(step)
-            stored = {name: held[name].tree for name in PARAMETERS} | held[_REST].tree
+            held = {name: ocp.StandardCheckpointHandler().metadata(folder / name).tree for name in (*PARAMETERS, _REST)}
+        stored = {name: held[name] for name in PARAMETERS} | held[_REST]
         if wrong := fit.misfit(stored, abstract):
             raise _foreign(folder, wrong)
         return 0
