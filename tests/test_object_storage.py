@@ -63,6 +63,8 @@ def test_a_bucket_that_refuses_a_save_costs_that_save_and_the_next_start_goes_on
     store.refuses = lambda method, name: 0
     assert first.returncode == exits.FAULT and "CHECKPOINT 6 WAS NOT SAVED, the one before it stays" in first.stderr
     assert "the last checkpoint was not saved" in first.stderr and "run/end.json" not in store.objects
+    assert b"CHECKPOINT 6 WAS NOT SAVED" in store.objects["run/starts/1/log-0.txt"].content
+    assert store.objects["run/metrics/0.jsonl"].content.count(b"\n") == 3
     second = binaries.run(*command, environment=environment)
     assert second.returncode == 0, second.stderr
     assert "from step 3" in second.stderr

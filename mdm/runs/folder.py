@@ -5,7 +5,7 @@ vocabulary.json     token space
 spans.json          how long spans of free length are
 codecs/MODALITY/    the codecs of the data
 checkpoints/STEP/   see `checkpoint`
-metrics.jsonl       see `log`
+metrics.jsonl       see `log`; in a bucket with metrics/N.jsonl, which continue it
 events/             the same for TensorBoard, and profiles
 starts/N/           what each start was made with, did and told, see `starts`
 compilations/       compiled programs, for restarts (accelerators)
@@ -53,6 +53,10 @@ class RunFolder:
         self.evaluations = self.path / "evaluations"
         self.end = self.path / "end.json"
         self.lock = self.path / "lock"
+
+    def metrics_part(self, number: int) -> epath.Path:
+        """What continues the log where nothing can be appended to."""
+        return self.path / "metrics" / f"{number}.jsonl"
 
     def start(self, number: int) -> epath.Path:
         """The folder of one start."""

@@ -286,6 +286,7 @@ def _walk(
                     line = None
                 with beside.around.watchdog.aside(), clock.spent_on(clocks.SAVE):
                     beside.starting.refuse_superseded()
+                    beside.lines.flush()
                     checkpoints.save(done, _saved(state), Position(row, rows.fingerprint).to_json())
             if going:
                 break
@@ -312,6 +313,11 @@ class _Lines:
         self._vocabulary = rows.manifest.vocabulary
         chip = chip_of(mesh.devices.flat[0].device_kind)
         self._peak = chip and chip.flops * mesh.size
+
+    def flush(self) -> None:
+        """Before a checkpoint: a resumed run cannot write the lines behind it again."""
+        if self._log:
+            self._log.flush()
 
     def write(self, done: int, last: int, row: int, window) -> None:
         of_host = self._host.figures()
