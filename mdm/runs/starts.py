@@ -67,7 +67,7 @@ def read(folder: RunFolder) -> tuple[Start, ...]:
     for number in sorted(int(path.name) for path in folder.starts.iterdir() if path.name.isdigit()):
         try:
             found.append(Start(**json.loads((folder.start(number) / _FILE).read_text())))
-        except (OSError, TypeError, ValueError) as error:
+        except Exception as error:  # also of a bucket that does not answer
             logging.warning("start %d of the run cannot be read: %s", number, error)
     return tuple(found)
 
