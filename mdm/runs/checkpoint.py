@@ -237,17 +237,15 @@ class Checkpoints:
 
 
 def _agreed_damage(step: epath.Path) -> str | None:
-    """What process 0 finds wrong, for all of them: they must try the same steps."""
-    wrong = None
+    """What any process finds wrong, for all of them: they must try the same steps. Each reads its share of the files."""
+    share = (jax.process_index(), jax.process_count())
 
-    def look() -> int:
-        nonlocal wrong
+    def look() -> str | None:
         with _storage(step):
-            wrong = seal.damage(step)
-        return int(wrong is not None)
+            return seal.damage(step, share=share)
 
-    damaged = agreement.led(look)
-    return (wrong or "damaged, see the log of process 0") if damaged else None
+    wrong = agreement.together(look)
+    return (wrong or "damaged, see the logs of the other processes") if agreement.anywhere(wrong is not None) else None
 
 
 @contextlib.contextmanager

@@ -285,7 +285,7 @@ def _walk(
                     line()
                     line = None
                 with beside.around.watchdog.aside(), clock.spent_on(clocks.SAVE):
-                    checkpoints.wait()  # which may take long: only then is what is asked next still so when it counts
+                    checkpoints.wait()  # it may take long, and what is asked next must hold when the save begins
                     beside.starting.refuse_superseded()
                     beside.lines.flush()
                     checkpoints.save(done, _saved(state), Position(row, rows.fingerprint).to_json())

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+from etils import epath
 
 from mdm import exits
 from mdm.problems import Fault, Refusal
@@ -119,7 +120,7 @@ def test_storage_that_does_not_answer_costs_a_start_and_no_checkpoint(tmp_path, 
     def no_answer(*_, **__):
         raise TimeoutError("no answer")
 
-    for place, name in ((ocp.CheckpointManager, "restore"), (ocp.CheckpointManager, "item_metadata"),
+    for place, name in ((ocp.CheckpointManager, "restore"), (ocp.StandardCheckpointHandler, "metadata"),
                         (checkpoint.seal, "damage")):  # fmt: skip
         with monkeypatch.context() as patch:
             patch.setattr(place, name, no_answer)
@@ -133,8 +134,8 @@ def test_storage_that_does_not_answer_costs_a_start_and_no_checkpoint(tmp_path, 
     "other, told",
     [
         (lambda own: own | {"rows": jax.ShapeDtypeStruct((), jnp.float32)}, "rows is uint32 .. where float32"),
-        (lambda own: own | {"more": own["rows"]}, "does not hold more"),
-        (lambda own: {name: tree for name, tree in own.items() if name != "rows"}, "holds rows besides"),
+        (lambda own: own | {"more": own["rows"]}, "it does not hold more"),
+        (lambda own: {name: tree for name, tree in own.items() if name != "rows"}, "it holds rows besides"),
     ],
 )
 def test_arrays_of_another_name_or_dtype_are_refused(tmp_path, other, told):
@@ -230,3 +231,18 @@ def test_a_step_that_goes_while_it_is_read_has_vanished(tmp_path, monkeypatch):
         reader.restore_parameters(4, ABSTRACT["parameters"])
     with pytest.raises(Vanished):
         reader.stamp(4)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_those_who_look_for_damage_together_look_at_every_file(tmp_path, count):
+    save(tmp_path, [1])
+    step = epath.Path(tmp_path / "checkpoints" / "1")
+    files = [path for path in step.rglob("*") if path.is_file() and path.name != "seal.json"]
+    looks = [(number, count) for number in range(count)]
+    assert [checkpoint.seal.damage(step, share=share) for share in looks] == [None] * count
+    for file in files:
+        content = file.read_bytes()
+        file.write_bytes(content + b"x")
+        told = [wrong for share in looks if (wrong := checkpoint.seal.damage(step, share=share))]
+        assert len(told) == 1 and str(file) in told[0]
+        file.write_bytes(content)
