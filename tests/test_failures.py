@@ -54,6 +54,7 @@ PROVOKED = {
     "disk full, bucket unreachable during a save": [
         "test_failures.py::test_a_full_disk_costs_checkpoints_and_not_the_run",
         "runs/test_checkpoint.py::test_a_failed_save_costs_one_checkpoint",
+        "runs/test_agreement.py::test_a_save_that_fails_on_two_processes_costs_one_checkpoint",
         "runs/test_folder.py::test_a_full_disk_costs_a_line_and_not_the_run",
     ],
     "loss or gradient not finite": [
@@ -74,6 +75,7 @@ PROVOKED = {
     "hostile input files": [
         "codecs/test_storage.py::test_compressed_arrays_are_refused",
         "data/test_manifest.py::test_a_shard_outside_the_folder_is_refused",
+        "runs/test_hostile.py::test_no_pickle_and_no_code_is_read_from_a_checkpoint",
     ],
 }
 
