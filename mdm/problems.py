@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 from collections.abc import Iterable, Iterator
 
 from mdm import exits
@@ -52,6 +53,26 @@ class Fault(exits.Ending):
     comes again; ends a binary with a code after which launchers start it again."""
 
     code = exits.FAULT
+
+
+# What stays so until somebody acts.
+_LASTING = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+)
+
+
+def unwritable(where: str, what: str, error: OSError, remedy: str) -> Refusal | Fault:
+    """What a failure to write means: lasting ones are refused, storage that does not answer may do so for the next start."""
+    if error.errno in _LASTING:
+        return Refusal(Problem(where, None, f"{what} ({error})", remedy))
+    return Fault(f"{where}: {what} ({error}); start again when its storage answers")
 
 
 @contextlib.contextmanager

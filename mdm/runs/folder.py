@@ -24,7 +24,7 @@ from typing import Any
 from etils import epath
 
 from mdm import atomic
-from mdm.problems import Problem, Refusal
+from mdm.problems import Problem, Refusal, unwritable
 
 
 class RunFolder:
@@ -63,13 +63,11 @@ class RunFolder:
         return self.starts / str(number)
 
     def create(self) -> None:
-        """Makes the folder if it is not there. Raises Refusal if it cannot be made."""
+        """Makes the folder if it is not there. Raises Refusal if it cannot be made, Fault if its storage does not answer."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise Refusal(
-                Problem(str(self.path), None, f"cannot be made ({error})", "choose another folder")
-            ) from error
+            raise unwritable(str(self.path), "cannot be made", error, "choose another folder") from error
 
     def write_json(self, path: epath.Path, value: Any) -> None:
         """Writes a small file in one step: a reader sees the old or the new one, never half of it."""

@@ -10,7 +10,7 @@ import time
 
 from absl import logging
 
-from mdm.problems import Problem, Refusal
+from mdm.problems import Problem, Refusal, unwritable
 from mdm.runs.folder import RunFolder
 
 
@@ -38,9 +38,7 @@ class Lock:
         try:
             self._file = open(path, "a+", encoding="utf-8")
         except OSError as error:
-            raise Refusal(
-                Problem(path, None, f"cannot be written ({error})", "make the folder writable, or use another")
-            ) from error
+            raise unwritable(path, "cannot be written", error, "make the folder writable, or use another") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

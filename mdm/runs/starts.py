@@ -18,7 +18,7 @@ from absl import logging
 from etils import epath
 
 from mdm import atomic, exits
-from mdm.problems import Problem, Refusal
+from mdm.problems import Problem, Refusal, unwritable
 from mdm.runs import agreement
 from mdm.runs.folder import RunFolder
 from mdm.runs.lock import Lock
@@ -176,9 +176,7 @@ def _taken(folder: RunFolder, number: int) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise Refusal(
-            Problem(str(folder.path), None, f"cannot be written ({error})", "make room, or its owner")
-        ) from error
+        raise unwritable(str(folder.path), "cannot be written", error, "make room, or its owner") from error
     return True
 
 

@@ -1,11 +1,12 @@
 """Starts: what each wrote down, and when it makes no sense to start again."""
 
+import errno
 import os
 
 import pytest
 
 from mdm import exits
-from mdm.problems import Refusal
+from mdm.problems import Fault, Refusal
 from mdm.runs import starts
 from mdm.runs.folder import RunFolder
 from mdm.runs.preemption import Preempted
@@ -101,6 +102,16 @@ def test_a_code_of_http_is_none_of_a_process(tmp_path):
     with pytest.raises(Busy), starts.begin(folder, 0):
         raise Busy("try again later")
     assert starts.read(folder)[0].code == exits.FAULT
+
+
+@pytest.mark.parametrize("number, kind", [(errno.EROFS, Refusal), (errno.ESTALE, Fault), (None, Fault)])
+def test_a_folder_whose_storage_does_not_answer_is_tried_again(tmp_path, monkeypatch, number, kind):
+    def fails(*_):
+        raise OSError(number, "no answer") if number else ConnectionError("no answer")
+
+    monkeypatch.setattr(starts.atomic, "create", fails)
+    with pytest.raises(kind, match="no answer"), starts.begin(RunFolder(tmp_path / "run"), 0):
+        pass
 
 
 def test_what_cannot_be_written_down_costs_nothing_else(tmp_path, monkeypatch):
