@@ -41,3 +41,15 @@ def write_text(path: Path, text: str, *, shared: bool = False) -> None:
     """Writes `text` to `path` as UTF-8."""
     with replacing(path, shared=shared) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def create(path: Path, text: str) -> None:
+    """Writes `text` to a new file. Raises FileExistsError if there is one: of several that try, one succeeds."""
+    if "://" not in os.fspath(path):
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+        return
+    import fsspec  # only where there is a store: it is asked for this in the same request
+
+    store, place = fsspec.url_to_fs(os.fspath(path))
+    store.pipe_file(place, text.encode(), mode="create")

@@ -5,9 +5,13 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+_WRITTEN = Path(__file__).parent / "COMMIT"  # by launch/Dockerfile
+
 
 def commit() -> str:
-    """Its commit; a plus for changes that are not in it."""
+    """Its commit; a plus for changes that are not in it. A container has no git, and a file that was written when it was made."""
+    if _WRITTEN.exists():
+        return _WRITTEN.read_text(encoding="utf-8").strip()
     told = _git("describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*")
     return "unknown" if told is None else told or "not a checkout"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging as logging_
 import sys
+import sysconfig
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +14,8 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from mdm import config
-from mdm.exits import REFUSED
+from mdm.exits import REFUSED, Ending
 from mdm.problems import Problem, Refusal
-from mdm.runs.preemption import Preempted
 
 
 def config_flag() -> flags.FlagHolder:
@@ -60,13 +61,18 @@ def settings(holder: flags.FlagHolder) -> config.Settings:
     try:
         value = holder.value.to_dict()
     except OSError as error:  # a file that is not there or cannot be run is told when it is first used
-        raise Refusal(Problem("--config", None, str(error), "check the path")) from error
+        raise Refusal(Problem("--config", None, _told(error), "check the path")) from error
+    except AttributeError as error:
+        found = type(holder.value).__name__
+        raise Refusal(
+            Problem("--config", found, "is not what get_config() must give", "return a ConfigDict")
+        ) from error
     return config.resolve(value)
 
 
 def run(main: Callable[[], None]) -> None:
     """Runs `main` with flags parsed; input that cannot be used ends the process with a list of what is wrong and the code of the
-    Refusal; see `mdm.exits`."""
+    exception; see `mdm.exits`."""
 
     def guarded(arguments: list[str]) -> None:
         if len(arguments) > 1:
@@ -75,10 +81,8 @@ def run(main: Callable[[], None]) -> None:
         logging.get_absl_handler().addFilter(_own_or_grave)
         try:
             main()
-        except Refusal as refusal:
-            _end(str(refusal), refusal.code)
-        except Preempted as going:
-            _end(str(going), going.code)
+        except Ending as ending:
+            _end(str(ending), ending.code)
 
     app.run(guarded, flags_parser=_parse)
 
@@ -91,9 +95,27 @@ def _own_or_grave(record: logging_.LogRecord) -> bool:
 def _parse(arguments: list[str]) -> list[str]:
     try:
         return flags.FLAGS(arguments)
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        # ml_collections raises these from inside the parser for a key or a value that the config does not take.
-        _end(str(error).strip('"'))
+    except Exception as error:
+        # ml_collections runs the config, and takes overrides, within the parser: both may raise anything.
+        _end(_told(error))
+
+
+def _told(error: Exception) -> str:
+    """What is wrong with flags, or with the config as a program: then with file and line."""
+    first = error
+    while (before := first.__cause__ or first.__context__) is not None:
+        first = before
+    lines = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(first.__traceback__)]
+    if isinstance(first, SyntaxError) and first.filename:
+        lines.append((first.filename, first.lineno))
+    own = [f"{file}:{line}" for file, line in lines if not file.startswith("<") and not _is_ours(Path(file))]
+    return f"{own[-1]}: {type(first).__name__}: {first}" if own else str(error).strip('"')
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether it is of Python, of a package or of this one: no config."""
+    folders = (Path(__file__).parent, Path(sysconfig.get_path("stdlib")))
+    return "site-packages" in file.parts or any(file.is_relative_to(folder) for folder in folders)
 
 
 def _end(message: str, code: int = REFUSED) -> None:

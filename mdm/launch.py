@@ -42,6 +42,7 @@ _PROJECT = flags.DEFINE_string("project", "", "Of Google Cloud; by default gclou
 _ZONE = flags.DEFINE_string("zone", "", "Of Google Cloud.")
 _CLUSTER = flags.DEFINE_string("cluster", "", "Of GKE, for xpk; kubectl is told by its context.")
 _DRY_RUN = flags.DEFINE_bool("dry_run", True, "Print, and run nothing.")
+_HELD = ("experiments", "mdm")  # what launch/Dockerfile copies
 _OUTPUT = command.path_flag("output", "Folder for what is run; by default runs/launched/NAME.", required=False)
 
 
@@ -92,9 +93,13 @@ def _description() -> Description:
 def _config() -> tuple[str, ...]:
     """The config as it was given: the job resolves it again, where it runs."""
     flag = flags.FLAGS["config"]
-    if Path(flag.config_filename.partition(":")[0]).is_absolute():
+    path = Path(flag.config_filename.partition(":")[0])
+    if path.is_absolute():
         remedy = "name it from the root of the checkout: the job finds it there, in its container"
         raise Refusal(Problem("--config", flag.config_filename, "is a path of this machine", remedy))
+    if _IMAGE.value and (path.parts[0] not in _HELD or ".." in path.parts):
+        reason = "is not in the container, which holds experiments/ and mdm/ of the checkout"
+        raise Refusal(Problem("--config", flag.config_filename, reason, "move it to experiments/"))
     overrides = (f"--config.{key}={value}" for key, value in flag.override_values.items())
     return (f"--config={flag.config_filename}", *overrides)
 

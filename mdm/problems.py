@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 from collections.abc import Iterable, Iterator
 
 from mdm import exits
@@ -29,7 +30,7 @@ class Problem:
         return f"{self.where}{found}: {self.reason} -> {self.remedy}"
 
 
-class Refusal(Exception):
+class Refusal(exits.Ending):
     """Raised for input that cannot be used; carries every problem that was found, not the first one.
 
     code: with which a binary ends that nobody saved from it.
@@ -45,6 +46,33 @@ class Refusal(Exception):
         count = len(self.problems)
         lines = "\n".join(f"  - {problem}" for problem in self.problems)
         return f"{count} problem{'s' if count != 1 else ''}:\n{lines}"
+
+
+class Fault(exits.Ending):
+    """Raised for what may go well another time: storage that did not answer, a save that failed. Says what, and what helps if it
+    comes again; ends a binary with a code after which launchers start it again."""
+
+    code = exits.FAULT
+
+
+# What stays so until somebody acts.
+_LASTING = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+)
+
+
+def unwritable(where: str, what: str, error: OSError, remedy: str) -> Refusal | Fault:
+    """What a failure to write means: lasting ones are refused, storage that does not answer may do so for the next start."""
+    if error.errno in _LASTING:
+        return Refusal(Problem(where, None, f"{what} ({error})", remedy))
+    return Fault(f"{where}: {what} ({error}); start again when its storage answers")
 
 
 @contextlib.contextmanager

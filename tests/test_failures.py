@@ -1,6 +1,7 @@
 """What happens when things go wrong (DESIGN.md, section 5): each line is provoked for real, here or where `PROVOKED` says."""
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import pytest
 
-from mdm import config, exits
+from mdm import config, exits, pretraining
 from mdm.pretraining import pretrain
 from mdm.problems import Refusal
 from mdm.runs import log, starts
@@ -53,6 +54,7 @@ PROVOKED = {
     "disk full, bucket unreachable during a save": [
         "test_failures.py::test_a_full_disk_costs_checkpoints_and_not_the_run",
         "runs/test_checkpoint.py::test_a_failed_save_costs_one_checkpoint",
+        "runs/test_agreement.py::test_a_save_that_fails_on_two_processes_costs_one_checkpoint",
         "runs/test_folder.py::test_a_full_disk_costs_a_line_and_not_the_run",
     ],
     "loss or gradient not finite": [
@@ -73,6 +75,7 @@ PROVOKED = {
     "hostile input files": [
         "codecs/test_storage.py::test_compressed_arrays_are_refused",
         "data/test_manifest.py::test_a_shard_outside_the_folder_is_refused",
+        "runs/test_hostile.py::test_no_pickle_and_no_code_is_read_from_a_checkpoint",
     ],
 }
 
@@ -193,6 +196,43 @@ def test_a_run_whose_manifest_was_deleted_is_refused_and_goes_on_when_it_is_back
     manifest.rename(own / "manifest.json")
     pretrain(settings(own), folder)
     assert curve(folder) == curve(whole)
+
+
+def test_failures_before_a_run_opens_its_folder_are_counted(data, tmp_path, monkeypatch):
+    """A stale mount, a chip that does not come up: otherwise a launcher would start it a hundred times."""
+    folder = RunFolder(tmp_path / "run")
+
+    def stale(*_):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    def no_chips(*_):
+        raise RuntimeError("Unable to initialize backend")
+
+    for place, name, failure in ((pretraining, "load", stale), (pretraining.jax, "devices", no_chips)):
+        with monkeypatch.context() as patch, pytest.raises(OSError if name == "load" else RuntimeError):
+            patch.setattr(place, name, failure)
+            if name == "devices":
+                patch.setattr(place, "process_count", failure)
+            pretrain(settings(data, starts=2), folder)
+    own = starts.read(folder)
+    assert (
+        [start.code for start in own] == [exits.FAULT] * 2 and "Stale" in own[0].reason and "backend" in own[1].reason
+    )
+    with pytest.raises(starts.Stuck):
+        pretrain(settings(data, starts=2), folder)
+
+
+@pytest.mark.parametrize("key, value, told", [("model", {"width": 32}, "does not fit"), ("data", {"seed": 9}, "data")])
+def test_a_refused_restart_leaves_the_run_as_it_was(data, whole, tmp_path, key, value, told):
+    """Whoever reads the run goes by these files: they must be those of its checkpoints."""
+    folder = copied(whole, tmp_path / "run", 4)
+    before = {path.name: path.read_bytes() for path in (folder.config, folder.vocabulary, folder.spans, folder.end)}
+    changed = tiny_config(str(data))
+    changed[key] |= value
+    with pytest.raises(Refusal, match=told):
+        pretrain(config.resolve(changed), folder)
+    assert {name: (folder.path / name).read_bytes() for name in before} == before
+    assert starts.read(folder)[-1].code == exits.REFUSED
 
 
 def test_a_batch_that_is_not_finite_is_skipped_and_its_rows_are_named(data, tmp_path, monkeypatch, caplog):

@@ -40,3 +40,10 @@ def test_a_job_is_started_with_what_was_written(tmp_path):
 def test_what_the_trainer_would_refuse_is_not_launched():
     done = launch("--count=3")  # 24 devices: neither the batch nor the heads divide by them
     assert done.returncode == 2 and "training.batch_size" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_config_that_the_container_does_not_hold_is_refused(tmp_path):
+    (tmp_path / "own.py").write_text((binaries.ROOT / "experiments/tri_modal_3b.py").read_text())
+    job = ("--on=jobset", "--name=pod", "--workdir=gs://bucket/run", "--hardware=v5p:4x4x4", "--image=registry/mdm:1")
+    done = binaries.run("launch", *job, "--config=own.py:v5p", folder=tmp_path)
+    assert done.returncode == 2 and "is not in the container" in done.stderr, done.stderr

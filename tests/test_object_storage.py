@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from etils import epath
 
+from mdm import exits
 from mdm.problems import Refusal
 from mdm.runs import folder as folders
 from mdm.runs.folder import RunFolder
@@ -60,13 +61,37 @@ def test_a_bucket_that_refuses_a_save_costs_that_save_and_the_next_start_goes_on
     store.refuses = lambda method, name: 403 if method != "GET" and name.startswith("run/checkpoints/6/") else 0
     first = binaries.run(*command, environment=environment)
     store.refuses = lambda method, name: 0
-    assert first.returncode == 2 and "CHECKPOINT 6 WAS NOT SAVED, the one before it stays" in first.stderr
+    assert first.returncode == exits.FAULT and "CHECKPOINT 6 WAS NOT SAVED, the one before it stays" in first.stderr
     assert "the last checkpoint was not saved" in first.stderr and "run/end.json" not in store.objects
+    assert b"CHECKPOINT 6 WAS NOT SAVED" in store.objects["run/starts/1/log-0.txt"].content
+    assert store.objects["run/metrics/0.jsonl"].content.count(b"\n") == 3
     second = binaries.run(*command, environment=environment)
     assert second.returncode == 0, second.stderr
     assert "from step 3" in second.stderr
     run = copied(store, "run", tmp_path / "run")
     assert curve(run) == curve(local) and run.read_end() == local.read_end()
+
+
+def test_of_two_jobs_on_one_folder_the_later_start_goes_on(bucket, experiment):
+    """A bucket has no lock. Another job takes the number that this one was about to take, and later begins once more."""
+    environment, store = bucket
+    other = json.dumps({"number": 1, "host": "other", "began": 0.0, "alive": 0.0}).encode()
+
+    def interfere(method, name):
+        if method == "POST" and name == "two/starts/1/start.json" and name not in store.objects:
+            store.put(name, other, {})
+        if name.startswith("two/checkpoints/3/") and "two/starts/3/start.json" not in store.objects:
+            store.put("two/starts/3/start.json", other, {})
+        return 0
+
+    store.refuses = interfere
+    done = binaries.run("train", f"--config={experiment}", "--workdir=gs://bucket/two", environment=environment)
+    store.refuses = lambda method, name: 0
+    assert done.returncode == exits.REFUSED and "a later start of this run has begun" in done.stderr, done.stderr
+    assert store.objects["two/starts/1/start.json"].content == store.objects["two/starts/3/start.json"].content == other
+    assert json.loads(store.objects["two/starts/2/start.json"].content)["code"] == exits.REFUSED
+    assert any(name.startswith("two/checkpoints/3/") for name in store.objects)
+    assert not any(name.startswith("two/checkpoints/6/") for name in store.objects)
 
 
 @pytest.mark.slow

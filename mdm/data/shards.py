@@ -14,7 +14,7 @@ from mdm.data import documents
 from mdm.data.manifest import Manifest, Shard
 from mdm.data.opened import too_many
 from mdm.fingerprint import file_digest
-from mdm.problems import Problem, Refusal
+from mdm.problems import Fault, Problem, Refusal
 from mdm.tokens.rows import Document
 from mdm.tokens.vocabulary import MODALITIES
 
@@ -58,12 +58,12 @@ def lengths(directory: Path, shard: Shard) -> np.ndarray:
         value = np.load(path, allow_pickle=False)
         if value.shape != (shard.documents, len(MODALITIES)):
             raise ValueError(f"shape {value.shape}")
-    except (OSError, ValueError) as error:
-        if isinstance(error, OSError) and (problem := too_many(error, path)):
-            raise Refusal(problem) from error
+    except (FileNotFoundError, EOFError, ValueError) as error:
         raise Refusal(
             Problem(str(path), None, f"does not match {shard.documents} documents of {shard.file} ({error})", _AGAIN)
         ) from error
+    except OSError as error:
+        raise _unanswered(path, error) from error
     return value
 
 
@@ -83,38 +83,51 @@ class ShardReader:
         self.__init__(**state)
 
     def read(self, indices: Sequence[int]) -> list[tuple[str, Document]]:
-        """(key, document) of each index. Raises Refusal naming the shard and record."""
+        """(key, document) of each index. Raises Refusal, naming shard and record, for a file that is not the manifest's;
+        Fault if the storage does not give it."""
         with self._lock:
             if self._reader is None:
                 self._reader = self._open()
         try:
             records = self._reader.read(list(map(int, indices)))
         except Exception as error:  # the extension raises its own types, by cause
-            where = f"{self._path} records {list(indices)}"
-            raise Refusal(Problem(where, None, f"cannot be read ({error})", _AGAIN)) from error
+            raise self._judged(f" records {list(indices)}", f"cannot be read ({error})") from error
         pairs = zip(indices, records, strict=True)
         return [documents.decode(record, f"{self._path} record {index}") for index, record in pairs]
 
     def _open(self) -> ArrayRecordReader:
         try:
             reader = ArrayRecordReader(str(self._path), "readahead_buffer_size:0")
-            found = reader.num_records() if reader.ok() else "no readable records"
+            readable, found = reader.ok(), reader.num_records()
         except Exception as error:
-            raise Refusal(Problem(str(self._path), None, f"cannot be opened ({error})", _AGAIN)) from error
+            raise self._judged("", f"cannot be opened ({error})") from error
+        if not readable:
+            raise self._judged("", "has no readable records")
         if found != self._shard.documents:
-            self._look()
             raise Refusal(
                 Problem(str(self._path), found, f"the manifest says {self._shard.documents} documents", _AGAIN)
             )
         return reader
 
-    def _look(self) -> None:
-        """The extension does not say why a file cannot be opened. Raises Refusal where too many are open already."""
+    def _judged(self, part: str, wrong: str) -> Refusal | Fault:
+        """What a failure means: the extension has one type of error for a damaged file and for storage that does not answer.
+        Reads all of the file."""
+        shard, where = self._shard, f"{self._path}{part}"
         try:
-            self._path.open("rb").close()
+            whole = self._path.stat().st_size == shard.bytes and file_digest(self._path) == shard.sha256
+        except FileNotFoundError:
+            whole = False
         except OSError as error:
-            if problem := too_many(error, self._path):
-                raise Refusal(problem) from error
+            return _unanswered(self._path, error)
+        if whole:
+            return Fault(f"{where} {wrong}, though the file is whole: its storage failed; start again")
+        return Refusal(Problem(where, None, wrong, _AGAIN))
+
+
+def _unanswered(path: Path, error: OSError) -> Refusal | Fault:
+    if problem := too_many(error, path):
+        return Refusal(problem)
+    return Fault(f"{path}: its storage does not answer ({error}); start again when it does")
 
 
 def read_all(manifest: Manifest, stream: str, split: str):

@@ -7,6 +7,8 @@ the coordinator, the number of processes and its own number (jax/_src/clusters/c
 
 from __future__ import annotations
 
+import shlex
+
 from mdm.exits import FINAL
 from mdm.launching import quoting, script
 from mdm.launching.description import MOUNT, Description, Rendering
@@ -14,6 +16,30 @@ from mdm.launching.hardware import Hardware
 from mdm.problems import Problem
 
 _TRAINER = "trainer"
+_WHERE = (
+    "--namespace",
+    "--context",
+    "--kubeconfig",
+    "--cluster",
+    "--user",
+)  # flags that every command of kubectl takes
+# Settings of a job that is there cannot be changed, and one that has ended does not start again by being applied again.
+_RENEW = """\
+renew() {{
+  local now
+  now="$(kubectl get "$1" "$2" {where}--ignore-not-found \\
+    --output=jsonpath='{{.metadata.name}}{{range .status.conditions[?(@.status=="True")]}} {{.type}}{{end}}')"
+  case "$now " in
+    " ") ;;
+    *" Complete "* | *" Completed "* | *" Failed "*) kubectl delete "$1" "$2" {where}--wait ;;
+    *)
+      echo "$1 $2 is there and has not ended. kubectl delete $1 $2 stops it; then run this script again" >&2
+      exit 1
+      ;;
+  esac
+}}
+
+"""
 
 
 def problems(description: Description) -> list[Problem]:
@@ -27,7 +53,13 @@ def render(description: Description) -> Rendering:
         objects.append(_follower(description, description.beside))
     apply = ["kubectl", "apply", *description.options]
     start = quoting.command(apply) + ' --filename="$here/job.yaml"\n'
-    text = script.head() + script.HERE + script.preflight(description) + start
+    where = [option for option in description.options if option.partition("=")[0] in _WHERE]
+    text = script.head() + script.HERE + _RENEW.format(where="".join(f"{shlex.quote(part)} " for part in where))
+    text += f"{script.preflight(description)}renew jobset {description.name}\n"
+    if description.beside:  # it only reads, and may still wait for what a job that has failed will not write
+        follower = ["kubectl", "delete", "job", f"{description.name}-follower", *where, "--ignore-not-found", "--wait"]
+        text += quoting.command(follower) + "\n"
+    text += start
     return Rendering(text, {"job.yaml": quoting.documents(*objects)})
 
 

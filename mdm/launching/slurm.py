@@ -93,5 +93,8 @@ def _job(
         f'  {final}) exit "$code" ;;  # finished, or starting again would end the same way\n'
         "esac\n"
         f'if (( ${{SLURM_RESTART_COUNT:-0}} >= {description.restarts} )); then exit "$code"; fi\n'
-        'scontrol requeue "$SLURM_JOB_ID"\n'
+        'case "$(squeue --noheader --jobs="$SLURM_JOB_ID" --states=all --format=%T || true)" in\n'
+        '  COMPLETING | CANCELLED) exit "$code" ;;  # scancel: a job that is requeued now would be there again\n'
+        "esac\n"
+        'scontrol requeue "$SLURM_JOB_ID" || exit "$code"  # refused behind: scontrol update JobId=… Requeue=0\n'
     )

@@ -14,7 +14,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from mdm.exits import FINAL
+from mdm.exits import FINAL, PREEMPTED
+from mdm.fingerprint import fingerprint
 from mdm.launching import quoting, script
 from mdm.launching.description import MOUNT, Description, Rendering
 from mdm.launching.hardware import Hardware
@@ -48,10 +49,14 @@ await() {{
 }}
 
 """
-# A unit that failed for good stays failed until somebody has looked.
+# A unit that runs is left alone if it is this one; one that failed for good stays failed until somebody has looked.
 _UNLESS = """\
 case "$(systemctl is-active {unit} || true)" in
-  active | activating | deactivating) exit 0 ;;
+  active | activating | deactivating)
+    if [ "$(systemctl show --property=Description --value {unit})" = {mark} ]; then exit 0; fi
+    echo "{unit} runs with other settings: sudo systemctl stop {unit} ends it; then run this script again" >&2
+    exit 1
+    ;;
   failed)
     echo "{unit} failed: sudo journalctl --unit={unit} tells why, sudo systemctl reset-failed {unit} lets it start again" >&2
     exit 1
@@ -199,18 +204,30 @@ def _on_host(description: Description, unit: str, hardware: Hardware, command: S
     # Libtpu opens the devices and locks memory; the reading processes hand batches over in shared memory.
     access = ["--privileged"] if hardware.platform == "tpu" else []
     mounted = [f"--volume={MOUNT}:{MOUNT}:ro"] if description.bucket else []
-    run = ["run", "--rm", "--init", f"--name={unit}", *access, "--net=host", "--ipc=host", *mounted, *variables]
+    stop = f"--stop-timeout={description.grace}"  # for a daemon that goes down first: by itself it gives ten seconds
+    run = ["run", "--rm", "--init", f"--name={unit}", stop, *access, "--net=host", "--ipc=host", *mounted, *variables]
     job = [description.image, *command]
     settings = {
+        "After": "docker.service",  # so that it ends before the daemon does when the host goes down
         "Restart": "on-failure",
         "RestartPreventExitStatus": " ".join(map(str, FINAL)),
+        # Asked to go by `systemctl stop` it has not failed, and the next launch starts it; by anybody else it starts again.
+        "SuccessExitStatus": str(PREEMPTED),
+        "RestartForceExitStatus": str(PREEMPTED),
         "RestartSec": "30",
         "StartLimitBurst": str(description.restarts + 1),
         "StartLimitIntervalSec": "infinity",
         "TimeoutStopSec": str(description.grace),
         "ExecStartPre": f"-/usr/bin/docker rm --force {unit}",  # what a killed docker client left behind
     }
-    start = ["sudo", "systemd-run", f"--unit={unit}", *(f"--property={k}={v}" for k, v in settings.items())]
+    mark = f"mdm-{fingerprint([settings, run, job])}"
+    start = [
+        "sudo",
+        "systemd-run",
+        f"--unit={unit}",
+        f"--description={mark}",
+        *(f"--property={k}={v}" for k, v in settings.items()),
+    ]
     run = ["/usr/bin/docker", *quoting.dollars(run)]
     registry = description.image.partition("/")[0]
     login = ""
@@ -220,5 +237,5 @@ def _on_host(description: Description, unit: str, hardware: Hardware, command: S
     return (
         "# Run on a host: starts the unit if it does not run.\n"
         "set -eu\n"
-        f"{_UNLESS.format(unit=unit)}{login}{mount}{quoting.command(start, run, quoting.dollars(job))}\n"
+        f"{_UNLESS.format(unit=unit, mark=mark)}{login}{mount}{quoting.command(start, run, quoting.dollars(job))}\n"
     )

@@ -15,6 +15,7 @@ from mdm.launching.hardware import Hardware
 from mdm.problems import Problem
 
 _MISSING = ("v5e:1x1", "v5e:2x2")
+_NAMED = ("--project", "--zone", "--cluster", "--workload")  # by which XPK finds one again
 _PRIORITIES = ("very-low", "low", "medium", "high", "very-high")
 
 
@@ -71,4 +72,6 @@ def _create(description: Description, name: str, hardware: Hardware, slices: int
         *description.options,
         f"--command={quoting.dollars([inside])[0]}",
     ]  # fmt: skip
-    return quoting.command(parts) + "\n"
+    delete = ["xpk", "workload", "delete", *(part for part in parts[3:] if part.partition("=")[0] in _NAMED)]
+    told = f"If it is there still, ended or not: {shlex.join(delete)}; then run this script again"
+    return f'{quoting.command(parts)} || {{\n  code=$?\n  echo {shlex.quote(told)} >&2\n  exit "$code"\n}}\n'

@@ -72,8 +72,8 @@ def _seen(query_segments: jax.Array, key_segments: jax.Array) -> jax.Array:
 
 @dataclasses.dataclass(frozen=True)
 class Kernel:
-    """attend: as `reference`; platform: the only one it runs on; head_multiple, length_multiple: of K, and of L and S; head_most: of
-    K; dtypes: that it computes in, any if there are none."""
+    """attend: as `reference`; platform: the only one it runs on; head_multiple, length_multiple: of K, and of L and S;
+    head_most: of K; dtypes: that it computes in, any if there are none."""
 
     attend: Callable[..., jax.Array]
     platform: str | None = None

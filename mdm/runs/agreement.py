@@ -1,44 +1,82 @@
-"""What process 0 finds out alone, for all processes of a job."""
+"""What the processes of a job agree on: what process 0 finds out alone, and whether all of them succeeded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from mdm.problems import Problem, Refusal
+from mdm import exits
+from mdm.problems import Fault, Problem, Refusal
+
+Result = TypeVar("Result")
+
+
+def several() -> bool:
+    """Whether this is one of several processes. One that joined no others is alone, even if its devices do not come up."""
+    try:
+        return jax.process_count() > 1
+    except RuntimeError:
+        if jax.distributed.is_initialized():
+            raise
+        return False
 
 
 def leads() -> bool:
     """Whether this is the process that writes for all of them."""
-    return jax.process_index() == 0
+    return not several() or jax.process_index() == 0
 
 
 def led(act: Callable[[], int]) -> int:
-    """The number >= 0 that `act` gives on process 0. What is refused there is refused everywhere, with the same code: a
-    process that waited for one that is gone would end with another, and be started again."""
-    if jax.process_count() == 1:
+    """The number >= 0 that `act` gives on process 0. What fails there fails everywhere, with the same code: a process that
+    waited for one that is gone would end with another, and be started again or not, as the first would not be."""
+    if not several():
         return act()
-    refusal, found = None, 0
+    failure, found = None, 0
     if leads():
         try:
             found = act()
-        except Refusal as error:
-            refusal, found = error, -error.code
+        except Exception as error:
+            failure, found = error, -exits.code_of(error)
     found = int(multihost_utils.broadcast_one_to_all(np.int32(found)))
-    if refusal:
-        raise refusal
+    if failure:
+        raise failure
     if found < 0:
-        error = Refusal(Problem("process 0", None, "refuses to start", "see what it says"))
-        error.code = -found
-        raise error
+        raise _elsewhere(0, -found)
+    return found
+
+
+def together(act: Callable[[], Result]) -> Result:
+    """What `act` gives on this process, if it fails on none: where it succeeded, the code is that of the first that failed."""
+    if not several():
+        return act()
+    failure, found = None, None
+    try:
+        found = act()
+    except Exception as error:
+        failure = error
+    codes = multihost_utils.process_allgather(np.int32(exits.code_of(failure) if failure else 0))
+    if failure:
+        raise failure
+    if np.any(codes):
+        first = int(np.flatnonzero(codes)[0])
+        raise _elsewhere(first, int(codes[first]))
     return found
 
 
 def anywhere(flag: bool) -> bool:
     """Whether it is so on any process. Call it on all."""
-    if jax.process_count() == 1:
+    if not several():
         return flag
     return bool(np.any(multihost_utils.process_allgather(np.array(flag))))
+
+
+def _elsewhere(process: int, code: int) -> exits.Ending:
+    if code not in exits.FINAL:
+        return Fault(f"process {process} could not go on, see what it says")
+    error = Refusal(Problem(f"process {process}", None, "refuses to go on", "see what it says"))
+    error.code = code
+    return error

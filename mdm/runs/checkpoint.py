@@ -6,21 +6,21 @@ without the optimizer. Writing is asynchronous; reading works on any mesh and nu
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
 from etils import epath
 from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, EveryNSteps, LatestN
 
-from mdm.problems import Problem, Refusal
-from mdm.runs import agreement, seal
+from mdm.problems import Fault, Problem, Refusal
+from mdm.runs import agreement, fit, seal
 
 PARAMETERS = ("parameters", "ema")
 _REST, _POSITION = "rest", "position"
@@ -156,28 +156,23 @@ class Checkpoints:
             for path in self._folder.iterdir():
                 if ocp.utils.is_tmp_checkpoint(path):
                     path.rmtree()
-        except OSError as error:
+        except Exception as error:  # of a bucket's client it may be anything
             logging.error("what is half written in %s cannot be removed: %s", self._folder, error)
 
     def restore(self, abstract: Mapping[str, Any]) -> Restored | None:
         """The newest whole checkpoint, laid out as `abstract` (name -> tree of ShapeDtypeStruct with shardings); None if
         there is no checkpoint at all. What was passed over is logged and moved to `damaged/` beside the folder.
 
-        Raises Refusal if there are checkpoints but none is whole, and for one of another model.
+        Raises Refusal if there are checkpoints but none is whole, and for one of another model; Fault, on all processes, if a
+        checkpoint that is not known to be damaged cannot be read on one of them.
         """
         steps = sorted(self._manager.all_steps(), reverse=True)
         passed: dict[int, str] = {}
         for step in steps:
             wrong = _agreed_damage(self._folder / str(step))
-            restored = None
             if wrong is None:
-                try:
-                    restored = self._read(step, abstract)
-                except Exception as error:  # damaged files raise anything, from ValueError to XLA's own
-                    if seal.exists(self._folder / str(step)):
-                        raise _foreign(self._folder / str(step), error) from error
-                    wrong = str(error).splitlines()[0]
-            if restored is not None:
+                agreement.led(lambda step=step: self._refuse_other(step, abstract))
+                restored = agreement.together(lambda step=step: self._read(step, abstract))
                 self._put_aside(passed)
                 return restored
             logging.error("checkpoint %s cannot be used, trying the one before: %s", self._folder / str(step), wrong)
@@ -194,11 +189,22 @@ class Checkpoints:
             )
         return None
 
+    def _refuse_other(self, step: int, abstract: Mapping[str, Any]) -> int:
+        """Refuses a checkpoint that holds other arrays than `abstract`, by what it says of itself: no array is read."""
+        folder = self._folder / str(step)
+        with _storage(folder):
+            held = {name: ocp.StandardCheckpointHandler().metadata(folder / name).tree for name in (*PARAMETERS, _REST)}
+        stored = {name: held[name] for name in PARAMETERS} | held[_REST]
+        if wrong := fit.misfit(stored, abstract):
+            raise _foreign(folder, wrong)
+        return 0
+
     def _read(self, step: int, abstract: Mapping[str, Any]) -> Restored:
         rest = {name: tree for name, tree in abstract.items() if name not in PARAMETERS}
         items = {name: ocp.args.StandardRestore(abstract[name]) for name in PARAMETERS}
         items |= {_REST: ocp.args.StandardRestore(rest), _POSITION: ocp.args.JsonRestore()}
-        found = self._manager.restore(step, args=ocp.args.Composite(**items))
+        with _storage(self._folder / str(step)):
+            found = self._manager.restore(step, args=ocp.args.Composite(**items))
         return Restored(step, {**{name: found[name] for name in PARAMETERS}, **found[_REST]}, found[_POSITION])
 
     def _put_aside(self, passed: Mapping[int, str]) -> None:
@@ -231,11 +237,25 @@ class Checkpoints:
 
 
 def _agreed_damage(step: epath.Path) -> str | None:
-    """What process 0 finds wrong, for all of them: they must try the same steps."""
-    wrong = seal.damage(step) if jax.process_index() == 0 else None
-    if jax.process_count() > 1 and multihost_utils.broadcast_one_to_all(np.array(wrong is not None)):
-        return wrong or "damaged, see the log of process 0"
-    return wrong
+    """What any process finds wrong, for all of them: they must try the same steps. Each reads its share of the files."""
+    share = (jax.process_index(), jax.process_count())
+
+    def look() -> str | None:
+        with _storage(step):
+            return seal.damage(step, share=share)
+
+    wrong = agreement.together(look)
+    return (wrong or "damaged, see the logs of the other processes") if agreement.anywhere(wrong is not None) else None
+
+
+@contextlib.contextmanager
+def _storage(step: epath.Path) -> Iterator[None]:
+    """What fails inside says nothing of the checkpoint: files that are not damaged raise anything if they do not come."""
+    try:
+        yield
+    except Exception as error:
+        remedy = "it is tried again by the next start; to go on from the one before it, move it out of the folder"
+        raise Fault(f"{step} could not be read ({_first_line(error)}): {remedy}") from error
 
 
 class CheckpointReader:
@@ -303,7 +323,7 @@ class CheckpointReader:
         except Exception as error:  # see Checkpoints.restore
             if not folder.exists():
                 raise self._vanished(step) from error
-            raise _foreign(folder, error) from error
+            raise _foreign(folder, _first_line(error)) from error
         if not folder.exists():
             raise self._vanished(step)
         raise Refusal(Problem(str(folder), None, f"is damaged: {wrong}", "restore it, or use another step"))
@@ -332,6 +352,10 @@ def _placed(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)
 
 
-def _foreign(folder: epath.Path, error: Exception) -> Refusal:
-    reason = f"does not fit this model ({str(error).strip().splitlines()[0] if str(error).strip() else repr(error)})"
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+
+
+def _foreign(folder: epath.Path, wrong: str) -> Refusal:
+    reason = f"does not fit this model ({wrong})"
     return Refusal(Problem(str(folder), None, reason, "use the settings of the run that wrote it"))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import tempfile
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from etils import epath
 from tensorboardX.event_file_writer import EventsWriter
@@ -14,7 +16,9 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import directory_check
 
-_FLUSH = 10.0  # seconds between two uploads to an object store, where a file is always written whole
+from mdm.runs.uploads import Uploads
+
+_PART = 1 << 18  # bytes from which on a file is not uploaded any more
 
 _NUMBERS = itertools.count()  # of files of this process: their names are else only told apart by seconds
 
@@ -24,38 +28,55 @@ class Events:
     of a full disk.) A file in which a write failed is left, and a new one begun: readers stop at half a record.
 
     first_step: hides what an earlier start wrote from this step on
+    uploads: for an object store: files are then written here, and uploaded whole until they are large enough for a new one
     """
 
-    def __init__(self, folder: epath.Path, first_step: int):
-        self._folder = os.fspath(folder)
+    def __init__(self, folder: epath.Path, first_step: int, uploads: Uploads | None = None):
+        self._folder, self._uploads = folder, uploads
+        self._here = tempfile.TemporaryDirectory(prefix="mdm-events-") if uploads else None
         self._first_step: int | None = first_step
         self._writer: EventsWriter | None = None
-        self._flushed = 0.0
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
-        """Raises OSError if they cannot be written; the next ones may be."""
+        """Raises what the storage raises if they cannot be written; the next ones may be."""
         values = [Summary.Value(tag=name, simple_value=value) for name, value in figures.items()]
         try:
             if self._writer is None:
                 self._open()
             self._writer.write_event(Event(step=step, wall_time=time.time(), summary=Summary(value=values)))
-            if "://" not in self._folder or time.monotonic() - self._flushed > _FLUSH:
-                self._writer.flush()
-                self._flushed = time.monotonic()
-        except OSError:
-            self.close()
+            self._writer.flush()
+            if self._uploads:
+                self._upload(self._uploads)
+        except Exception:
+            self._end_file()
             raise
 
     def close(self) -> None:
         """Writes what is left, if it can be."""
-        if self._writer:
-            with contextlib.suppress(OSError):
-                self._writer.close()
-            self._writer = None
+        self._end_file()
+        if self._here:
+            self._here.cleanup()
 
     def _open(self) -> None:
-        directory_check(self._folder)
-        self._writer = EventsWriter(os.path.join(self._folder, "events"), f".{os.getpid()}.{next(_NUMBERS)}")
+        place = self._here.name if self._here else os.fspath(self._folder)
+        directory_check(place)
+        self._writer = EventsWriter(os.path.join(place, "events"), f".{os.getpid()}.{next(_NUMBERS)}")
         if self._first_step is not None:  # once: a later file of this start continues it
             self._writer.write_event(Event(step=self._first_step, file_version="brain.Event:2"))
             self._first_step = None
+
+    def _upload(self, uploads: Uploads) -> None:
+        (file,) = Path(self._here.name).iterdir()
+        content = file.read_bytes()
+        uploads.put(self._folder / file.name, content)
+        if len(content) >= _PART:
+            self._end_file()
+
+    def _end_file(self) -> None:
+        if self._writer:
+            with contextlib.suppress(Exception):
+                self._writer.close()
+            self._writer = None
+        if self._here:
+            for file in Path(self._here.name).iterdir():
+                file.unlink()

@@ -5,7 +5,7 @@ vocabulary.json     token space
 spans.json          how long spans of free length are
 codecs/MODALITY/    the codecs of the data
 checkpoints/STEP/   see `checkpoint`
-metrics.jsonl       see `log`
+metrics.jsonl       see `log`; in a bucket with metrics/N.jsonl, which continue it
 events/             the same for TensorBoard, and profiles
 starts/N/           what each start was made with, did and told, see `starts`
 compilations/       compiled programs, for restarts (accelerators)
@@ -24,15 +24,19 @@ from typing import Any
 from etils import epath
 
 from mdm import atomic
-from mdm.problems import Problem, Refusal
+from mdm.problems import Problem, Refusal, unwritable
 
 
 class RunFolder:
     """Paths of a run, local or `gs://`, and the small files in it. Only the training process writes outside evaluations/."""
 
     def __init__(self, path: str | Path):
-        """Raises Refusal, naming the extra, for a bucket if the package that reaches it is missing."""
-        if str(path).startswith("gs://") and not any(map(importlib.util.find_spec, ("gcsfs", "tensorflow"))):
+        """Raises Refusal for a store that is not known and, naming the extra, for a bucket whose package is missing."""
+        store, apart, _ = str(path).partition("://")
+        if apart and store != "gs":
+            remedy = "use gs://BUCKET/FOLDER, or a folder"
+            raise Refusal(Problem(str(path), None, f"{store}:// is no store that is known here", remedy))
+        if apart and not importlib.util.find_spec("gcsfs"):
             raise Refusal(Problem(str(path), None, "gcsfs is not installed", "pip install 'mdm[gcs]'"))
         self.path = epath.Path(path)
         if "://" not in str(path):
@@ -50,18 +54,20 @@ class RunFolder:
         self.end = self.path / "end.json"
         self.lock = self.path / "lock"
 
+    def metrics_part(self, number: int) -> epath.Path:
+        """What continues the log where nothing can be appended to."""
+        return self.path / "metrics" / f"{number}.jsonl"
+
     def start(self, number: int) -> epath.Path:
         """The folder of one start."""
         return self.starts / str(number)
 
     def create(self) -> None:
-        """Makes the folder if it is not there. Raises Refusal if it cannot be made."""
+        """Makes the folder if it is not there. Raises Refusal if it cannot be made, Fault if its storage does not answer."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise Refusal(
-                Problem(str(self.path), None, f"cannot be made ({error})", "choose another folder")
-            ) from error
+            raise unwritable(str(self.path), "cannot be made", error, "choose another folder") from error
 
     def write_json(self, path: epath.Path, value: Any) -> None:
         """Writes a small file in one step: a reader sees the old or the new one, never half of it."""

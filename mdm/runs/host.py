@@ -34,11 +34,19 @@ class Host:
             told = f"{free / GIB:.2f} GiB of {whole / GIB:.0f} are left, {own / GIB:.2f} are this process's"
             self._warn("MEMORY IS SHORT", free < self._memory * whole, told)
         if self._folder:
-            disk = shutil.disk_usage(self._folder)
-            found["disk_free_gib"] = disk.free / GIB
-            told = f"{disk.free / GIB:.3g} GiB are left, {self._disk / GIB:.3g} are wanted for the next checkpoints"
-            self._warn("DISK IS SHORT", disk.free < self._disk, f"{self._folder}: {told}")
+            found |= self._disk_figures(self._folder)
         return found
+
+    def _disk_figures(self, folder: epath.Path) -> dict[str, float]:
+        try:
+            disk = shutil.disk_usage(folder)
+        except OSError as error:  # a mount that went stale may come back before the next checkpoint
+            self._warn("DISK CANNOT BE ASKED", True, f"{folder}: {error}")
+            return {}
+        self._warn("DISK CANNOT BE ASKED", False, "")
+        told = f"{disk.free / GIB:.3g} GiB are left, {self._disk / GIB:.3g} are wanted for the next checkpoints"
+        self._warn("DISK IS SHORT", disk.free < self._disk, f"{folder}: {told}")
+        return {"disk_free_gib": disk.free / GIB}
 
     def _warn(self, what: str, short: bool, told: str) -> None:
         if short and what not in self._warned:

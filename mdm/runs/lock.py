@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -13,9 +12,7 @@ from typing import Protocol
 
 from absl import logging
 
-from mdm.problems import Problem, Refusal
-
-_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+from mdm.problems import Problem, Refusal, unwritable
 
 
 class Folder(Protocol):
@@ -30,7 +27,8 @@ class Lock:
     folder that cannot be written.
 
     The operating system gives the lock up with the process, however that ends: a killed job leaves nothing to clean up.
-    Object stores and some network disks have no such lock: there, no job may be started twice, and a warning says so.
+    Object stores, and some network file systems, have no such lock: a warning says that nothing is held. There a later start of a
+    run ends the one before it (`mdm.runs.starts.Starting.superseded`).
     """
 
     def __init__(self, folder: Folder):
@@ -46,15 +44,10 @@ class Lock:
         try:
             self._file = open(path, "a+", encoding="utf-8")
         except OSError as error:
-            raise Refusal(
-                Problem(path, None, f"cannot be written ({error})", "make the folder writable, or use another")
-            ) from error
+            raise unwritable(path, "cannot be written", error, "make the folder writable, or use another") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in _HELD:
-                self._warn()
-                return self
+        except BlockingIOError as error:
             self._file.seek(0)
             holder = self._file.read().strip() or "an unnamed process"
             self._file.close()
@@ -62,14 +55,16 @@ class Lock:
             raise Refusal(
                 Problem(str(self._folder.path), None, f"another job writes here: {holder}", remedy)
             ) from error
+        except OSError as error:  # Lustre mounted without flock, for one
+            self._warn(f" ({error})")
         self._file.truncate(0)
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")
         self._file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since}))
         self._file.flush()
         return self
 
-    def _warn(self) -> None:
-        logging.warning("%s cannot be locked: make sure that only one job writes there", self._folder.path)
+    def _warn(self, why: str = "") -> None:
+        logging.warning("%s cannot be locked%s: make sure that only one job writes there", self._folder.path, why)
 
     def __exit__(self, *_) -> None:
         if self._file:

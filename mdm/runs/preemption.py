@@ -11,9 +11,10 @@ from absl import logging
 from jax.experimental import multihost_utils
 
 from mdm import exits
+from mdm.runs import agreement
 
 
-class Preempted(Exception):
+class Preempted(exits.Ending):
     """Raised behind the last save of a run that was asked to go."""
 
     code = exits.PREEMPTED
@@ -32,7 +33,7 @@ class Preemption:
 
     def __enter__(self) -> Preemption:
         if threading.current_thread() is threading.main_thread():
-            own = (signal.SIGINT,) if jax.process_count() > 1 else (signal.SIGINT, signal.SIGTERM)
+            own = (signal.SIGINT,) if agreement.several() else (signal.SIGINT, signal.SIGTERM)
             self._before = {number: signal.signal(number, self._note) for number in own}
         return self
 

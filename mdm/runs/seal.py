@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from etils import epath
 
@@ -17,7 +18,7 @@ from mdm import atomic
 from mdm.fingerprint import fingerprint
 
 _NAME = "seal.json"
-_CHUNK = 1 << 24
+_READERS = 16
 
 
 def write(step: epath.Path) -> None:
@@ -25,10 +26,11 @@ def write(step: epath.Path) -> None:
     atomic.write_text(step / _NAME, json.dumps(_contents(step)))
 
 
-def damage(step: epath.Path, part: str | None = None) -> str | None:
+def damage(step: epath.Path, part: str | None = None, share: tuple[int, int] = (0, 1)) -> str | None:
     """What is wrong with a checkpoint folder, naming the file; None if it is as it was sealed.
 
     part: only what lies in this folder of it is looked at, and read
+    share: number and count of those who look, each at files of its own
     A checkpoint without a seal (its process died in the instant between) is not judged: None.
     """
     seal = step / _NAME
@@ -38,10 +40,10 @@ def damage(step: epath.Path, part: str | None = None) -> str | None:
         sealed = json.loads(seal.read_text())
     except ValueError as error:
         return f"{seal}: {error}"
-    found = _contents(step, part)
-    for name, contents in sealed.items():
-        if part is not None and not name.startswith(f"{part}/"):
-            continue
+    names = [name for name in sorted(sealed) if part is None or name.startswith(f"{part}/")][share[0] :: share[1]]
+    found = _contents(step, part, set(names))
+    for name in names:
+        contents = sealed[name]
         if name not in found:
             return f"{step / name} is missing"
         if found[name] != contents:
@@ -59,11 +61,16 @@ def stamp(step: epath.Path) -> str:
     return fingerprint(sorted(seen))
 
 
-def _contents(step: epath.Path, part: str | None = None) -> dict[str, list]:
-    """File name -> [bytes, digest] of all files of a folder, or of one folder in it, but the seal."""
+def _contents(step: epath.Path, part: str | None = None, wanted: Collection[str] | None = None) -> dict[str, list]:
+    """File name -> [bytes, digest] of all files of a folder, or of one folder in it, but the seal. wanted: of these alone."""
     files = _files(step if part is None else step / part)
     own = {path.relative_to(step).as_posix(): path for path in files if not path.name.startswith(_NAME)}
-    return {name: [path.stat().length, _digest(path)] for name, path in own.items()}
+    names = [name for name in own if wanted is None or name in wanted]
+    with ThreadPoolExecutor(
+        _READERS
+    ) as readers:  # hashing gives the interpreter back, and a bucket answers many at once
+        found = readers.map(lambda path: [path.stat().length, _digest(path)], [own[name] for name in names])
+        return dict(zip(names, found, strict=True))
 
 
 def _files(folder: epath.Path) -> Iterator[epath.Path]:
@@ -77,8 +84,5 @@ def _files(folder: epath.Path) -> Iterator[epath.Path]:
 
 
 def _digest(path: epath.Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

@@ -15,13 +15,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from absl import logging
+from etils import epath
 
 from mdm import atomic, exits
-from mdm.problems import Problem, Refusal
+from mdm.problems import Problem, Refusal, unwritable
 from mdm.runs import agreement
 from mdm.runs.folder import RunFolder
 from mdm.runs.lock import Lock
 
+_FILE = "start.json"
 _UNSAID = (
     None,
     exits.FAULT,
@@ -64,8 +66,8 @@ def read(folder: RunFolder) -> tuple[Start, ...]:
     found = []
     for number in sorted(int(path.name) for path in folder.starts.iterdir() if path.name.isdigit()):
         try:
-            found.append(Start(**json.loads((folder.start(number) / "start.json").read_text())))
-        except (OSError, TypeError, ValueError) as error:
+            found.append(Start(**json.loads((folder.start(number) / _FILE).read_text())))
+        except Exception as error:  # also of a bucket that does not answer
             logging.warning("start %d of the run cannot be read: %s", number, error)
     return tuple(found)
 
@@ -91,33 +93,54 @@ class Starting:
 
     def __init__(self, folder: RunFolder, number: int):
         self.folder = folder.start(number)
-        now = time.time()
-        self.now = Start(number, socket.gethostname(), now, now)
-        self._run = folder
-        self._write()
+        self.now = _new(number)
+        self._next = folder.start(number + 1) / _FILE
+        self._write_now()
         self.earlier = tuple(start for start in read(folder) if start.number < number) if agreement.leads() else ()
 
     def update(self, **changes) -> None:
         """Writes down fields of `Start` that have changed, and that the process is alive."""
         self.now = dataclasses.replace(self.now, alive=time.time(), **changes)
-        self._write()
+        self._write_now()
 
     def write_made(self, made: Mapping) -> None:
         """made: as `mdm.runs.making` gives it."""
-        self._run.write_json(self.folder / "made.json", made)
+        self._write(self.folder / "made.json", json.dumps(made, indent=1, ensure_ascii=False))
 
     def write_placement(self, table: str) -> None:
         """table: where every parameter lies, for a person."""
-        if agreement.leads():
-            atomic.write_text(self.folder / "placement.txt", table + "\n")
+        self._write(self.folder / "placement.txt", table + "\n")
 
-    def _write(self) -> None:
+    def _write_now(self) -> None:
+        self._write(self.folder / _FILE, _text(self.now))
+
+    def superseded(self) -> bool:
+        """Whether a later start of the run has begun while this one goes on: two jobs on one folder, where no lock kept them
+        apart, or what is left of a job that was started again elsewhere. Process 0 knows."""
+        try:
+            return agreement.leads() and self._next.exists()
+        except Exception as error:  # whatever is to be written will tell
+            logging.error("%s cannot be asked for: %s", self._next, error)
+            return False
+
+    def refuse_superseded(self) -> None:
+        """Call it on all processes before anything is written over what a later start may have written. Raises Refusal."""
+        agreement.led(self._go_on)
+
+    def _go_on(self) -> int:
+        if self.superseded():
+            reason = "a later start of this run has begun, here or on another machine: this one writes nothing any more"
+            raise Refusal(Problem(str(self._next), None, reason, "end one of the two jobs"))
+        return 0
+
+    @staticmethod
+    def _write(path: epath.Path, text: str) -> None:
         if not agreement.leads():
             return
         try:
-            self._run.write_json(self.folder / "start.json", dataclasses.asdict(self.now))
-        except OSError as error:
-            logging.error("%s was not written: %s", self.folder / "start.json", error)
+            atomic.write_text(path, text)
+        except Exception as error:  # of a bucket's client it may be anything
+            logging.error("%s was not written: %s", path, error)
 
 
 @contextlib.contextmanager
@@ -140,13 +163,30 @@ def _open(folder: RunFolder, held: contextlib.ExitStack) -> int:
         [int(path.name) for path in folder.starts.iterdir() if path.name.isdigit()] if folder.starts.exists() else []
     )
     number = max(numbers, default=0) + 1
-    try:
-        folder.start(number).mkdir(parents=True)
-    except OSError as error:
-        raise Refusal(
-            Problem(str(folder.path), None, f"cannot be written ({error})", "make room, or its owner")
-        ) from error
+    while not _taken(folder, number):
+        number += 1  # another one took it just now: where no lock holds, the newest start goes on
     return number
+
+
+def _taken(folder: RunFolder, number: int) -> bool:
+    """Whether this process got the number: of those that try, one does."""
+    try:
+        folder.start(number).mkdir(parents=True, exist_ok=True)
+        atomic.create(folder.start(number) / _FILE, _text(_new(number)))
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise unwritable(str(folder.path), "cannot be written", error, "make room, or its owner") from error
+    return True
+
+
+def _new(number: int) -> Start:
+    now = time.time()
+    return Start(number, socket.gethostname(), now, now)
+
+
+def _text(start: Start) -> str:
+    return json.dumps(dataclasses.asdict(start), indent=1, ensure_ascii=False)
 
 
 def _go(starting: Starting, most: int) -> int:
@@ -164,7 +204,6 @@ def _recorded(starting: Starting) -> Iterator[None]:
         starting.update(code=error.code, reason=str(error.problems[0]))
         raise
     except Exception as error:
-        code = getattr(error, "code", exits.FAULT)  # of those that know how a process ends with them
-        starting.update(code=code, reason=f"{type(error).__name__}: {error}"[:500])
+        starting.update(code=exits.code_of(error), reason=f"{type(error).__name__}: {error}"[:500])
         raise
     starting.update(code=0, reason="token budget reached")

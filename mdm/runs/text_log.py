@@ -9,6 +9,8 @@ import os
 from absl import logging
 from etils import epath
 
+from mdm.runs.uploads import Growing, Uploads
+
 
 class _File(logging_.FileHandler):
     """A full disk costs lines of the copy: they stand on the terminal all the same."""
@@ -17,26 +19,50 @@ class _File(logging_.FileHandler):
         pass
 
 
-class TextLog:
-    """Copies the log of this process to a file; a context manager. Object stores cannot be appended to: there it does nothing,
-    and the platform's own log is what there is."""
+class _Objects(logging_.Handler):
+    """Into parts of a text in an object store. What the uploading thread itself tells is left out: it would tell it for ever."""
 
     def __init__(self, path: epath.Path):
-        self._path = os.fspath(path)
+        super().__init__()
+        self._uploads = Uploads()
+        self._text = Growing(lambda number: _part(path, number), self._uploads)
+
+    def emit(self, record: logging_.LogRecord) -> None:
+        if record.threadName == "uploads":
+            return
+        try:
+            self._text.add(self.format(record) + "\n")
+        except Exception:
+            self.handleError(record)
+
+    def close(self) -> None:
+        self._uploads.close()
+        super().close()
+
+
+class TextLog:
+    """Copies the log of this process to a file; a context manager. To an object store it comes in parts, path, path.1, path.2
+    and so on, seconds later and with the end of the process."""
+
+    def __init__(self, path: epath.Path):
+        self._path = path
         self._handler: logging_.Handler | None = None
 
     def __enter__(self) -> TextLog:
-        if "://" not in self._path:
-            shown = logging.get_absl_handler()
-            self._handler = _File(self._path, encoding="utf-8")
-            self._handler.setFormatter(shown.formatter)
-            for chosen in shown.filters:
-                self._handler.addFilter(chosen)
-            logging_.getLogger().addHandler(self._handler)
+        shown = logging.get_absl_handler()
+        local = "://" not in os.fspath(self._path)
+        self._handler = _File(os.fspath(self._path), encoding="utf-8") if local else _Objects(self._path)
+        self._handler.setFormatter(shown.formatter)
+        for chosen in shown.filters:
+            self._handler.addFilter(chosen)
+        logging_.getLogger().addHandler(self._handler)
         return self
 
     def __exit__(self, *_) -> None:
-        if self._handler:
-            logging_.getLogger().removeHandler(self._handler)
-            with contextlib.suppress(OSError):
-                self._handler.close()
+        logging_.getLogger().removeHandler(self._handler)
+        with contextlib.suppress(OSError):
+            self._handler.close()
+
+
+def _part(path: epath.Path, number: int) -> epath.Path:
+    return path.parent / f"{path.name}.{number}" if number else path

@@ -12,8 +12,9 @@ class GuardSettings:
     """None of them changes a number of the run; 0 switches each off.
 
     starts:             in a row without a new step, after which the run is given up as stuck
-    step_seconds:       longest that a step may take, or ten times the slowest so far, before the process is ended as hung
+    step_seconds:       longest that a step may take, or ten times the median of recent ones, before the process is ended as hung
     first_step_seconds: the same until the first step is done: with reading a checkpoint and compiling
+    start_seconds:      the same before that: until data and run folder are open
     spike:              deviations above the running mean from which a loss is told as a spike
     memory:             share of the machine's memory, and
     checkpoints:        number of further checkpoints for which the disk has room, below which there is a warning
@@ -22,6 +23,7 @@ class GuardSettings:
     starts: int = 5
     step_seconds: float = 1800.0
     first_step_seconds: float = 7200.0
+    start_seconds: float = 1800.0
     spike: float = 8.0
     memory: float = 0.05
     checkpoints: int = 2

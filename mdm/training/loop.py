@@ -24,7 +24,7 @@ from mdm.diffusion.objective import ObjectiveSettings
 from mdm.model import attention
 from mdm.model.network import Network
 from mdm.model.transformer import ModelSettings
-from mdm.problems import Problem, Refusal, refuse_if
+from mdm.problems import Fault, Problem, refuse_if
 from mdm.runs import agreement, goodput
 from mdm.runs.checkpoint import Checkpoints, CheckpointSettings
 from mdm.runs.folder import RunFolder
@@ -35,6 +35,7 @@ from mdm.runs.starts import Starting
 from mdm.tokens.vocabulary import MODALITIES, Vocabulary
 from mdm.training import clock as clocks
 from mdm.training import metrics, origin, sharding
+from mdm.training.around import Around
 from mdm.training.batch_scaling import BatchScale, batch_scale
 from mdm.training.chips import chip_of
 from mdm.training.clock import Clock
@@ -45,7 +46,6 @@ from mdm.training.optimizer import OptimizerSettings, ema_decay, optimizer, peak
 from mdm.training.origin import OriginSettings
 from mdm.training.profile import Profile, ProfileSettings
 from mdm.training.step import Numbers, State, Step
-from mdm.training.watchdog import Watchdog
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,29 +158,29 @@ class Behind:
     row: int
 
 
-def never(step: int) -> bool:
-    """Nobody asks this run to go."""
-    return False
-
-
-def train(job: Job, folder: RunFolder, starting: Starting, asked: Callable[[int], bool] = never) -> None:
+def train(job: Job, folder: RunFolder, starting: Starting, around: Around) -> None:
     """Trains to the end of the token budget, from the newest whole checkpoint of `folder` if there is one.
 
-    starting: takes down how far it comes; asked: whether to save behind a step and go, the same on all processes
-    Raises Refusal for data that do not fit the checkpoint, Diverged if too many updates in a row are not finite, and Preempted
-    behind the save of a run that was asked to go.
+    starting: takes down how far it comes
+    Raises Refusal for data that do not fit the checkpoint, Diverged if too many updates in a row are not finite, Preempted behind
+    the save of a run that was asked to go, and Fault if storage fails where nothing but another start helps.
     """
     clock, devices = Clock(), jax.devices()
+    around.watchdog.opened(starting)
     refuse_if(job.problems(Devices.of(devices)))
     rows = Rows(job.data, job.corruption.views)
     mesh = make_mesh(job.mesh, devices)
     step = build_step(job, rows.manifest.vocabulary, mesh)
     with (
         jax.set_mesh(mesh),
-        Watchdog(job.guards, starting.folder / f"stacks-{jax.process_index()}.txt") as watchdog,
         Checkpoints(folder.checkpoints, job.checkpoints) as checkpoints,
     ):
-        state, start = _start(job, step, rows, mesh, checkpoints, clock)
+        state, start, begun = _start(job, step, rows, mesh, checkpoints, clock)
+        if agreement.leads():
+            around.accepted()
+        if begun:
+            with clock.spent_on(clocks.SAVE):  # from here on the run stands alone, whatever becomes of the other one
+                checkpoints.save(start.step, _saved(state), rows.position(start.row).to_json())
         starting.update(restored=start.step, reached=start.step)
         places = sharding.table(state.parameters, sharding.state_shardings(step, mesh).parameters)
         starting.write_placement(sharding.text(places))
@@ -193,7 +193,7 @@ def train(job: Job, folder: RunFolder, starting: Starting, asked: Callable[[int]
         host = Host(folder.path, job.guards.memory, job.guards.checkpoints * _bytes(state))
         lines = _Lines(job, rows, mesh, log, clock, starting, host)
         health = Health(job.training.batch_size, job.training.most_skipped, job.guards.spike)
-        beside = _Beside(clock, lines, profile, health, watchdog, asked)
+        beside = _Beside(clock, starting, lines, profile, health, around)
         try:
             done = _walk(job, step, state, start, last, rows, mesh, checkpoints, beside)
         finally:
@@ -201,32 +201,33 @@ def train(job: Job, folder: RunFolder, starting: Starting, asked: Callable[[int]
             if log:
                 log.close()
         with clock.spent_on(clocks.SAVE):
-            held = done == start.step or checkpoints.holds(done)
+            held = not agreement.anywhere(done != start.step and not checkpoints.holds(done))
         starting.update(reached=done, seconds=clock.seconds())
     _report(starting)
     if done < last:
         raise Preempted(f"asked to go behind step {done} of {last}, which is {'' if held else 'NOT '}saved")
     if not held:
-        remedy = "see the error above it in the log, make room, and start again: the newest checkpoint is continued"
-        raise Refusal(Problem(str(folder.checkpoints / str(done)), None, "the last checkpoint was not saved", remedy))
+        told = "the last checkpoint was not saved, see the error above it in the log; the next start goes on from the one before"
+        raise Fault(f"{folder.checkpoints / str(done)}: {told}")
     if agreement.leads():
         folder.mark_end("token budget reached", done)
 
 
-def _start(job: Job, step: Step, rows: Rows, mesh, checkpoints: Checkpoints, clock: Clock) -> tuple[State, Behind]:
+def _start(
+    job: Job, step: Step, rows: Rows, mesh: Mesh, checkpoints: Checkpoints, clock: Clock
+) -> tuple[State, Behind, bool]:
+    """State, what is behind it, and whether it came from another run just now."""
     with clock.spent_on(clocks.RESTORE):
         restored = checkpoints.restore(_saved(sharding.abstract_state(step, mesh)))
     if restored is None and job.origin.run:
         with clock.spent_on(clocks.RESTORE):
             begun = origin.begin(job.origin, step, job.data, job.corruption, mesh)
-        with clock.spent_on(clocks.SAVE):  # from here on the run stands alone, whatever becomes of the other one
-            checkpoints.save(begun.step, _saved(begun.state), rows.position(begun.row).to_json())
-        return begun.state, Behind(begun.step, begun.row)
+        return begun.state, Behind(begun.step, begun.row), True
     if restored is None:
         with clock.spent_on(clocks.COMPILE):
             initial = jax.jit(step.initial, out_shardings=sharding.state_shardings(step, mesh))
-            return initial(step.numbers), Behind(0, 0)
-    return State(**restored.state), Behind(restored.step, pipeline.resume(restored.position, rows))
+            return initial(step.numbers), Behind(0, 0), False
+    return State(**restored.state), Behind(restored.step, pipeline.resume(restored.position, rows)), False
 
 
 def _saved(state: State) -> dict[str, Any]:
@@ -239,11 +240,11 @@ class _Beside:
     """What looks at a run while it walks, and changes nothing of it."""
 
     clock: Clock
+    starting: Starting
     lines: _Lines
     profile: Profile
     health: Health
-    watchdog: Watchdog
-    asked: Callable[[int], bool]
+    around: Around
 
 
 def _walk(
@@ -259,7 +260,7 @@ def _walk(
 ) -> int:
     """Trains from `start` to step `last`, or until it is asked to go; returns the number of steps then made."""
     training, clock, row, done = job.training, beside.clock, start.row, start.step
-    if beside.asked(done):
+    if beside.around.asked(done):
         return done
     run, take = (clock.compiling(program) for program in sharding.jit_step(step, mesh))
     numbers = sharding.everywhere(mesh, step.numbers)  # once: the step would carry them to the devices each time
@@ -279,7 +280,7 @@ def _walk(
             row += training.batch_size
             if unread:
                 beside.health.look(*unread)  # the step before this one: the device never waits for the host
-                beside.watchdog.beat()
+                beside.around.watchdog.beat()
             unread = row, report
             if line:
                 line()
@@ -287,18 +288,21 @@ def _walk(
             if done % training.log_every == 0 or done == last:
                 state, window = take(state)
                 line = functools.partial(beside.lines.write, done, last, row, window)
-            going = beside.asked(done)
+            going = beside.around.asked(done)
             if going or checkpoints.due(done) or done == last:
                 if line:  # before the checkpoint is: a resumed run cannot write the lines behind its checkpoint again
                     line()
                     line = None
-                with clock.spent_on(clocks.SAVE):
+                with beside.around.watchdog.aside(), clock.spent_on(clocks.SAVE):
+                    checkpoints.wait()  # it may take long, and what is asked next must hold when the save begins
+                    beside.starting.refuse_superseded()
+                    beside.lines.flush()
                     checkpoints.save(done, _saved(state), rows.position(row).to_json())
             if going:
                 break
         if unread:
             beside.health.look(*unread)
-            beside.watchdog.beat()
+            beside.around.watchdog.beat()
         if line:
             line()
     finally:
@@ -320,6 +324,11 @@ class _Lines:
         chip = chip_of(mesh.devices.flat[0].device_kind)
         self._peak = chip and chip.flops * mesh.size
 
+    def flush(self) -> None:
+        """Before a checkpoint: a resumed run cannot write the lines behind it again."""
+        if self._log:
+            self._log.flush()
+
     def write(self, done: int, last: int, row: int, window) -> None:
         of_host = self._host.figures()
         if self._log is None:
@@ -334,7 +343,8 @@ class _Lines:
             found |= {f"passes/{stream}": passes for stream, passes in self._rows.passes(row).items()}
             self._starting.update(reached=done, seconds=self._clock.seconds())
             found |= goodput.figures((*self._starting.earlier, self._starting.now))
-            self._log.write(done, found)
+            if not self._starting.superseded():  # all processes end behind the next save, which is refused
+                self._log.write(done, found)
         bits = ", ".join(f"{m} {found[f'elbo_bits/{m}']:.3f}" for m in MODALITIES if f"elbo_bits/{m}" in found)
         speed = f"{found['tokens_per_second']:,.0f} tokens/s, {found['model_flops_per_second'] / 1e12:.3g} TFLOP/s"
         speed += f", MFU {found['mfu']:.1%}" if self._peak else ""

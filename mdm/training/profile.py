@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 
 import jax
 from absl import logging
@@ -40,8 +41,7 @@ class Profile:
         settings = self._settings
         if settings.first and step == settings.first:
             jax.block_until_ready(pending)
-            jax.profiler.start_trace(os.fspath(self._folder))
-            self._recording = True
+            self._recording = self._told(lambda: jax.profiler.start_trace(os.fspath(self._folder)))
         elif self._recording and step == settings.first + settings.steps:
             self.end(pending)
 
@@ -51,6 +51,17 @@ class Profile:
             return
         self._recording = False
         jax.block_until_ready(pending)
-        jax.profiler.stop_trace()
+        if not self._told(jax.profiler.stop_trace):  # which writes it
+            return
         first, last = self._settings.first, self._settings.first + self._settings.steps - 1
         logging.info("profile of steps %d to %d: tensorboard --logdir %s", first, last, self._folder)
+
+    def _told(self, act: Callable[[], None]) -> bool:
+        """Whether it succeeded. A profile that cannot be written (a full disk, a bucket that refuses) costs the profile, not the
+        run."""
+        try:
+            act()
+        except Exception as error:
+            logging.error("no profile was written to %s: %s", self._folder, error)
+            return False
+        return True

@@ -2,42 +2,52 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import faulthandler
+import math
 import os
+import statistics
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 
+import jax
 from absl import logging
-from etils import epath
 
 from mdm import exits
+from mdm.runs.starts import Starting
 from mdm.training.guards import GuardSettings
 
-_PATIENCE = 10  # a step may take so many times the slowest one so far
+_PATIENCE = 10  # a step may take so many times what is usual
+_RECENT = 100  # steps from which it is told what is usual
 _LOOKS = 20  # of the thread, within the shortest time that is allowed
 _FAREWELL = 30.0  # seconds for what is done before the end, which may itself hang
 _STDERR = 2
 
 
-def allowed(settings: GuardSettings, slowest: float | None) -> float:
-    """Seconds that may pass until the next sign of life. slowest: seconds of the slowest step so far, None before the first."""
-    if slowest is None:
-        return settings.first_step_seconds
-    return max(settings.step_seconds, _PATIENCE * slowest)
+def allowed(settings: GuardSettings, recent: collections.abc.Collection[float]) -> float:
+    """Seconds that may pass until the next step is finished. recent: seconds of steps. Their median is what is usual: one that
+    stood still for half an hour must not buy the next one five."""
+    return max(settings.step_seconds, _PATIENCE * statistics.median(recent)) if recent else settings.step_seconds
 
 
 class Watchdog:
-    """Ends this process with `exits.HUNG`, behind the stacks of all threads on standard error and in `stacks`, if there is no
-    `beat` for as long as `allowed`. A context manager.
+    """Ends this process with `exits.HUNG`, behind the stacks of all threads on standard error and in the folder of its start, if
+    there is no sign of life for too long. A context manager.
 
-    A thread of its own looks. If even that cannot run (a lock of the interpreter that is never given back), a timer of the C
-    library prints the stacks after twice the time and ends the process with code 1.
+    The time that is allowed is `start_seconds` until the start is `opened`, `first_step_seconds` until the first `beat`, and then
+    as `allowed`. A thread of its own looks. If even that cannot run (a lock of the interpreter that is never given back), a timer
+    of the C library prints the stacks after twice the time and ends the process with code 1.
     """
 
-    def __init__(self, settings: GuardSettings, stacks: epath.Path):
-        self._settings, self._stacks = settings, stacks
+    def __init__(self, settings: GuardSettings):
+        self._settings = settings
         self._on = settings.step_seconds > 0 and settings.first_step_seconds > 0
-        self._since, self._slowest = time.monotonic(), None
+        self._since, self._aside, self._beats = time.monotonic(), 0.0, 0
+        self._recent: collections.deque[float] = collections.deque(maxlen=_RECENT)
+        self._starting: Starting | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
@@ -52,25 +62,44 @@ class Watchdog:
         if self._on:
             self._thread.join()
 
+    def opened(self, starting: Starting) -> None:
+        """Data and run folder are open; what is left before the first step is to read a checkpoint and to compile."""
+        self._starting, self._since = starting, time.monotonic()
+
     def beat(self) -> None:
         """A step has been finished."""
         now = time.monotonic()
-        if self._slowest is not None:
-            self._slowest = max(self._slowest, now - self._since)
-        else:
-            self._slowest = 0.0  # the first step compiles: it says nothing of those behind it
-        self._since = now
+        if self._beats:  # the first step compiles: it says nothing of those behind it
+            self._recent.append(now - self._since - self._aside)
+        self._since, self._aside, self._beats = now, 0.0, self._beats + 1
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """What passes inside, such as a save, is watched, but is no measure of a step."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._aside += time.monotonic() - began
+
+    def _allowed(self) -> float:
+        if self._beats:
+            return allowed(self._settings, tuple(self._recent))
+        if self._starting:
+            return self._settings.first_step_seconds
+        return self._settings.start_seconds or math.inf
 
     def _watch(self) -> None:
-        pause = min(self._settings.step_seconds, self._settings.first_step_seconds) / _LOOKS
+        settings = self._settings
+        shortest = min(settings.step_seconds, settings.first_step_seconds, settings.start_seconds or math.inf)
         try:
             while True:
-                most = allowed(self._settings, self._slowest)
-                faulthandler.dump_traceback_later(2 * most, exit=True, file=_STDERR)
-                if self._over.wait(pause):
+                if math.isfinite(most := self._allowed()):
+                    faulthandler.dump_traceback_later(2 * most, exit=True, file=_STDERR)
+                if self._over.wait(shortest / _LOOKS):
                     return
                 still = time.monotonic() - self._since
-                if still > allowed(self._settings, self._slowest):
+                if still > self._allowed():
                     self._end(still)
         finally:
             faulthandler.cancel_dump_traceback_later()
@@ -78,10 +107,22 @@ class Watchdog:
     def _end(self, still: float) -> None:
         threading.Timer(_FAREWELL, os._exit, [exits.HUNG]).start()
         faulthandler.dump_traceback(_STDERR, all_threads=True)
-        logging.error(
-            "HUNG: no step was finished for %.0f s; the stacks of all threads are above and in %s", still, self._stacks
-        )
-        if "://" not in os.fspath(self._stacks):
-            with open(self._stacks, "w", encoding="utf-8") as file:
-                faulthandler.dump_traceback(file, all_threads=True)
+        what = "no step was finished" if self._starting else "the start did not get as far as data and run folder"
+        told = f"{what} for {still:.0f} s"
+        logging.error("HUNG: %s; the stacks of all threads are above", told)
+        if self._starting:
+            self._write(self._starting, told)
         os._exit(exits.HUNG)
+
+    @staticmethod
+    def _write(starting: Starting, told: str) -> None:
+        stacks = starting.folder / f"stacks-{jax.process_index()}.txt"
+        try:
+            with tempfile.TemporaryFile("w+", encoding="utf-8") as file:  # the library writes to descriptors alone
+                faulthandler.dump_traceback(file, all_threads=True)
+                file.seek(0)
+                stacks.write_text(file.read())
+            logging.error("the stacks are in %s", stacks)
+        except Exception as error:  # they stand on the terminal
+            logging.error("%s was not written: %s", stacks, error)
+        starting.update(code=exits.HUNG, reason=f"HUNG: {told}")

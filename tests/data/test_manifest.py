@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import re
 
 import numpy as np
@@ -10,7 +11,7 @@ from mdm.codecs.text_bytes import Bytes
 from mdm.data import manifest, shards
 from mdm.data.verification import verify
 from mdm.exits import REFUSED
-from mdm.problems import Refusal
+from mdm.problems import Fault, Refusal
 from tests import binaries
 from tests.data import synthetic
 
@@ -74,6 +75,38 @@ def test_damaged_content_of_the_right_size(made):
     path.write_bytes(data)
     with pytest.raises(Refusal, match=some_shard(made).file):
         shards.ShardReader(made.directory, some_shard(made)).read([0])
+
+
+def test_storage_that_does_not_answer_is_no_damage(made, monkeypatch):
+    """The kernel answers reads of the open file with EIO, as a mounted bucket does in a bad moment: the next start goes on."""
+    shard = some_shard(made)
+    path, reader = made.directory / shard.file, shards.ShardReader(made.directory, shard)
+    first = reader.read([0])
+    (number,) = (int(name) for name in os.listdir("/proc/self/fd") if _opened(name) == str(path))
+    kept, no_answer = os.dup(number), os.open("/proc/self/mem", os.O_RDONLY)
+    try:
+        os.dup2(no_answer, number)
+        with pytest.raises(Fault, match=f"{shard.file} records .*Input/output error.*whole"):
+            reader.read([shard.documents - 1])
+    finally:
+        os.dup2(kept, number)
+        os.close(kept)
+        os.close(no_answer)
+    assert reader.read([0])[0][0] == first[0][0]
+    monkeypatch.setattr(shards.np, "load", _no_answer)
+    with pytest.raises(Fault, match="no answer"):
+        shards.lengths(made.directory, shard)
+
+
+def _opened(name: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{name}")
+    except OSError:
+        return ""
+
+
+def _no_answer(*_, **__):
+    raise TimeoutError("no answer")
 
 
 def test_lengths_that_disagree(made):

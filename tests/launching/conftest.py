@@ -63,8 +63,8 @@ esac
 """
 SRUN = 'while [[ "$1" == --* ]]; do shift; done; "$@"'
 PROGRAMS = (
-    "gcloud", "kubectl", "xpk", "sbatch", "srun", "scontrol", "python", "systemctl", "systemd-run", "sudo", "mountpoint",
-    "gcsfuse", "mkdir",
+    "gcloud", "kubectl", "xpk", "sbatch", "srun", "scontrol", "squeue", "python", "systemctl", "systemd-run", "sudo",
+    "mountpoint", "gcsfuse", "mkdir",
 )  # fmt: skip
 
 
@@ -87,6 +87,7 @@ class Machine:
             "STANDIN_mountpoint": "exit 1",
             "STANDIN_systemctl": "echo inactive; exit 3",
             "STANDIN_sbatch": "echo '42;cluster'",
+            "STANDIN_squeue": "echo RUNNING",
             "READY": "READY",
             "SLURM_JOB_ID": "42",
         }

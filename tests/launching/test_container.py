@@ -1,12 +1,16 @@
 """What goes into the container: every package pinned with a hash, and nothing that setup.py would not take."""
 
 import ast
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from mdm import checkout
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,3 +40,14 @@ def test_the_container_holds_what_setup_asks_for(hardware):
     for requirement in requirements(hardware):
         version = pins.get(canonicalize_name(requirement.name))
         assert version and requirement.specifier.contains(version), str(requirement)
+
+
+def test_the_container_knows_its_commit(tmp_path, monkeypatch):
+    """The line of the Dockerfile writes what `checkout` reads where there is no git."""
+    (line,) = re.findall("^RUN (.*COMMIT.*)$", (ROOT / "launch" / "Dockerfile").read_text(), re.MULTILINE)
+    (tmp_path / "mdm").mkdir()
+    subprocess.run(["sh", "-c", line], cwd=tmp_path, env={**os.environ, "COMMIT": "0123456789ab+"}, check=True)
+    monkeypatch.setattr(checkout, "_WRITTEN", tmp_path / "mdm" / checkout._WRITTEN.name)
+    assert checkout.commit() == "0123456789ab+"
+    monkeypatch.setattr(checkout, "_WRITTEN", tmp_path / "none")
+    assert checkout.commit() != "0123456789ab+"

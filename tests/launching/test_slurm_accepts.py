@@ -142,19 +142,44 @@ def test_sbatch_takes_every_script(cluster):
     assert "not available" in cluster.say("sbatch", "--test-only", "many.sbatch", fails=True)
 
 
-def test_a_preempted_job_saves_and_is_started_again(cluster):
+def begun(cluster) -> tuple[str, Path]:
+    """Number and log of a job on both nodes, which trains."""
+    for path in cluster.folder.glob("began-*"):
+        path.unlink()
     job = dataclasses.replace(JOBS["slurm"], count=2, options=(), priority="", evaluator="")
     for name, text in render("slurm", job).all().items():
         (cluster.folder / name).write_text(text)
     number = cluster.say("bash", "launch.sh").split()[-1]
     cluster.wait_for("began-1", "ls")
     cluster.wait_for("began-0", "ls")
+    return number, cluster.folder / f"{job.name}-{number}.log"
+
+
+@pytest.mark.parametrize(
+    "commands, state",
+    [
+        ([("scancel", "{}")], "CANCELLED"),
+        # The way that gives it all the time it wants for its last checkpoint.
+        ([("scontrol", "update", "JobId={}", "Requeue=0"), ("scancel", "--signal=TERM", "{}")], "FAILED"),
+    ],
+)
+def test_a_stopped_job_saves_and_stays_stopped(cluster, commands, state):
+    """The two ways of README's run-book."""
+    number, log = begun(cluster)
+    for command in commands:
+        cluster.say(*(part.format(number) for part in command))
+    cluster.wait_for(f"JobState={state}", "scontrol", "show", "job", number)
+    assert log.read_text().count("saved") == 2
+
+
+def test_a_preempted_job_saves_and_is_started_again(cluster):
+    number, log = begun(cluster)
     (cluster.folder / "urgent").write_text("#!/usr/bin/env bash\nexit 0\n")
     cluster.say("sbatch", "--partition=urgent", "--nodes=2", "--exclusive", "urgent")
     cluster.wait_for("Restarts=1", "scontrol", "show", "job", number)
     cluster.say("scontrol", "update", f"JobId={number}", "StartTime=now")  # it would rest for two minutes
     cluster.wait_for("JobState=COMPLETED", "scontrol", "show", "job", number)
-    log = (cluster.folder / f"{job.name}-{number}.log").read_text()
-    assert log.count("saved") == 2
+    told = log.read_text()
+    assert told.count("saved") == 2
     for process in (0, 1):
-        assert log.count(f"{process} 2 node1 0,1,2,3,4,5,6,7\n") == 2
+        assert told.count(f"{process} 2 node1 0,1,2,3,4,5,6,7\n") == 2

@@ -11,6 +11,7 @@ from mdm.launching.platforms import render
 from tests.launching.conftest import JOBS
 
 QUEUED = JOBS["queued"]
+SYSTEMCTL = 'if [[ "$1" == show ]]; then echo {mark}; else echo {state}; fi'
 
 
 @pytest.mark.parametrize("platform", ["tpu-vm", "queued", "jobset", "xpk"])
@@ -58,9 +59,48 @@ def test_machines_that_somebody_stops_are_left_alone(queued, state):
 
 @pytest.mark.parametrize("state, starts", [("inactive", 1), ("active", 0), ("activating", 0), ("failed", 0)])
 def test_a_host_starts_what_does_not_run(queued, state, starts):
-    code, errors = queued.run("train.host.sh", STANDIN_systemctl=f"echo {state}")
-    assert len(queued.calls("systemd-run")) == starts
+    queued.run("train.host.sh")
+    ((*_, mark),) = (
+        [part.partition("=")[2] for part in call if "--description" in part] for call in queued.calls("systemd-run")
+    )
+    code, errors = queued.run("train.host.sh", STANDIN_systemctl=SYSTEMCTL.format(state=state, mark=mark))
+    assert len(queued.calls("systemd-run")) == 1 + starts
     assert (code, "reset-failed" in errors) == ((1, True) if state == "failed" else (0, False))
+
+
+def test_a_host_says_that_what_runs_has_other_settings(queued):
+    code, errors = queued.run("train.host.sh", STANDIN_systemctl=SYSTEMCTL.format(state="active", mark="mdm-another"))
+    assert code == 1 and "other settings" in errors and not queued.calls("systemd-run")
+    (first,), (other,) = (
+        [line for line in render("queued", job).files["train.host.sh"].splitlines() if "--description" in line]
+        for job in (QUEUED, dataclasses.replace(QUEUED, environment={"LIBTPU_INIT_ARGS": "--third=3"}))
+    )
+    assert first != other
+
+
+@pytest.mark.parametrize(
+    "now, verbs",
+    [
+        ("", ["get", "delete", "apply"]),  # the follower goes with each launch: it only reads
+        ("tri-modal-3b Completed", ["get", "delete", "delete", "apply"]),
+        ("tri-modal-3b Suspended Failed", ["get", "delete", "delete", "apply"]),
+        ("tri-modal-3b StartupPolicyCompleted", ["get"]),
+        ("tri-modal-3b", ["get"]),
+    ],
+)
+def test_a_job_on_gke_that_has_ended_is_taken_away_and_one_that_runs_is_refused(machine, now, verbs):
+    machine.write(render("jobset", JOBS["jobset"]).all())
+    code, errors = machine.run("launch.sh", STANDIN_kubectl=f'if [[ "$1" == get ]]; then echo {now!r}; fi')
+    calls = machine.calls("kubectl")
+    assert [call[0] for call in calls] == verbs, errors
+    assert all("--namespace=team" in call for call in calls)
+    assert (code, "has not ended" in errors) == ((0, False) if "apply" in verbs else (1, True))
+
+
+def test_a_workload_that_xpk_refuses_ends_the_script_with_what_helps(machine):
+    machine.write(render("xpk", JOBS["xpk"]).all())
+    code, errors = machine.run("launch.sh", STANDIN_xpk="exit 3")
+    assert code == 3 and "xpk workload delete" in errors and len(machine.calls("xpk")) == 1
 
 
 @pytest.mark.parametrize(
@@ -73,6 +113,18 @@ def test_slurm_starts_again_what_may_succeed(machine, code, restarts, again):
     found, errors = machine.run("train.sbatch", STANDIN_python=f"exit {code}", SLURM_RESTART_COUNT=str(restarts))
     assert machine.calls("scontrol") == ([["requeue", "42"]] if again else []), errors
     assert found == (0 if again else code)
+
+
+@pytest.mark.parametrize("state", ["COMPLETING", "CANCELLED"])
+def test_a_cancelled_slurm_job_stays_cancelled(machine, state):
+    machine.write(render("slurm", JOBS["slurm"]).all())
+    found, errors = machine.run("train.sbatch", STANDIN_python="exit 75", STANDIN_squeue=f"echo {state}")
+    assert (found, machine.calls("scontrol")) == (75, []), errors
+
+
+def test_a_slurm_job_that_may_not_be_requeued_tells_its_own_code(machine):
+    machine.write(render("slurm", JOBS["slurm"]).all())
+    assert machine.run("train.sbatch", STANDIN_python="exit 75", STANDIN_scontrol="exit 1")[0] == 75
 
 
 def test_a_preempted_slurm_job_waits_for_its_processes(machine):
@@ -90,7 +142,14 @@ def test_a_preempted_slurm_job_waits_for_its_processes(machine):
 
 def test_grace_and_restarts_reach_every_platform():
     said = {
-        "tpu-vm": ("TimeoutStopSec=77", "StartLimitBurst=34"),
+        "tpu-vm": (
+            "TimeoutStopSec=77",
+            "--stop-timeout=77",
+            "After=docker.service",
+            "RestartForceExitStatus=75",
+            "SuccessExitStatus=75",
+            "StartLimitBurst=34",
+        ),
         "jobset": ("terminationGracePeriodSeconds: 77", "maxRestarts: 33"),
         "xpk": ("--termination-grace-period-seconds=77", "--max-restarts=33"),
         "slurm": ("--signal=TERM@77", ">= 33"),

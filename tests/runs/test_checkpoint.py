@@ -6,9 +6,12 @@ import shutil
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
+from etils import epath
 
-from mdm.problems import Refusal
+from mdm import exits
+from mdm.problems import Fault, Refusal
 from mdm.runs import checkpoint
 from mdm.runs.checkpoint import CheckpointReader, Checkpoints, CheckpointSettings, Vanished
 
@@ -107,6 +110,43 @@ def test_another_model_is_refused_and_nothing_is_moved(tmp_path):
     assert restore(tmp_path).step == 1
 
 
+@pytest.mark.parametrize("sealed", [True, False])
+def test_storage_that_does_not_answer_costs_a_start_and_no_checkpoint(tmp_path, monkeypatch, sealed):
+    """Neither final nor damage: the next start reads what this one could not."""
+    save(tmp_path, [1, 2])
+    if not sealed:
+        (tmp_path / "checkpoints" / "2" / "seal.json").unlink()
+
+    def no_answer(*_, **__):
+        raise TimeoutError("no answer")
+
+    for place, name in ((ocp.CheckpointManager, "restore"), (ocp.StandardCheckpointHandler, "metadata"),
+                        (checkpoint.seal, "damage")):  # fmt: skip
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, no_answer)
+            with pytest.raises(Fault, match="checkpoints/2 could not be read .no answer.") as fault:
+                restore(tmp_path)
+        assert fault.value.code == exits.FAULT
+    assert not (tmp_path / "damaged").exists() and restore(tmp_path).step == 2
+
+
+@pytest.mark.parametrize(
+    "other, told",
+    [
+        (lambda own: own | {"rows": jax.ShapeDtypeStruct((), jnp.float32)}, "rows is uint32 .. where float32"),
+        (lambda own: own | {"more": own["rows"]}, "it does not hold more"),
+        (lambda own: {name: tree for name, tree in own.items() if name != "rows"}, "it holds rows besides"),
+    ],
+)
+def test_arrays_of_another_name_or_dtype_are_refused(tmp_path, other, told):
+    save(tmp_path, [1])
+    with (
+        Checkpoints(tmp_path / "checkpoints", CheckpointSettings()) as checkpoints,
+        pytest.raises(Refusal, match=f"does not fit this model .{told}"),
+    ):
+        checkpoints.restore(other(ABSTRACT))
+
+
 def test_a_failed_save_costs_one_checkpoint(tmp_path, monkeypatch):
     with Checkpoints(tmp_path / "checkpoints", CheckpointSettings(every=1)) as checkpoints:
         checkpoints.save(1, state(1), {})
@@ -191,3 +231,18 @@ def test_a_step_that_goes_while_it_is_read_has_vanished(tmp_path, monkeypatch):
         reader.restore_parameters(4, ABSTRACT["parameters"])
     with pytest.raises(Vanished):
         reader.stamp(4)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_those_who_look_for_damage_together_look_at_every_file(tmp_path, count):
+    save(tmp_path, [1])
+    step = epath.Path(tmp_path / "checkpoints" / "1")
+    files = [path for path in step.rglob("*") if path.is_file() and path.name != "seal.json"]
+    looks = [(number, count) for number in range(count)]
+    assert [checkpoint.seal.damage(step, share=share) for share in looks] == [None] * count
+    for file in files:
+        content = file.read_bytes()
+        file.write_bytes(content + b"x")
+        told = [wrong for share in looks if (wrong := checkpoint.seal.damage(step, share=share))]
+        assert len(told) == 1 and str(file) in told[0]
+        file.write_bytes(content)

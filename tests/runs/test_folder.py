@@ -1,5 +1,6 @@
 """The run folder, its lock and its log."""
 
+import errno
 import os
 import resource
 import signal
@@ -8,9 +9,11 @@ import subprocess
 import sys
 
 import pytest
+from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event
 
 from mdm.problems import Refusal
+from mdm.runs import lock as locks
 from mdm.runs import log
 from mdm.runs.folder import RunFolder
 from mdm.runs.lock import Lock
@@ -81,6 +84,36 @@ def test_two_jobs_on_one_folder_are_refused_and_a_killed_one_leaves_nothing(fold
         other.wait()
     with Lock(folder):
         pass
+
+
+def test_a_file_system_without_locks_warns_and_does_not_name_another_job(folder, monkeypatch, caplog):
+    def no_locks(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(locks.fcntl, "flock", no_locks)
+    with Lock(folder):
+        assert "cannot be locked" in caplog.text
+
+
+class Busy(Exception):
+    """As clients of object stores raise for a 429 or a 5xx: no OSError, and with a code that is HTTP's."""
+
+    code = 503
+
+
+def test_a_busy_bucket_costs_a_line_and_not_the_run(folder, monkeypatch, caplog):
+    def busy(*_):
+        raise Busy("try again later")
+
+    writer = MetricsLog(folder, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(MetricsLog, "_append", busy)
+        writer.write(10, {"loss": 1.0})
+        patch.setattr(EventsWriter, "write_event", busy)
+        writer.write(20, {"loss": 1.0})
+    writer.write(30, {"loss": 1.0})
+    writer.close()
+    assert steps(folder) == [30] and caplog.text.count("were not written") == 2
 
 
 def steps(folder):

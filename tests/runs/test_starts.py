@@ -1,11 +1,12 @@
 """Starts: what each wrote down, and when it makes no sense to start again."""
 
+import errno
 import os
 
 import pytest
 
 from mdm import exits
-from mdm.problems import Refusal
+from mdm.problems import Fault, Refusal
 from mdm.runs import starts
 from mdm.runs.folder import RunFolder
 from mdm.runs.preemption import Preempted
@@ -79,12 +80,49 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
         pass
 
 
+def test_where_no_lock_holds_a_later_start_ends_the_one_before_it(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(Refusal, match="a later start of this run"), starts.begin(folder, 0) as first:
+        assert not first.superseded()
+        first.refuse_superseded()
+        assert starts._taken(folder, 2) and not starts._taken(folder, 2)
+        assert first.superseded() and not starts.Starting(folder, 2).superseded()
+        first.refuse_superseded()
+    assert starts.read(folder)[0].code == exits.REFUSED
+
+
+class Busy(Exception):
+    """As clients of object stores raise: no OSError, and with a code that is HTTP's."""
+
+    code = 503
+
+
+def test_a_code_of_http_is_none_of_a_process(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(Busy), starts.begin(folder, 0):
+        raise Busy("try again later")
+    assert starts.read(folder)[0].code == exits.FAULT
+
+
+@pytest.mark.parametrize("number, kind", [(errno.EROFS, Refusal), (errno.ESTALE, Fault), (None, Fault)])
+def test_a_folder_whose_storage_does_not_answer_is_tried_again(tmp_path, monkeypatch, number, kind):
+    def fails(*_):
+        raise OSError(number, "no answer") if number else ConnectionError("no answer")
+
+    monkeypatch.setattr(starts.atomic, "create", fails)
+    with pytest.raises(kind, match="no answer"), starts.begin(RunFolder(tmp_path / "run"), 0):
+        pass
+
+
 def test_what_cannot_be_written_down_costs_nothing_else(tmp_path, monkeypatch):
     with starts.begin(RunFolder(tmp_path / "run"), 0) as starting:
+        for error in (OSError("No space left on device"), Busy("try again later")):
 
-        def full(*_):
-            raise OSError("No space left on device")
+            def fails(*_, error=error):
+                raise error
 
-        monkeypatch.setattr(RunFolder, "write_json", full)
-        starting.update(reached=1)
+            monkeypatch.setattr(starts.atomic, "write_text", fails)
+            starting.update(reached=1)
+            starting.write_made({})
+            starting.write_placement("")
     assert os.path.exists(starting.folder / "start.json")

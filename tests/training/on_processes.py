@@ -8,6 +8,7 @@ import jax
 
 from mdm.runs import starts
 from mdm.runs.folder import RunFolder
+from mdm.training.around import Around
 from mdm.training.loop import train
 from tests.training.conftest import tiny_job
 
@@ -22,7 +23,7 @@ def main(data: str, run: str, steps: int, mesh: dict, coordinator: str, processe
     changes["optimizer"] = {"schedule": "constant", "warmup_tokens": 0, "epsilon": 1e-3}
     changes["model"] = {"width": 32, "hidden": 64, "unembedding_std": 0.5}
     with starts.begin(folder, 0) as starting:
-        train(tiny_job(Path(data), **changes), folder, starting)
+        train(tiny_job(Path(data), **changes), folder, starting, Around())
 
 
 if __name__ == "__main__":

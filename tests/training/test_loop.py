@@ -11,12 +11,13 @@ from mdm.data import manifest
 from mdm.data.mixture import Stage
 from mdm.model import flops
 from mdm.model.network import Network
-from mdm.problems import Refusal
+from mdm.problems import Fault, Refusal
 from mdm.runs import log, starts
 from mdm.runs.checkpoint import CheckpointReader
 from mdm.runs.folder import RunFolder
 from mdm.runs.log import MetricsLog
 from mdm.training import loop
+from mdm.training.around import Around
 from mdm.training.health import Health
 from mdm.training.loop import train
 from tests.training.curves import GOODPUT, HOST, TIMES, curve
@@ -25,7 +26,7 @@ from tests.training.curves import GOODPUT, HOST, TIMES, curve
 def run(job, path) -> RunFolder:
     folder = RunFolder(path)
     with starts.begin(folder, job.guards.starts) as starting:
-        train(job, folder, starting)
+        train(job, folder, starting, Around())
     return folder
 
 
@@ -184,6 +185,6 @@ def test_updates_that_are_not_finite_are_skipped_and_end_the_run_when_they_do_no
 def test_a_run_whose_last_checkpoint_failed_has_not_ended(make_job, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(loop.Checkpoints, "save", lambda *_: None)
-        with pytest.raises(Refusal, match="checkpoints/24: the last checkpoint was not saved"):
+        with pytest.raises(Fault, match="checkpoints/24: the last checkpoint was not saved"):
             run(make_job(), tmp_path / "run")
     assert RunFolder(tmp_path / "run").read_end() is None

@@ -14,6 +14,7 @@ from mdm.problems import Refusal
 from mdm.runs import log, starts
 from mdm.runs.checkpoint import CheckpointReader
 from mdm.runs.folder import RunFolder
+from mdm.training.around import Around
 from mdm.training.loop import train
 from mdm.training.origin import OriginSettings
 from tests.training.curves import curve
@@ -29,7 +30,7 @@ def run(job, path) -> RunFolder:
     described = {"row_length": job.data.row_length, "streams": dict.fromkeys(job.data.streams)}
     folder.write_json(folder.config, {"data": described, "corruption": {"mode": job.corruption.mode}})
     with starts.begin(folder, job.guards.starts) as starting:
-        train(job, folder, starting)
+        train(job, folder, starting, Around())
     return folder
 
 

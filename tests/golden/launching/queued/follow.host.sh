@@ -1,7 +1,11 @@
 # Run on a host: starts the unit if it does not run.
 set -eu
 case "$(systemctl is-active tri-modal-3b-follower || true)" in
-  active | activating | deactivating) exit 0 ;;
+  active | activating | deactivating)
+    if [ "$(systemctl show --property=Description --value tri-modal-3b-follower)" = mdm-299abcfcd5b5979b ]; then exit 0; fi
+    echo "tri-modal-3b-follower runs with other settings: sudo systemctl stop tri-modal-3b-follower ends it; then run this script again" >&2
+    exit 1
+    ;;
   failed)
     echo "tri-modal-3b-follower failed: sudo journalctl --unit=tri-modal-3b-follower tells why, sudo systemctl reset-failed tri-modal-3b-follower lets it start again" >&2
     exit 1
@@ -15,8 +19,12 @@ if ! mountpoint --quiet /data; then
 fi
 sudo systemd-run \
   --unit=tri-modal-3b-follower \
+  --description=mdm-299abcfcd5b5979b \
+  --property=After=docker.service \
   --property=Restart=on-failure \
   '--property=RestartPreventExitStatus=2 3 4' \
+  --property=SuccessExitStatus=75 \
+  --property=RestartForceExitStatus=75 \
   --property=RestartSec=30 \
   --property=StartLimitBurst=101 \
   --property=StartLimitIntervalSec=infinity \
@@ -26,6 +34,7 @@ sudo systemd-run \
       --rm \
       --init \
       --name=tri-modal-3b-follower \
+      --stop-timeout=180 \
       --net=host \
       --ipc=host \
       --volume=/data:/data:ro \

@@ -1,7 +1,11 @@
 # Run on a host: starts the unit if it does not run.
 set -eu
 case "$(systemctl is-active tri-modal-3b || true)" in
-  active | activating | deactivating) exit 0 ;;
+  active | activating | deactivating)
+    if [ "$(systemctl show --property=Description --value tri-modal-3b)" = mdm-682f84e27d709b59 ]; then exit 0; fi
+    echo "tri-modal-3b runs with other settings: sudo systemctl stop tri-modal-3b ends it; then run this script again" >&2
+    exit 1
+    ;;
   failed)
     echo "tri-modal-3b failed: sudo journalctl --unit=tri-modal-3b tells why, sudo systemctl reset-failed tri-modal-3b lets it start again" >&2
     exit 1
@@ -15,8 +19,12 @@ if ! mountpoint --quiet /data; then
 fi
 sudo systemd-run \
   --unit=tri-modal-3b \
+  --description=mdm-682f84e27d709b59 \
+  --property=After=docker.service \
   --property=Restart=on-failure \
   '--property=RestartPreventExitStatus=2 3 4' \
+  --property=SuccessExitStatus=75 \
+  --property=RestartForceExitStatus=75 \
   --property=RestartSec=30 \
   --property=StartLimitBurst=101 \
   --property=StartLimitIntervalSec=infinity \
@@ -26,6 +34,7 @@ sudo systemd-run \
       --rm \
       --init \
       --name=tri-modal-3b \
+      --stop-timeout=180 \
       --privileged \
       --net=host \
       --ipc=host \

@@ -1,0 +1,44 @@
+"""Whether the arrays of a checkpoint are those that are asked for: names, shapes and dtypes, nothing of their contents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+
+
+def misfit(stored: Any, wanted: Any) -> str | None:
+    """The first difference between two trees of what has a shape and a dtype, for a person; None if there is none.
+
+    A checkpoint holds named tuples as dicts and knows no empty places: names and numbers on the way to a leaf are compared.
+    """
+    own, others = _leaves(stored), _leaves(wanted)
+    for name, leaf in others.items():
+        if name not in own:
+            return f"it does not hold {name}"
+        if own[name] != leaf:
+            return f"{name} is {_told(own[name])} where {_told(leaf)} is asked for"
+    for name in own:
+        if name not in others:
+            return f"it holds {name} besides"
+    return None
+
+
+def _leaves(tree: Any) -> dict[str, tuple[tuple[int, ...], str]]:
+    found = {}
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        name = "/".join(str(_key(part)) for part in path)
+        found[name] = (tuple(leaf.shape), jax.numpy.dtype(leaf.dtype).name)
+    return found
+
+
+def _key(part: Any) -> Any:
+    for name in ("key", "idx", "name"):
+        if hasattr(part, name):
+            return getattr(part, name)
+    raise TypeError(f"{part!r} is no way into a tree of arrays")
+
+
+def _told(leaf: tuple[tuple[int, ...], str]) -> str:
+    shape, dtype = leaf
+    return f"{dtype} {list(shape)}"
