@@ -65,7 +65,7 @@ def test_a_record_without_text_is_named_by_its_key(tmp_path):
     lines = [json.dumps({"text": f"text {i}" if i != 5 else ""}) for i in range(40)]
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
     source = SourceSettings("json-lines", str(tmp_path / "a.jsonl"), "text")
-    with pytest.raises(Refusal, match=r"own/a\.jsonl:6.*is empty"):
+    with pytest.raises(Refusal, match=r"a\.jsonl line 6 text: holds no text but blanks"):
         prepared(tmp_path / "refused", source)
     manifest = prepared(tmp_path / "set", source, most_skips=1)
     assert len(prose.texts(manifest)) == 39
@@ -79,7 +79,7 @@ def test_codecs_that_learn_never_meet_what_is_skipped(tmp_path):
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
     source = SourceSettings("json-lines", str(tmp_path / "a.jsonl"), "text", FieldOptions(split_by="id"))
     bpe = {"text": CodecChoice("bpe", BpeSettings(300))}
-    with pytest.raises(Refusal, match=r"own/a\.jsonl:\d+: text.*is empty"):
+    with pytest.raises(Refusal, match=r"a\.jsonl line \d+ text: holds no text but blanks"):
         prepared(tmp_path / "refused", source, codecs=bpe)
     manifest = prepared(tmp_path / "set", source, codecs=bpe, most_skips=100)
     assert len(list(_codes(manifest))) == 34 and manifest.codecs["text"]["ceiling"]["unchanged"] == 1
