@@ -50,8 +50,8 @@ def locked(directory: Path) -> Iterator[None]:
     process prepares there."""
     with Lock(_Held(directory, directory / FOLDER / _LOCK)):
         yield
-        if (directory / FILE).exists():
-            shutil.rmtree(directory / FOLDER)
+    if (directory / FILE).exists():  # after the lock: a network disk keeps a file that is open
+        shutil.rmtree(directory / FOLDER, ignore_errors=True)
 
 
 @dataclasses.dataclass(frozen=True)
