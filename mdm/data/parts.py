@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def encode(job: Job, task: Task) -> None:
     if job.part(task.number, INDEX).exists() or job.refused:
         return
     try:
-        job.skips(task.number).unlink(missing_ok=True)
+        job.forget_skips(task.number)
         _write(job, task)
     except Refusal as refusal:
         job.refuse(task.number, refusal)
@@ -112,7 +113,7 @@ def _encoded(
     job: Job, task: Task, codecs: Mapping[str, Codec]
 ) -> Iterator[tuple[Item, Mapping[str, Media], Document, bytes]]:
     """(item, media, document, record) of every record of a piece that can be used, in order."""
-    skip = functools.partial(job.skip, task.number)
+    skip = functools.partial(job.skip, task.number, uuid.uuid4().hex)
     for opened in _batches(job, task, skip):
         for (item, media), document in zip(opened, _documents(opened, codecs, skip), strict=True):
             if document is None:

@@ -50,8 +50,8 @@ def locked(directory: Path) -> Iterator[None]:
     process prepares there."""
     with Lock(_Held(directory, directory / FOLDER / _LOCK)):
         yield
-        if (directory / FILE).exists():
-            shutil.rmtree(directory / FOLDER)
+    if (directory / FILE).exists():  # after the lock: a network disk keeps a file that is open
+        shutil.rmtree(directory / FOLDER, ignore_errors=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,8 +98,22 @@ class Job:
         """What a batch of parts holds of a bin of shards, see `shuffle`."""
         return self.folder / "runs" / f"{bin_:06d}-{batch:06d}{ending}"
 
-    def skips(self, number: int) -> Path:
-        return self.folder / "skips" / f"{number:06d}.jsonl"
+    def skips(self) -> list[Path]:
+        """What was skipped, a file for each piece of which something was, in their order. Two workers may be given one piece, and
+        each keeps a file of its own: the longest tells all."""
+        longest: dict[str, tuple[int, Path]] = {}
+        for file in sorted((self.folder / "skips").glob("*.jsonl")):
+            piece = file.name.partition(".")[0]
+            with contextlib.suppress(FileNotFoundError):  # the other worker begins, and forgets what was there
+                size = file.stat().st_size
+                if piece not in longest or size > longest[piece][0]:
+                    longest[piece] = size, file
+        return [file for _, file in longest.values()]
+
+    def forget_skips(self, number: int) -> None:
+        """Those of a start that did not get to the end of a piece."""
+        for file in (self.folder / "skips").glob(f"{number:06d}.*"):
+            file.unlink(missing_ok=True)
 
     def open(self, identity: str) -> None:
         """Makes the folder. What is there of another preparation goes; what is there of this one stays, but for refusals."""
@@ -134,20 +148,22 @@ class Job:
         if problems:
             raise Refusal(problems)
 
-    def skip(self, number: int, key: str, refusal: Refusal) -> None:
-        """Notes a record of piece `number` that cannot be used. Raises `refusal` if there are more than may be skipped."""
+    def skip(self, number: int, worker: str, key: str, refusal: Refusal) -> None:
+        """Notes a record of piece `number` that cannot be used. worker: a name that no other has who encodes the same piece.
+
+        Raises `refusal` if there are more than may be skipped.
+        """
         lines = [{"key": key, "where": problem.where, "reason": problem.reason} for problem in refusal.problems]
-        with open(self.skips(number), "a", encoding="utf-8") as file:
+        with open(self.folder / "skips" / f"{number:06d}.{worker}.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps({"key": key, "problems": lines}) + "\n")
         logging.warning("skipped %s: %s", key, refusal)
-        if sum(file.read_bytes().count(b"\n") for file in self.skips(0).parent.iterdir()) > self.most_skips:
+        if sum(file.read_bytes().count(b"\n") for file in self.skips()) > self.most_skips:
             remedy = f"mend it, or raise prepare.most_skips above {self.most_skips}"
             raise Refusal([dataclasses.replace(p, remedy=f"{p.remedy}; {remedy}") for p in refusal.problems])
 
     def report_skips(self, path: Path) -> int:
         """Writes all skips, a problem a line, in the order of the pieces; gives the number of records."""
-        files = sorted(self.skips(0).parent.glob("*.jsonl"))
-        skipped = [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+        skipped = [json.loads(line) for file in self.skips() for line in file.read_text(encoding="utf-8").splitlines()]
         text = "".join(json.dumps(problem) + "\n" for record in skipped for problem in record["problems"])
         if text:
             atomic.write_text(path, text)

@@ -8,7 +8,7 @@ import pytest
 from mdm import config
 from mdm.codecs.text_bpe import BpeSettings
 from mdm.codecs.text_bytes import BytesSettings
-from mdm.data import sources
+from mdm.data import parts, sources
 from mdm.data import survey as surveys
 from mdm.data.manifest import SPLITS
 from mdm.data.preparation import CodecChoice, PreparationSettings, prepare
@@ -61,7 +61,7 @@ def _codes(manifest):
         yield from ((key, document["text"]) for _, key, document in read_all(manifest, "text", split))
 
 
-def test_a_record_without_text_is_named_by_its_key(tmp_path):
+def test_a_record_without_text_is_named_by_its_key(tmp_path, monkeypatch):
     lines = [json.dumps({"text": f"text {i}" if i != 5 else ""}) for i in range(40)]
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
     source = SourceSettings("json-lines", str(tmp_path / "a.jsonl"), "text")
@@ -71,6 +71,20 @@ def test_a_record_without_text_is_named_by_its_key(tmp_path):
     assert len(prose.texts(manifest)) == 39
     (line,) = (tmp_path / "set/skips.jsonl").read_text().splitlines()
     assert json.loads(line)["key"] == "own/a.jsonl:6"
+
+    encoded, begun = parts._encoded, []
+
+    def twice(job, task, codecs):  # two workers are given one piece: what both skip counts once
+        for number, own in enumerate(encoded(job, task, codecs)):
+            if number == 20 and not begun:
+                begun.append(task)
+                parts._write(job, task)
+            yield own
+
+    monkeypatch.setattr(parts, "_encoded", twice)
+    again = prepared(tmp_path / "again", source, most_skips=1)
+    assert begun and prose.texts(again) == prose.texts(manifest)
+    assert (tmp_path / "again/skips.jsonl").read_text() == (tmp_path / "set/skips.jsonl").read_text()
 
 
 def test_codecs_that_learn_never_meet_what_is_skipped(tmp_path):
