@@ -15,16 +15,16 @@ from mdm.data import exhibits, manifest
 from mdm.data.exhibits import Exhibit
 from mdm.data.manifest import SPLITS, Manifest
 from mdm.evaluation import choices, gallery, generated, harness, paper, parts, report, table
-from mdm.evaluation.continuations import TextScorer, TextScoring
+from mdm.evaluation.continuations import TextScorer
 from mdm.evaluation.folder import LIKELIHOOD, EvaluationFolder, Progress
 from mdm.evaluation.generated import Generated
-from mdm.evaluation.harness import HarnessSettings
+from mdm.evaluation.made_with import MadeWith
 from mdm.evaluation.material import Material
 from mdm.evaluation.measures import perplexity
 from mdm.evaluation.measures.registry import MEASURES
-from mdm.evaluation.ordered import OrderSettings
 from mdm.evaluation.originals import Originals
 from mdm.evaluation.parts import Part
+from mdm.evaluation.plan import Decisions, Plan
 from mdm.evaluation.result import Result
 from mdm.evaluation.task import run, tasks_of
 from mdm.evaluation.writers import Several, TensorBoard, WeightsAndBiases, Writer
@@ -40,38 +40,6 @@ ORDERS = "orders"
 GENERATED = "generated"
 
 Resume = Callable[[str], Progress]
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What is evaluated of each checkpoint.
-
-    weights, attention: as of `TrainedModel.load`; data: instead of the run's own; generated: instead of evaluation.generated
-    samplers: of each task
-    language_model: folder of one, under which the perplexity of what is written is told (`measures.perplexity`), if any
-    orders: of the chain rule; choices: files of multiple choice; harness: its tasks; scoring: of the texts of both
-    """
-
-    weights: str = "ema"
-    attention: str | None = None
-    data: str | None = None
-    generated: int | None = None
-    samplers: Mapping[str, SamplerSettings] = dataclasses.field(default_factory=DEFAULTS.copy)
-    language_model: str | None = None
-    orders: OrderSettings = OrderSettings()
-    choices: tuple[str, ...] = ()
-    harness: HarnessSettings = HarnessSettings(())
-    scoring: TextScoring = TextScoring()
-
-    def problems(self) -> list[Problem]:
-        found = [*self.orders.problems("orders"), *self.scoring.problems("scoring")]
-        names = [Path(path).stem for path in self.choices]
-        found += [
-            Problem("--choices", name, "two files have this name", "rename one: results go by it")
-            for name in dict.fromkeys(names)
-            if names.count(name) > 1
-        ]
-        return found
 
 
 class Evaluation:
@@ -105,7 +73,8 @@ class Evaluation:
             self._tell(model.step)
 
     def finished(self, step: int) -> bool:
-        return all(self.folder.finished(step, part.name) for part in self._parts)
+        """Whether all parts of a step are there, made with what this plan makes them with."""
+        return not any(self.folder.wanting(step, part.name, part.made_with()) for part in self._parts)
 
     def report(self, path: str, pieces: int, beside: Mapping[str, SamplerSettings] | None = None) -> None:
         """Writes the HTML page of the newest step that was evaluated; `pieces` samples of each task and split.
@@ -145,20 +114,29 @@ class Evaluation:
 
     @functools.cached_property
     def _parts(self) -> tuple[Part, ...]:
-        plan, found = self._plan, [Part(LIKELIHOOD, functools.partial(self._likelihood, "likelihood"))]
+        plan, made = self._plan, self._made_with
+        found = [Part(LIKELIHOOD, functools.partial(self._likelihood, "likelihood", made.likelihood), made.likelihood)]
         if plan.orders.draws:
-            found.append(Part(ORDERS, functools.partial(self._likelihood, "chain-rule")))
+            found.append(Part(ORDERS, functools.partial(self._likelihood, "chain-rule", made.orders), made.orders))
         for path in map(Path, plan.choices):
             make = lambda model, _, path=path: [choices.measure(self._texts, model.parameters, path)]  # noqa: E731
-            found.append(Part(f"choices.{path.stem}", make))
+            found.append(Part(f"choices.{path.stem}", make, functools.partial(made.choices, path)))
         if plan.harness.tasks:
-            found.append(Part("harness", self._harness))
+            found.append(Part("harness", self._harness, made.harness))
         if self._most_generated:
-            found.append(Part(GENERATED, self._generated))
+            found.append(Part(GENERATED, self._generated, made.generated))
         elif plan.language_model:
             reason = "nothing is written that it could judge"
             raise Refusal(Problem("--language_model", plan.language_model, reason, "add --generated=N"))
         return tuple(found)
+
+    @functools.cached_property
+    def _made_with(self) -> Decisions:
+        data = self._settings.data
+        return Decisions(
+            self._plan, dataclasses.replace(self._settings.evaluation, generated=self._most_generated), data.streams,
+            data.row_length, lambda: self._data.fingerprint, self._measures,
+        )  # fmt: skip
 
     @property
     def _most_generated(self) -> int:
@@ -202,12 +180,13 @@ class Evaluation:
         """Scored once for all steps."""
         return Originals(self._exhibits, self._most_generated)
 
-    def _likelihood(self, what: str, model: TrainedModel, resume: Resume) -> list[Result]:
+    def _likelihood(
+        self, what: str, made_with: Callable[[], MadeWith], model: TrainedModel, resume: Resume
+    ) -> list[Result]:
         material = self._material
-        own = dataclasses.asdict(material.settings) | {"generated": 0}  # which decides no likelihood
-        decides = [own, dataclasses.asdict(self._plan.orders), self._data.fingerprint, model.fingerprint,
-                   self._plan.weights, model.network.settings.attention, model.mesh.size]  # fmt: skip
-        progress = resume(fingerprint([what, config.to_dict(decides)]))
+        # One part is made on one machine and in one way, to the last bit; finished ones of several may stand together.
+        here = [model.fingerprint, model.network.settings.attention, model.mesh.size, material.settings.batch_rows]
+        progress = resume(fingerprint([made_with().fingerprint, *here]))
         tasks = tasks_of(self._settings.data.streams, material.settings.splits, what)
         return run(material, tasks, model.parameters, dict(progress.kept), progress.keep)
 

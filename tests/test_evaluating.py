@@ -1,5 +1,6 @@
 """`mdm.evaluate` as a whole: another machine, other devices, a run that is still being trained."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -10,12 +11,15 @@ import pytest
 
 import mdm
 from mdm import config, evaluating
+from mdm.data import manifest
 from mdm.evaluating import Evaluation, Plan
+from mdm.evaluation.continuations import TextScoring
 from mdm.evaluation.follower import Follower
 from mdm.evaluation.measures.registry import MEASURES
 from mdm.evaluation.ordered import OrderSettings
 from mdm.problems import Refusal
 from mdm.runs.folder import RunFolder
+from mdm.sampling.defaults import DEFAULTS
 from tests import binaries, made
 
 ROOT = Path(__file__).parents[1]
@@ -65,6 +69,45 @@ def test_every_step_is_evaluated_once_and_the_run_is_only_read(root, here):
     assert own._model is None  # not even the parameters were read
     assert files(root / "here") == results
     assert files(root / "run") == before
+
+
+def decided(root, **changes):
+    """What the parts are made with, by name; nothing is made."""
+    own = Evaluation(RunFolder(root / "run"), root / "nowhere", Plan(generated=1, **changes))
+    return {part.name: part.made_with().fingerprint for part in own._parts}
+
+
+def test_a_part_hangs_on_what_decides_its_figures_and_on_nothing_else(root, tmp_path, monkeypatch):
+    orders, more = OrderSettings(draws=2, documents=2), OrderSettings(draws=8, documents=2)
+    file = tmp_path / "c.jsonl"
+    shutil.copy(root / "good.jsonl", file)
+    base = decided(root, orders=orders, choices=(str(file),))
+    changed = lambda **changes: {  # noqa: E731
+        name
+        for name, mark in decided(root, **({"orders": orders, "choices": (str(file),)} | changes)).items()
+        if mark != base[name]
+    }
+    assert not changed(attention="reference") and changed(orders=more) == {"orders"}
+    assert changed(weights="parameters") == set(base)
+    assert changed(scoring=TextScoring(samples=3)) == {"choices.c"}
+    text = dataclasses.replace(DEFAULTS["text"], steps=3)
+    assert changed(samplers={**DEFAULTS, "text": text}) == {"generated"}
+    monkeypatch.setattr(manifest.Manifest, "fingerprint", "other")
+    assert changed() == {"likelihood", "orders", "generated"}
+    monkeypatch.undo()
+    file.write_text(file.read_text() * 2)
+    assert changed() == {"choices.c"}
+
+
+def test_other_orders_are_made_although_there_are_some(root, here, tmp_path):
+    shutil.copytree(root / "here", tmp_path / "here")
+    plan = Plan(orders=OrderSettings(draws=3, documents=2))
+    own = Evaluation(RunFolder(root / "run"), tmp_path / "here", plan)
+    assert not own.finished(1)
+    own.evaluate(1)
+    own.close()
+    assert own.finished(1) and len(own.folder.read(1, "orders")[0]["seeds"]) == 3
+    assert own.folder.read(1) == here.folder.read(1)  # its likelihood is as it was
 
 
 def test_every_line_can_be_made_again_from_what_it_says(here):

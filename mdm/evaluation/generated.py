@@ -33,7 +33,7 @@ class Generated:
     codec, original: the same figure of the originals through the codec, and of the originals
     chance:          what media that ignore their condition get
     sampler, seeds:  how the media were made (seeds from, to); seconds: that it took, of all figures of the task and split
-    step, config, weights, time: as of `mdm.evaluation.result.Result`
+    step, config, weights, time, made_with: as of `mdm.evaluation.result.Result`
     """
 
     split: str
@@ -57,6 +57,7 @@ class Generated:
     config: str | None = None
     weights: str | None = None
     time: str | None = None
+    made_with: str | None = None
 
     def to_json(self) -> dict:
         """Plain values; `from_json` of it equals this."""

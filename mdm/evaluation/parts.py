@@ -11,8 +11,9 @@ from typing import Any, Protocol
 from absl import logging
 
 from mdm.evaluation.folder import EvaluationFolder, Progress
+from mdm.evaluation.made_with import MadeWith
 from mdm.evaluation.writers import Writer, figures
-from mdm.problems import Refusal, refuse_if
+from mdm.problems import Problem, Refusal, refuse_if
 
 
 class Figures(Protocol):
@@ -23,11 +24,12 @@ class Figures(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """name: of its files; make: (the model at a step, how to resume) -> results. A part that takes long resumes: it calls the
-    second with the fingerprint of all that decides its results but the checkpoint."""
+    """name: of its files; make: (the model at a step, how to resume) -> results; made_with: all that decides these but the
+    checkpoint. A part that takes long resumes: it calls the second with the fingerprint of what must be the same for that."""
 
     name: str
     make: Callable[[Any, Callable[[str], Progress]], Sequence[Figures]]
+    made_with: Callable[[], MadeWith]
 
 
 def make(
@@ -40,23 +42,29 @@ def make(
     *,
     again: bool = False,
 ) -> None:
-    """Makes the parts of a step that are not finished, or all of them again.
+    """Makes the parts of a step that are not there or were made with something else, or all of them again.
 
     stamp: what every line of this run says besides its own figures
     Raises Refusal, when all parts have been tried, with everything that was wrong.
     """
     problems = []
     for part in parts:
-        if folder.finished(step, part.name) and not again:
-            continue
         try:
+            made_with = part.made_with()
+            why = "it is asked for" if again else folder.wanting(step, part.name, made_with)
+            if why is None:
+                continue
+            if folder.finished(step, part.name):
+                logging.info("step %d: %s is made again: %s", step, part.name, why)
             results = part.make(model, functools.partial(folder.progress, step, part.name))
+            if not results:
+                raise Refusal(Problem(part.name, None, "there is nothing that it could tell", "see the warnings above"))
         except Refusal as refusal:
             logging.error("step %d: %s is left out: %s", step, part.name, refusal)
             problems += refusal.problems
             continue
         now = {"step": step, "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
         lines = [{**result.to_json(), **stamp, **now} for result in results]
-        folder.write(step, part.name, lines)
+        folder.write(step, part.name, lines, made_with)
         writer.write(step, figures(part.name, lines))
     refuse_if(problems)

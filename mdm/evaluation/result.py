@@ -38,7 +38,8 @@ class Result:
     mixture_bits:   -log2 of the mean probability over the orders: a tighter upper bound, which falls with their number. None
                     for a task of several targets, whose documents it would have to be told of as a whole
     step, config, weights, time: checkpoint, fingerprint of the run's settings, "ema" or "parameters", and when this was
-                    written (UTC): `mdm.evaluation.parts.make` fills them in
+                    written (UTC); made_with: fingerprint of the `mdm.evaluation.made_with` of its part. Filled in when it
+                    is written
     """
 
     split: str
@@ -77,6 +78,7 @@ class Result:
     config: str | None = None
     weights: str | None = None
     time: str | None = None
+    made_with: str | None = None
 
     @property
     def perplexity(self) -> float:

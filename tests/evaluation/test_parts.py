@@ -10,8 +10,8 @@ import pytest
 
 from mdm.evaluation import paper, parts, writers
 from mdm.evaluation.folder import EvaluationFolder
+from mdm.evaluation.made_with import MadeWith
 from mdm.evaluation.material import Material
-from mdm.evaluation.parts import Part
 from mdm.evaluation.result import Result
 from mdm.evaluation.task import MEASURES, run, tasks_of
 from mdm.problems import Problem, Refusal
@@ -38,6 +38,14 @@ def folder(tmp_path):
     folder = EvaluationFolder(tmp_path / "evaluations")
     folder.create()
     return folder
+
+
+MADE = MadeWith({"weights": "ema", "orders": {"draws": 2}}, ("chrF",))
+
+
+def Part(name, make, made_with=MADE):
+    """Whose figures hang on nothing but `made_with`."""
+    return parts.Part(name, make, lambda: made_with)
 
 
 def make(folder, own, step=3, **more):
@@ -67,6 +75,53 @@ def test_what_is_finished_is_not_made_again_unless_it_is_asked_for(folder):
     assert len(made) == 2
 
 
+@pytest.mark.parametrize(
+    "asked, why",
+    [
+        (MadeWith({"weights": "ema", "orders": {"draws": 8}}, ("chrF",)), "orders.draws 2, now 8"),
+        (MadeWith({"weights": "parameters", "orders": {"draws": 2}}, ("chrF",)), "weights 'ema', now 'parameters'"),
+        (MadeWith(MADE.settings, ("WER", "chrF")), "without WER"),
+        (MADE, None),
+        (MadeWith(MADE.settings), None),  # more was told than can be told here
+    ],
+)
+def test_what_was_made_with_other_things_is_made_again_and_says_why(folder, caplog, asked, why):
+    caplog.set_level("INFO")
+    make(folder, [Part("orders", lambda model, resume: [result("text", "text", bits=1.0)])])
+    make(folder, [Part("orders", lambda model, resume: [result("text", "text", bits=2.0)], asked)])
+    (line,) = folder.read(3, "orders")
+    assert line["bits"] == (2.0 if why else 1.0)
+    assert ("made again" in caplog.text) == (why is not None) and (why or "") in caplog.text
+    assert folder.wanting(3, "orders", asked) is None
+
+
+def test_what_was_made_with_is_told_beside_the_lines(folder):
+    make(folder, [Part("likelihood", lambda model, resume: [result("text", "text")])])
+    (line,) = folder.read(3)
+    told = json.loads((folder.path / "made-with" / f"{line['made_with']}.json").read_text())
+    assert MadeWith.from_json(told) == MADE and Result.from_json(line).made_with == MADE.fingerprint
+    (folder.path / "made-with" / f"{line['made_with']}.json").unlink()
+    assert folder.wanting(3, "likelihood", MADE) is None
+    assert "not told" in folder.wanting(3, "likelihood", MadeWith({}))
+
+
+def test_a_part_of_an_earlier_version_does_not_say_and_is_kept(folder):
+    folder.lines(3).write_text(json.dumps(result("text", "text").to_json() | {"made_with": None}) + "\n")
+    assert folder.wanting(3, "likelihood", MADE) is None
+    old = result("text", "text").to_json()
+    del old["made_with"]
+    folder.lines(3).write_text(json.dumps(old) + "\n")
+    assert folder.wanting(3, "likelihood", MADE) is None
+    folder.lines(3).write_text("{")
+    assert "is damaged" in folder.wanting(3, "likelihood", MADE)
+
+
+def test_a_part_that_tells_nothing_is_refused_and_not_finished(folder):
+    with pytest.raises(Refusal, match="generated: there is nothing"):
+        make(folder, [Part("generated", lambda model, resume: [])])
+    assert not folder.finished(3, "generated")
+
+
 def test_a_part_that_is_refused_costs_the_others_nothing_and_is_tried_again(folder):
     def broken(model, resume):
         raise Refusal(Problem("a.jsonl: line 1", None, "is no JSON", "mend it"))
@@ -75,7 +130,7 @@ def test_a_part_that_is_refused_costs_the_others_nothing_and_is_tried_again(fold
     with pytest.raises(Refusal, match="line 1"):
         make(folder, own)
     assert folder.finished(3) and not folder.finished(3, "choices.a")
-    own[0] = Part("choices.a", lambda model, resume: [])
+    own[0] = Part("choices.a", lambda model, resume: [result("text", "text")])
     make(folder, own)
     assert folder.finished(3, "choices.a")
 
@@ -106,7 +161,7 @@ def test_an_interrupted_likelihood_goes_on_where_it_stopped(folder, network, man
     make(folder, likelihood("this"))
     assert asked[3:] == asked[2:3] + [task.task for task in tasks][3:]  # the interrupted one and those behind it
     assert [line["task"] for line in folder.read(3)] == [r.task for r in run(material, tasks, np.float32(0.5))]
-    assert [path.name for path in folder.path.iterdir()] == ["step-000000003.jsonl"]
+    assert sorted(path.name for path in folder.path.iterdir()) == ["made-with", "step-000000003.jsonl"]
 
 
 def test_what_was_made_with_something_else_is_not_gone_on_with(folder):
