@@ -191,3 +191,20 @@ def test_a_step_that_goes_while_it_is_read_has_vanished(tmp_path, monkeypatch):
         reader.restore_parameters(4, ABSTRACT["parameters"])
     with pytest.raises(Vanished):
         reader.stamp(4)
+
+
+@pytest.mark.parametrize("error, told", [(OSError(errno.EIO, "Input/output error"), OSError),
+                                         (FileNotFoundError(errno.ENOENT, "gone"), Refusal)])  # fmt: skip
+def test_storage_that_fails_says_nothing_of_the_files(tmp_path, monkeypatch, error, told):
+    """A file that a copy left out does."""
+    save(tmp_path, [4])
+    reader = CheckpointReader(tmp_path / "checkpoints")
+
+    def fails(step, part=None):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.seal, "damage", fails)
+        with pytest.raises(told):
+            reader.restore_parameters(4, ABSTRACT["parameters"])
+    reader.restore_parameters(4, ABSTRACT["parameters"])
