@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from absl import logging
 
 from mdm.evaluation.folder import EvaluationFolder, Progress
+from mdm.evaluation.incomplete import Incomplete
 from mdm.evaluation.made_with import MadeWith
 from mdm.evaluation.writers import Writer, figures
 from mdm.problems import Problem, Refusal, refuse_if
@@ -45,26 +46,32 @@ def make(
     """Makes the parts of a step that are not there or were made with something else, or all of them again.
 
     stamp: what every line of this run says besides its own figures
-    Raises Refusal, when all parts have been tried, with everything that was wrong.
+    What could be made of a part is written, and it is made again, for the rest, at the next start. Raises Refusal, when all parts
+    have been tried, with everything that was wrong.
     """
     problems = []
     for part in parts:
         try:
             made_with = part.made_with()
-            why = "it is asked for" if again else folder.wanting(step, part.name, made_with)
-            if why is None:
+            why = folder.wanting(step, part.name, made_with)
+            if why is None and not again:
                 continue
             if folder.finished(step, part.name):
-                logging.info("step %d: %s is made again: %s", step, part.name, why)
+                logging.info("step %d: %s is made again: %s", step, part.name, why or "as it is asked for")
             results = part.make(model, functools.partial(folder.progress, step, part.name))
             if not results:
                 raise Refusal(Problem(part.name, None, "there is nothing that it could tell", "see the warnings above"))
+        except Incomplete as incomplete:
+            problems += incomplete.problems
+            if why is None:
+                continue  # all of it is there from before
+            results, made_with = incomplete.results, dataclasses.replace(made_with, missing=incomplete.missing)
         except Refusal as refusal:
             logging.error("step %d: %s is left out: %s", step, part.name, refusal)
             problems += refusal.problems
             continue
         now = {"step": step, "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
         lines = [{**result.to_json(), **stamp, **now} for result in results]
+        writer.write(step, figures(part.name, lines))  # first: a kill in between costs a curve no point
         folder.write(step, part.name, lines, made_with)
-        writer.write(step, figures(part.name, lines))
     refuse_if(problems)
