@@ -15,12 +15,12 @@ from absl import flags, logging
 from mdm import command, samplers
 from mdm.diffusion.chain_rule import ORDERS
 from mdm.evaluating import Evaluation, Plan
-from mdm.evaluation import pages
+from mdm.evaluation import against, pages
 from mdm.evaluation.continuations import METHODS, TextScoring
 from mdm.evaluation.follower import Follower
 from mdm.evaluation.harness import HarnessSettings
 from mdm.evaluation.ordered import OrderSettings
-from mdm.problems import Problem, Refusal
+from mdm.problems import Problem, Refusal, collecting, refuse_if
 from mdm.runs.checkpoint import PARAMETERS
 from mdm.runs.folder import RunFolder
 from mdm.sampling.defaults import DEFAULTS
@@ -43,6 +43,7 @@ _BESIDE = command.path_flag("beside", "Another such file: the report shows its s
 _LANGUAGE_MODEL = command.path_flag(
     "language_model", "Folder of a Hugging Face causal language model: perplexity of what is written.", required=False
 )
+_AGAINST = flags.DEFINE_multi_string("against", [], "Run folder to compare with in the report; may be given several times.")
 _PIECES = flags.DEFINE_integer("pieces", 6, "Samples of each task and split in the report.", lower_bound=1)
 _ORDERS = flags.DEFINE_integer("orders", 0, "Orders of the chain rule for each document; 0: none.", lower_bound=0)
 _ORDER = flags.DEFINE_enum("order", "random", tuple(ORDERS), "Of the chain rule.")
@@ -58,7 +59,9 @@ def main() -> None:
     if sum((_FOLLOW.value, _ALL.value, _STEP.value is not None)) > 1:
         raise Refusal(Problem("--follow, --all, --step", None, "more than one is given", "give one"))
     if _REPORT.value:
-        pages.require()
+        pages.require(_REPORT.value)
+    for other in _AGAINST.value:
+        against.read(other)  # what cannot be read is told before anything is computed
     plan = Plan(
         weights=_WEIGHTS.value,
         attention=_ATTENTION.value,
@@ -75,19 +78,25 @@ def main() -> None:
     folder = RunFolder(_WORKDIR.value)
     evaluation = Evaluation(folder, _OUTPUT.value or folder.evaluations, plan, _WANDB.value)
     follower = Follower(folder, evaluation.evaluate, evaluation.finished)
+    problems: list[Problem] = []
+    step = _STEP.value
     try:
-        if _FOLLOW.value:
-            follower.follow()
-        elif _ALL.value:
-            follower.catch_up()
-            follower.refuse()
-        else:
-            evaluation.evaluate(_STEP.value, again=True)
+        with collecting(problems):  # what is refused of one step or part costs neither the others nor the report
+            if _FOLLOW.value:
+                follower.follow()
+            elif _ALL.value:
+                follower.catch_up()
+                follower.finish()
+            else:
+                step = evaluation.newest() if step is None else step
+                evaluation.evaluate(step, again=True)
+        if _REPORT.value:
+            with collecting(problems):
+                evaluation.report(_REPORT.value, _PIECES.value, beside, step, _AGAINST.value)
+                logging.info("the report is %s", _REPORT.value)
     finally:
         evaluation.close()
-    if _REPORT.value:
-        evaluation.report(_REPORT.value, _PIECES.value, beside)
-        logging.info("the report is %s", _REPORT.value)
+    refuse_if(problems)
 
 
 if __name__ == "__main__":

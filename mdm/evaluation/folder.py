@@ -4,8 +4,8 @@ step-N.jsonl             likelihood of every task: one result a line; there when
 step-N.PART.jsonl        the same of another part: orders, choices, generated, ...
 step-N.PART.progress.json   what is there of a part that is being made, task by task, and what it was made with
 made-with/FINGERPRINT.json  a `MadeWith`, which every line made with it names
-events/                  the figures for TensorBoard
-table.md                 the newest step as a table for a paper
+events/                  figures and samples for TensorBoard
+table.md                 the newest step as tables for a paper
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ from mdm.problems import Problem, Refusal
 
 LIKELIHOOD = "likelihood"
 """The part whose file carries no name."""
+ORDERS, GENERATED, HARNESS, CHOICES = "orders", "generated", "harness", "choices."
+"""Other parts; CHOICES goes before the name of a file."""
 
-_LINES = re.compile(r"step-(\d{9})\.jsonl")
+_LINES = re.compile(r"step-(\d{9})(?:\.(.+))?\.jsonl")
 
 Line = Mapping[str, Any]
 """One result, as JSON holds it."""
@@ -81,14 +83,21 @@ class EvaluationFolder:
 
     def steps(self) -> list[int]:
         """Those whose likelihood is there, oldest first."""
+        return sorted(step for step, part in self._there() if part == LIKELIHOOD)
+
+    def parts(self, step: int) -> list[str]:
+        """Names of those that are there of a step."""
+        return sorted(part for own, part in self._there() if own == step)
+
+    def _there(self) -> list[tuple[int, str]]:
         found = [_LINES.fullmatch(path.name) for path in self.path.iterdir()] if self.path.exists() else []
-        return sorted(int(match[1]) for match in found if match)
+        return [(int(match[1]), match[2] or LIKELIHOOD) for match in found if match]
 
     def write(self, step: int, part: str, lines: Sequence[Line], made_with: MadeWith) -> None:
         """Writes a part in one step, in the place of what was there; it is finished if nothing is missing."""
         description = self._description(made_with.fingerprint)
         if not description.exists():  # before the lines that name it
-            description.parent.mkdir(exist_ok=True)
+            description.parent.mkdir(parents=True, exist_ok=True)
             atomic.write_text(description, json.dumps(made_with.to_json(), indent=1, ensure_ascii=False), shared=True)
         named = [{**line, "made_with": made_with.fingerprint} for line in lines]
         atomic.write_text(

@@ -8,13 +8,17 @@ import types
 import numpy as np
 import pytest
 
+from mdm.codecs.codec import Sound
 from mdm.evaluation import paper, parts, writers
 from mdm.evaluation.folder import EvaluationFolder
+from mdm.evaluation.incomplete import Incomplete
 from mdm.evaluation.made_with import MadeWith
 from mdm.evaluation.material import Material
 from mdm.evaluation.result import Result
 from mdm.evaluation.task import MEASURES, run, tasks_of
+from mdm.evaluation.watched import Sample
 from mdm.problems import Problem, Refusal
+from tests import event_files
 from tests.evaluation.conftest import SETTINGS, STREAMS
 from tests.evaluation.test_report import result
 
@@ -29,6 +33,8 @@ class Watched:
 
     def write(self, step, figures):
         self.written.append((step, dict(figures)))
+
+    def show(self, step, samples): ...
 
     def close(self): ...
 
@@ -186,6 +192,46 @@ def test_a_task_that_is_refused_does_not_keep_the_others_from_being_made(folder,
     assert len(kept) == 3
 
 
+def test_what_could_be_made_of_a_part_is_written_and_the_rest_made_at_the_next_start(
+    folder, network, manifest, monkeypatch, caplog
+):
+    caplog.set_level("INFO")
+    material, real = Material(network, manifest, SETTINGS, 96, STREAMS), MEASURES["likelihood"]
+    damaged, asked = {"text-to-image"}, []
+
+    def measure(material, stream, task, split, parameters):
+        asked.append(task)
+        if task in damaged:
+            raise Refusal(Problem("shard 1", None, "is damaged", "restore it"))
+        return real(material, stream, task, split, parameters)
+
+    def likelihood(model, resume):
+        progress = resume("this")
+        return run(material, tasks_of(STREAMS, ("heldout",)), np.float32(0), dict(progress.kept), progress.keep)
+
+    monkeypatch.setitem(MEASURES, "likelihood", measure)
+    with pytest.raises(Refusal, match="shard 1"):
+        make(folder, [Part("likelihood", likelihood)])
+    assert {line["task"] for line in folder.read(3)} == {"text", "joint-image-text", "speech-to-text"}
+    assert "text-to-image/likelihood could not be made" in folder.wanting(3, "likelihood", MADE)
+    damaged.clear()
+    asked.clear()
+    watched = make(folder, [Part("likelihood", likelihood)])
+    assert asked == ["text-to-image"] and len(folder.read(3)) == 5 and folder.wanting(3, "likelihood", MADE) is None
+    assert watched.written and "likelihood is made again: it was made with heldout/image-text" in caplog.text
+
+
+def test_what_is_there_is_not_replaced_by_a_part_of_it(folder):
+    make(folder, [Part("likelihood", lambda model, resume: [result("text", "text"), result("joint", "text")])])
+
+    def incomplete(model, resume):
+        raise Incomplete([Problem("shard 1", None, "is damaged", "restore it")], [result("text", "text")], ["joint"])
+
+    with pytest.raises(Refusal, match="shard 1"):
+        make(folder, [Part("likelihood", incomplete)], again=True)
+    assert len(folder.read(3)) == 2 and folder.wanting(3, "likelihood", MADE) is None
+
+
 def test_a_damaged_file_is_named(folder):
     folder.lines(3).write_text("{")
     with pytest.raises(Refusal, match="step-000000003.jsonl"):
@@ -204,12 +250,48 @@ def test_the_table_of_a_paper():
     assert "bits/second" not in lines[0] and lines[5].startswith("Step 7; weights ema") and "2 mask counts" in lines[5]
 
 
-def test_tensorboard_gets_the_figures(tmp_path):
+def test_the_curves_of_a_step_survive_a_kill_before_its_lines_are_there(folder, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    own = [Part("likelihood", lambda model, resume: [result("text", "text")])]
+    watched = Watched()
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            parts.make(folder, own, "model", 3, STAMP, watched)
+    assert [step for step, _ in watched.written] == [3]
+    assert [step for step, _ in make(folder, own).written] == [3]  # and once more, which shows the same
+
+
+PICTURE = np.full((8, 8, 3), 200, np.uint8)
+SOUND = Sound(np.sin(np.arange(800) / 9).astype(np.float32) / 2, 8000)
+SAMPLES = [Sample("a/text", "    hello"), Sample("a/image", PICTURE), Sample("a/audio/0", SOUND)]
+
+
+def test_tensorboard_gets_figures_and_samples(tmp_path):
     board = writers.TensorBoard(tmp_path / "events")
     board.write(3, {"a/bits": 1.0})
+    board.show(3, SAMPLES)
     board.close()
-    (file,) = (tmp_path / "events").iterdir()
-    assert b"a/bits" in file.read_bytes()
+    found = [
+        (event.step, value.tag) for event in event_files.read(tmp_path / "events") for value in event.summary.value
+    ]
+    assert found == [(3, "a/bits"), (3, "a/text/text_summary"), (3, "a/image"), (3, "a/audio/0")]
+
+
+def test_a_writer_that_cannot_write_costs_neither_the_others_nor_the_results(folder, caplog):
+    class Full(Watched):
+        def write(self, step, figures):
+            raise OSError("No space left on device")
+
+        show = write
+
+    watched = Watched()
+    several = writers.Several([Full(), watched])
+    several.show(3, SAMPLES)
+    parts.make(folder, [Part("likelihood", lambda *_: [result("text", "text")])], "model", 3, STAMP, several)
+    assert watched.written and folder.finished(3) and caplog.text.count("No space left") == 2
 
 
 def test_weights_and_biases_goes_on_with_its_run(tmp_path, monkeypatch):
@@ -217,13 +299,18 @@ def test_weights_and_biases_goes_on_with_its_run(tmp_path, monkeypatch):
     own = types.SimpleNamespace(log=logged.append, finish=lambda: None, define_metric=lambda *names, **more: None)
     stub = types.ModuleType("wandb")
     stub.__spec__ = types.SimpleNamespace(name="wandb")
+    stub.Html = stub.Image = lambda value: value
+    stub.Audio = lambda samples, sample_rate: (len(samples), sample_rate)
     stub.init = lambda **settings: begun.append(settings) or own
     monkeypatch.setitem(sys.modules, "wandb", stub)
     writer = writers.Several([writers.WeightsAndBiases("project", "run-evaluation", tmp_path)])
     writer.write(3, {"a": 1.0})
+    writer.show(3, [*SAMPLES, Sample("b", "<script>")])
     writer.close()
     assert begun[0]["id"] == "run-evaluation" and begun[0]["resume"] == "allow"
-    assert logged == [{"a": 1.0, "checkpoint": 3}]
+    assert logged[0] == {"a": 1.0, "checkpoint": 3}
+    assert logged[1] == {"a/text": "<pre>    hello</pre>", "a/image": PICTURE, "a/audio/0": (800, 8000),
+                         "b": "<pre>&lt;script&gt;</pre>", "checkpoint": 3}  # fmt: skip
 
 
 def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch):
