@@ -6,6 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 from etils import epath
@@ -65,6 +66,7 @@ class Evaluation:
 
     def __init__(self, folder: RunFolder, output: str | Path, plan: Plan, wandb: str | None = None):
         refuse_if(plan.problems())
+        _changed(EvaluationSettings(), plan.evaluation)
         if plan.harness.tasks:
             harness.require()
         self._run, self._plan, self.folder = folder, plan, EvaluationFolder(output)
@@ -186,8 +188,7 @@ class Evaluation:
 
     @functools.cached_property
     def _evaluation(self) -> EvaluationSettings:
-        own = self._settings.evaluation
-        return own if self._plan.generated is None else dataclasses.replace(own, generated=self._plan.generated)
+        return _changed(self._settings.evaluation, self._plan.evaluation)
 
     @property
     def _name(self) -> str:
@@ -305,3 +306,12 @@ class Evaluation:
 def _complete(run: EvaluatedRun, workdir: str) -> EvaluatedRun:
     """With the settings that came into being after it, at their defaults."""
     return dataclasses.replace(run, settings=config.to_dict(config.from_dict(run.settings, workdir)))
+
+
+def _changed(usual: EvaluationSettings, changes: Mapping[str, Any]) -> EvaluationSettings:
+    """Raises Refusal naming every change that cannot be made."""
+    problems: list[Problem] = []
+    found = config.changed(usual, changes, "evaluation", problems)
+    refuse_if(problems)
+    refuse_if(found.problems("evaluation"))
+    return found

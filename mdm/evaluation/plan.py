@@ -24,7 +24,8 @@ from mdm.sampling.settings import SamplerSettings
 class Plan:
     """What is evaluated of each checkpoint.
 
-    weights, attention: as of `TrainedModel.load`; data: instead of the run's own; generated: instead of evaluation.generated
+    weights, attention: as of `TrainedModel.load`; data: instead of the run's own; evaluation: changes of the run's
+    `EvaluationSettings`
     samplers: of each task
     language_model: folder of one, under which the perplexity of what is written is told (`measures.perplexity`), if any
     orders: of the chain rule; choices: files of multiple choice; harness: its tasks; scoring: of the texts of both
@@ -33,7 +34,7 @@ class Plan:
     weights: str = "ema"
     attention: str | None = None
     data: str | None = None
-    generated: int | None = None
+    evaluation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     samplers: Mapping[str, SamplerSettings] = dataclasses.field(default_factory=DEFAULTS.copy)
     language_model: str | None = None
     orders: OrderSettings = OrderSettings()
@@ -57,7 +58,8 @@ class Decisions:
     """What decides the figures of each part of a plan, for the runs it is followed on. Devices, kernels and batches do not: what
     they change lies in the last digits.
 
-    evaluation, streams, row_length: of the run; data: gives the fingerprint of the data set; measures: of what is made
+    evaluation: of the run, with the plan's changes; streams, row_length: of the run; data: gives the fingerprint of the data
+    set; measures: of what is made
     """
 
     plan: Plan
@@ -88,6 +90,7 @@ class Decisions:
         settings = {
             **self._common(),
             "generated": self.evaluation.generated,
+            "seed": self.evaluation.seed,
             "samplers": {task: dataclasses.asdict(self.plan.samplers[task]) for task in tasks},
             "language_model": _listing(Path(model)) if model else None,
         }
