@@ -31,6 +31,7 @@ from mdm.evaluation import (
 from mdm.evaluation.against import EvaluatedRun
 from mdm.evaluation.continuations import TextScorer
 from mdm.evaluation.folder import CHOICES, GENERATED, HARNESS, LIKELIHOOD, ORDERS, EvaluationFolder, Progress
+from mdm.evaluation.gallery import Room
 from mdm.evaluation.generated import Generated
 from mdm.evaluation.incomplete import Incomplete, refuse_missing
 from mdm.evaluation.made_with import MadeWith
@@ -108,7 +109,7 @@ class Evaluation:
         task and split.
 
         beside: other samplers, whose samples are shown too where they differ; others: folders of runs to compare with
-        Raises Refusal if nothing was evaluated of it.
+        Raises Refusal if nothing was evaluated of it, and, behind the page, for samples that could not be made.
         """
         steps = self.folder.steps()
         if step is None:
@@ -123,7 +124,14 @@ class Evaluation:
         lines, settings = [line for line in log.read(self._run) if line["step"] <= step], model.settings
         samplers = [self._plan.samplers, *([beside] if beside else [])]
         excerpt = settings.data.row_length // 3
-        rooms = gallery.show(model, self._streams, self._exhibits, samplers, pieces, excerpt, self._evaluation.seed)
+        problems: list[Problem] = []
+        rooms: Sequence[Room] = ()
+        try:
+            rooms = gallery.show(model, self._streams, self._exhibits, samplers, pieces, excerpt, self._evaluation.seed)
+        except Incomplete as incomplete:
+            rooms, problems = incomplete.results, list(incomplete.problems)
+        except Refusal as refusal:
+            problems = list(refusal.problems)
         self._writer.show(step, watched.of_rooms(rooms))
         size = sum(leaf.size for leaf in jax.tree.leaves(model.parameters))
         row_length, batch_size = settings.data.row_length, settings.training.batch_size
@@ -143,6 +151,7 @@ class Evaluation:
             )
         )
         atomic.write_text(epath.Path(path), page)
+        refuse_if(problems)
 
     def close(self) -> None:
         if "_writer" in self.__dict__:

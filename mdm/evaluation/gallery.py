@@ -11,6 +11,8 @@ from absl import logging
 
 from mdm.codecs.codec import Media
 from mdm.data.exhibits import Exhibit
+from mdm.evaluation.incomplete import refuse_missing
+from mdm.problems import Refusal
 from mdm.tokens.rows import Document
 from mdm.tokens.tasks import TASKS
 
@@ -95,25 +97,37 @@ def show(
     exhibits: name of a stream -> its originals, of both splits
     excerpt:  tokens of prose that are shown, and of which a part is to be filled in: no more than fit in a row
     samplers: one or several times task -> settings of its sampler (a dataclass); equal ones are shown once
+    What is refused of one does not keep the others from being shown; raises as `mdm.evaluation.task.run`, with the rooms.
     """
-    rooms = []
+    rooms, problems, missing = [], [], []
     places = [(wing, stream) for wing in WINGS for stream, tasks in streams.items() if wing.task in tasks]
     for wing, stream in places:
         if _from_nothing(wing) and any(room.wing is wing for room in rooms):
             continue
-        own = _chosen(maker, wing, exhibits(stream), most, excerpt)
-        if not own:
-            continue
-        begun = time.monotonic()
-        requests = [_request(maker, wing, exhibit) for exhibit in own]
-        seeds = range(seed, seed + len(requests))
-        different = list(dict.fromkeys(table[wing.task] for table in samplers))
-        documents = [maker.generate(requests, sampler, seeds) for sampler in different]
-        pieces = [_piece(maker, exhibit, made) for exhibit, *made in zip(own, *documents, strict=True)]
-        seconds = time.monotonic() - begun
-        logging.info("%s: %d pieces, %.1f s", wing.title, len(pieces), seconds)
-        rooms.append(Room(wing, stream, pieces, [dataclasses.asdict(one) for one in different], tuple(seeds), seconds))
+        try:
+            own = _chosen(maker, wing, exhibits(stream), most, excerpt)
+            if own:
+                different = list(dict.fromkeys(table[wing.task] for table in samplers))
+                rooms.append(_room(maker, wing, stream, own, different, seed))
+        except Refusal as refusal:
+            logging.error("%s of %s is left out: %s", wing.title, stream, refusal)
+            problems += refusal.problems
+            missing.append(f"{stream}/{wing.title}")
+    refuse_missing(problems, rooms, missing)
     return rooms
+
+
+def _room(
+    maker: Maker, wing: Wing, stream: str, own: Sequence[Exhibit | None], samplers: Sequence[Any], seed: int
+) -> Room:
+    begun = time.monotonic()
+    requests = [_request(maker, wing, exhibit) for exhibit in own]
+    seeds = range(seed, seed + len(requests))
+    documents = [maker.generate(requests, sampler, seeds) for sampler in samplers]
+    pieces = [_piece(maker, exhibit, made) for exhibit, *made in zip(own, *documents, strict=True)]
+    seconds = time.monotonic() - begun
+    logging.info("%s: %d pieces, %.1f s", wing.title, len(pieces), seconds)
+    return Room(wing, stream, pieces, [dataclasses.asdict(one) for one in samplers], tuple(seeds), seconds)
 
 
 def _from_nothing(wing: Wing) -> bool:

@@ -14,8 +14,9 @@ from mdm.evaluation.against import EvaluatedRun
 from mdm.evaluation.evaluated import Evaluated
 from mdm.evaluation.gallery import Piece, Room, Wing
 from mdm.evaluation.generated import Generated
+from mdm.evaluation.incomplete import Incomplete
 from mdm.evaluation.result import Result
-from mdm.problems import Refusal
+from mdm.problems import Problem, Refusal
 
 HOSTILE = "<script>alert('x')</script>"
 PICTURE = np.zeros((8, 8, 3), np.uint8)
@@ -164,6 +165,18 @@ def test_streams_that_share_a_task_are_both_shown_and_named():
         ("prose", None), ("prose", (0.0, 0.5)), ("code", (0.0, 0.5)),
     ]  # fmt: skip  # what comes from nothing is the same for both
     assert [room.pieces[0].original["text"] for room in rooms[1:]] == ["prose", "code "]
+
+
+def test_what_cannot_be_shown_costs_the_other_rooms_nothing():
+    def exhibits(stream):
+        if stream == "pairs":
+            raise Refusal(Problem("000.png", None, "cannot be read", "restore it"))
+        return [Exhibit("prose", "heldout", "k", {"text": "a long text"})]
+
+    with pytest.raises(Incomplete, match=r"000\.png") as refusal:
+        gallery.show(Maker(), {"pairs": ("text-to-image",), "prose": ("text",)}, exhibits, [SAMPLERS], 1, 6)
+    assert [room.stream for room in refusal.value.results] == ["prose", "prose"]
+    assert len(refusal.value.problems) == 1 and len(refusal.value.missing) == 2
 
 
 def test_prose_is_shown_in_an_excerpt_that_fits():
