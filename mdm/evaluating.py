@@ -6,6 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 from etils import epath
@@ -14,64 +15,48 @@ from mdm import atomic, config
 from mdm.data import exhibits, manifest
 from mdm.data.exhibits import Exhibit
 from mdm.data.manifest import SPLITS, Manifest
-from mdm.evaluation import choices, gallery, generated, harness, paper, parts, report, table
-from mdm.evaluation.continuations import TextScorer, TextScoring
-from mdm.evaluation.folder import LIKELIHOOD, EvaluationFolder, Progress
+from mdm.evaluation import (
+    against,
+    choices,
+    document_scores,
+    evaluated,
+    gallery,
+    generated,
+    harness,
+    paper,
+    parts,
+    report,
+    table,
+    watched,
+)
+from mdm.evaluation.against import EvaluatedRun
+from mdm.evaluation.continuations import TextScorer, WrittenText
+from mdm.evaluation.folder import CHOICES, GENERATED, HARNESS, LIKELIHOOD, ORDERS, EvaluationFolder, Progress
+from mdm.evaluation.gallery import Room
 from mdm.evaluation.generated import Generated
-from mdm.evaluation.harness import HarnessSettings
+from mdm.evaluation.incomplete import Incomplete, refuse_missing
+from mdm.evaluation.made_with import MadeWith
 from mdm.evaluation.material import Material
 from mdm.evaluation.measures import perplexity
+from mdm.evaluation.measures.measure import Documents
 from mdm.evaluation.measures.registry import MEASURES
-from mdm.evaluation.ordered import OrderSettings
 from mdm.evaluation.originals import Originals
 from mdm.evaluation.parts import Part
+from mdm.evaluation.plan import Decisions, Plan
 from mdm.evaluation.result import Result
+from mdm.evaluation.settings import EvaluationSettings
 from mdm.evaluation.task import run, tasks_of
 from mdm.evaluation.writers import Several, TensorBoard, WeightsAndBiases, Writer
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal, refuse_if
 from mdm.runs import log
+from mdm.runs.checkpoint import CheckpointReader
 from mdm.runs.folder import RunFolder
 from mdm.sampling.defaults import DEFAULTS
 from mdm.sampling.settings import SamplerSettings
 from mdm.trained import TrainedModel
 
-ORDERS = "orders"
-GENERATED = "generated"
-
 Resume = Callable[[str], Progress]
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What is evaluated of each checkpoint.
-
-    weights, attention: as of `TrainedModel.load`; data: instead of the run's own; generated: instead of evaluation.generated
-    samplers: of each task
-    language_model: folder of one, under which the perplexity of what is written is told (`measures.perplexity`), if any
-    orders: of the chain rule; choices: files of multiple choice; harness: its tasks; scoring: of the texts of both
-    """
-
-    weights: str = "ema"
-    attention: str | None = None
-    data: str | None = None
-    generated: int | None = None
-    samplers: Mapping[str, SamplerSettings] = dataclasses.field(default_factory=DEFAULTS.copy)
-    language_model: str | None = None
-    orders: OrderSettings = OrderSettings()
-    choices: tuple[str, ...] = ()
-    harness: HarnessSettings = HarnessSettings(())
-    scoring: TextScoring = TextScoring()
-
-    def problems(self) -> list[Problem]:
-        found = [*self.orders.problems("orders"), *self.scoring.problems("scoring")]
-        names = [Path(path).stem for path in self.choices]
-        found += [
-            Problem("--choices", name, "two files have this name", "rename one: results go by it")
-            for name in dict.fromkeys(names)
-            if names.count(name) > 1
-        ]
-        return found
 
 
 class Evaluation:
@@ -83,6 +68,7 @@ class Evaluation:
 
     def __init__(self, folder: RunFolder, output: str | Path, plan: Plan, wandb: str | None = None):
         refuse_if(plan.problems())
+        _changed(EvaluationSettings(), plan.evaluation)
         if plan.harness.tasks:
             harness.require()
         self._run, self._plan, self.folder = folder, plan, EvaluationFolder(output)
@@ -90,8 +76,8 @@ class Evaluation:
         self._wandb = wandb
         self._model: TrainedModel | None = None
 
-    def evaluate(self, step: int | None, *, again: bool = False) -> None:
-        """Makes what is not there yet of a step (None: the newest), or all of it again.
+    def evaluate(self, step: int, *, again: bool = False) -> None:
+        """Makes what is not there yet of a step, or all of it again.
 
         Raises Refusal for a step that cannot be read (Vanished for one that is gone), or, when everything was tried, with what
         could not be made.
@@ -104,28 +90,69 @@ class Evaluation:
         finally:
             self._tell(model.step)
 
+    def newest(self) -> int:
+        """The newest whole step. Raises Refusal if there is none."""
+        return self._at(None).step
+
     def finished(self, step: int) -> bool:
-        return all(self.folder.finished(step, part.name) for part in self._parts)
+        """Whether all parts of a step are there, made with what this plan makes them with."""
+        return not any(self.folder.wanting(step, part.name, part.made_with()) for part in self._parts)
 
-    def report(self, path: str, pieces: int, beside: Mapping[str, SamplerSettings] | None = None) -> None:
-        """Writes the HTML page of the newest step that was evaluated; `pieces` samples of each task and split.
+    def report(
+        self,
+        path: str,
+        pieces: int,
+        beside: Mapping[str, SamplerSettings] | None = None,
+        step: int | None = None,
+        others: Sequence[str] = (),
+    ) -> None:
+        """Writes the HTML page of a step, by default the newest that was evaluated and is still there; `pieces` samples of each
+        task and split.
 
-        beside: other samplers, whose samples are shown too where they differ
+        beside: other samplers, whose samples are shown too where they differ; others: folders of runs to compare with
+        Raises Refusal if nothing was evaluated of it, and, behind the page, for samples that could not be made.
         """
         steps = self.folder.steps()
-        if not steps:
-            raise Refusal(Problem(str(self.folder.path), None, "holds no finished evaluation", "see the errors above"))
-        model, results = self._at(steps[-1]), self._results(steps[-1])
-        made = [Generated.from_json(line) for line in self.folder.read(steps[-1], GENERATED)]
-        lines, settings = log.read(self._run), model.settings
+        if step is None:
+            there = CheckpointReader(self._run.checkpoints).steps()
+            step = max((s for s in steps if s in there), default=None)
+        if step not in steps:
+            reason = (
+                "there is no finished evaluation of this step" if step is not None else "holds no finished evaluation"
+            )
+            raise Refusal(Problem(str(self.folder.path), step, reason, "see the errors above"))
+        model, own = self._at(step), evaluated.read(self.folder, step)
+        lines, settings = [line for line in log.read(self._run) if line["step"] <= step], model.settings
         samplers = [self._plan.samplers, *([beside] if beside else [])]
         excerpt = settings.data.row_length // 3
-        rooms = gallery.show(model, tuple(self._stream_of), self._exhibits, samplers, pieces, excerpt)
+        problems: list[Problem] = []
+        rooms: Sequence[Room] = ()
+        try:
+            rooms = gallery.show(model, self._streams, self._exhibits, samplers, pieces, excerpt, self._evaluation.seed)
+        except Incomplete as incomplete:
+            rooms, problems = incomplete.results, list(incomplete.problems)
+        except Refusal as refusal:
+            problems = list(refusal.problems)
+        self._writer.show(step, watched.of_rooms(rooms))
         size = sum(leaf.size for leaf in jax.tree.leaves(model.parameters))
         row_length, batch_size = settings.data.row_length, settings.training.batch_size
-        facts = report.facts(size, settings.model, row_length, batch_size, results, lines, rooms)
-        page = report.render(report.Report(f"mdm: {self._name}", lines, results, made, self._data, rooms, facts))
+        facts = report.facts(size, settings.model, row_length, batch_size, own.results, lines, rooms)
+        run = EvaluatedRun(against.name(self._run.path), config.to_dict(settings), own)
+        page = report.render(
+            report.Report(
+                title=f"mdm: {self._name}",
+                lines=lines,
+                own=own,
+                history=evaluated.history(self.folder, own),
+                run=run,
+                others=[_complete(against.read(other, step), other) for other in others],
+                manifest=self._data,
+                rooms=rooms,
+                facts=facts,
+            )
+        )
         atomic.write_text(epath.Path(path), page)
+        refuse_if(problems)
 
     def close(self) -> None:
         if "_writer" in self.__dict__:
@@ -145,24 +172,33 @@ class Evaluation:
 
     @functools.cached_property
     def _parts(self) -> tuple[Part, ...]:
-        plan, found = self._plan, [Part(LIKELIHOOD, functools.partial(self._likelihood, "likelihood"))]
+        plan, made = self._plan, self._decisions
+        found = [Part(LIKELIHOOD, functools.partial(self._likelihood, "likelihood", made.likelihood), made.likelihood)]
         if plan.orders.draws:
-            found.append(Part(ORDERS, functools.partial(self._likelihood, "chain-rule")))
+            found.append(Part(ORDERS, functools.partial(self._likelihood, "chain-rule", made.orders), made.orders))
         for path in map(Path, plan.choices):
             make = lambda model, _, path=path: [choices.measure(self._texts, model.parameters, path)]  # noqa: E731
-            found.append(Part(f"choices.{path.stem}", make))
+            found.append(Part(f"{CHOICES}{path.stem}", make, functools.partial(made.choices, path)))
         if plan.harness.tasks:
-            found.append(Part("harness", self._harness))
-        if self._most_generated:
-            found.append(Part(GENERATED, self._generated))
+            found.append(Part(HARNESS, self._harness, made.harness))
+        if self._evaluation.generated:
+            found.append(Part(GENERATED, self._generated, made.generated))
         elif plan.language_model:
             reason = "nothing is written that it could judge"
             raise Refusal(Problem("--language_model", plan.language_model, reason, "add --generated=N"))
         return tuple(found)
 
-    @property
-    def _most_generated(self) -> int:
-        return self._settings.evaluation.generated if self._plan.generated is None else self._plan.generated
+    @functools.cached_property
+    def _decisions(self) -> Decisions:
+        data = self._settings.data
+        fingerprint_of_data = lambda: self._data.fingerprint  # noqa: E731
+        return Decisions(
+            self._plan, self._evaluation, data.streams, data.row_length, fingerprint_of_data, self._measures
+        )
+
+    @functools.cached_property
+    def _evaluation(self) -> EvaluationSettings:
+        return _changed(self._settings.evaluation, self._plan.evaluation)
 
     @property
     def _name(self) -> str:
@@ -183,38 +219,49 @@ class Evaluation:
 
     @functools.cached_property
     def _material(self) -> Material:
-        return self._model.material(self._data, orders=self._plan.orders)
+        return self._model.material(self._data, self._evaluation, self._plan.orders)
 
     @functools.cached_property
     def _texts(self) -> TextScorer:
         return self._model.text_scorer(self._plan.scoring)
 
-    @property
-    def _stream_of(self) -> dict[str, str]:
-        return {task: name for name, stream in self._settings.data.streams.items() for task in stream.tasks}
+    @functools.cached_property
+    def _streams(self) -> dict[str, tuple[str, ...]]:
+        """Name -> the tasks that it draws."""
+        streams = self._settings.data.streams
+        return {name: tuple(t for t, share in own.tasks.items() if share > 0) for name, own in streams.items()}
 
-    def _exhibits(self, task: str) -> list[Exhibit]:
-        stream = self._stream_of[task]
+    def _exhibits(self, stream: str) -> list[Exhibit]:
         return [e for split in SPLITS[::-1] for e in exhibits.read(self._data.directory, stream, split)]
 
     @functools.cached_property
-    def _originals(self) -> Originals:
-        """Scored once for all steps."""
-        return Originals(self._exhibits, self._most_generated)
+    def _originals(self) -> dict[str, Originals]:
+        """Of each stream; scored once for all steps."""
+        return {
+            name: Originals(lambda _, name=name: self._exhibits(name), self._evaluation.generated)
+            for name in self._streams
+        }
 
-    def _likelihood(self, what: str, model: TrainedModel, resume: Resume) -> list[Result]:
+    def _likelihood(
+        self, what: str, made_with: Callable[[], MadeWith], model: TrainedModel, resume: Resume
+    ) -> list[Result]:
         material = self._material
-        own = dataclasses.asdict(material.settings) | {"generated": 0}  # which decides no likelihood
-        decides = [own, dataclasses.asdict(self._plan.orders), self._data.fingerprint, model.fingerprint,
-                   self._plan.weights, model.network.settings.attention, model.mesh.size]  # fmt: skip
-        progress = resume(fingerprint([what, config.to_dict(decides)]))
+        # One part is made on one machine and in one way, to the last bit; finished ones of several may stand together.
+        here = [model.fingerprint, model.network.settings.attention, model.mesh.size, material.settings.batch_rows]
+        progress = resume(fingerprint([made_with().fingerprint, *here]))
         tasks = tasks_of(self._settings.data.streams, material.settings.splits, what)
-        return run(material, tasks, model.parameters, dict(progress.kept), progress.keep)
+        stamp = {"step": model.step, "config": model.fingerprint, "weights": self._plan.weights}
+
+        def keep(name: str, results: Sequence[Result]) -> None:
+            document_scores.write(self.folder.documents(model.step), [r.by_document for r in results], stamp)
+            progress.keep(name, results)
+
+        return run(material, tasks, model.parameters, dict(progress.kept), keep)
 
     def _harness(self, model: TrainedModel, _: Resume) -> Sequence[harness.HarnessFigure]:
         texts = self._texts
 
-        def write(contexts: Sequence[str], most: int) -> list[str]:
+        def write(contexts: Sequence[str], most: int) -> list[WrittenText]:
             sampler = dataclasses.replace(DEFAULTS["text"], temperature=0.0, order="confidence", grid="uniform")
             # One at a time: rows of one length are compiled once, and none is longer than its own text wants.
             return [model.continue_texts([context], most, sampler, [0])[0] for context in contexts]
@@ -225,17 +272,62 @@ class Evaluation:
         return harness.measure(own, self._plan.harness, dataclasses.asdict(texts.settings))
 
     def _generated(self, model: TrainedModel, _: Resume) -> list[Generated]:
-        sampler = self._plan.samplers.__getitem__
-        return generated.measure(model, tuple(self._stream_of), self._originals, sampler, self._measures)
+        found: list[Generated] = []
+        problems: list[Problem] = []
+        missing: list[str] = []
+        for stream, tasks in self._streams.items():
+            try:
+                found += self._generated_of(stream, tasks, model)
+            except Incomplete as incomplete:
+                found += incomplete.results
+                problems += incomplete.problems
+                missing += [f"{stream}/{task}" for task in incomplete.missing]
+            except Refusal as refusal:
+                problems += refusal.problems
+                missing.append(stream)
+        refuse_missing(problems, found, missing)
+        if not found:
+            reason = "nothing can be measured: it keeps no originals, or what measures them is not installed"
+            remedy = "prepare it from media, or pip install 'mdm[scorers]'"
+            raise Refusal(Problem(str(self._data.directory), None, reason, remedy))
+        return found
 
-    def _results(self, step: int, part: str = LIKELIHOOD) -> list[Result]:
-        return [Result.from_json(line) for line in self.folder.read(step, part)]
+    def _generated_of(self, stream: str, tasks: Sequence[str], model: TrainedModel) -> list[Generated]:
+        def show(task: str, split: str, originals: Documents, made: Documents) -> None:
+            place = ["generated", split, stream, task]
+            self._writer.show(model.step, watched.of_documents(place, task, originals, made))
+
+        return generated.measure(
+            model,
+            tasks,
+            self._originals[stream],
+            self._plan.samplers.__getitem__,
+            self._measures,
+            self._evaluation.seed,
+            stream=stream,
+            batch=min(generated.BATCH, 2 * self._evaluation.batch_rows),
+            show=show,
+        )
 
     def _tell(self, step: int) -> None:
-        """Prints what there is of a step, and writes the newest as a table."""
-        results = self._results(step)
-        if not results:
+        """Prints what there is of a step, and writes the newest as tables."""
+        own = evaluated.read(self.folder, step)
+        if not own.results:
             return
-        print(f"step {step}\n{table.plain(results)}", flush=True)
+        print(f"step {step}\n{table.plain(own.results)}", flush=True)
         if step == self.folder.steps()[-1]:
-            atomic.write_text(self.folder.table, paper.table(results + self._results(step, ORDERS)))
+            atomic.write_text(self.folder.table, paper.page(own))
+
+
+def _complete(run: EvaluatedRun, workdir: str) -> EvaluatedRun:
+    """With the settings that came into being after it, at their defaults."""
+    return dataclasses.replace(run, settings=config.to_dict(config.from_dict(run.settings, workdir)))
+
+
+def _changed(usual: EvaluationSettings, changes: Mapping[str, Any]) -> EvaluationSettings:
+    """Raises Refusal naming every change that cannot be made."""
+    problems: list[Problem] = []
+    found = config.changed(usual, changes, "evaluation", problems)
+    refuse_if(problems)
+    refuse_if(found.problems("evaluation"))
+    return found

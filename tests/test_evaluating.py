@@ -1,22 +1,29 @@
 """`mdm.evaluate` as a whole: another machine, other devices, a run that is still being trained."""
 
+import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 import mdm
 from mdm import config, evaluating
+from mdm.data import manifest
 from mdm.evaluating import Evaluation, Plan
+from mdm.evaluation.continuations import TextScoring
 from mdm.evaluation.follower import Follower
 from mdm.evaluation.measures.registry import MEASURES
 from mdm.evaluation.ordered import OrderSettings
+from mdm.evaluation.settings import EvaluationSettings
 from mdm.problems import Refusal
 from mdm.runs.folder import RunFolder
-from tests import binaries, made
+from mdm.sampling.defaults import DEFAULTS
+from tests import binaries, event_files, made
 
 ROOT = Path(__file__).parents[1]
 
@@ -65,6 +72,50 @@ def test_every_step_is_evaluated_once_and_the_run_is_only_read(root, here):
     assert own._model is None  # not even the parameters were read
     assert files(root / "here") == results
     assert files(root / "run") == before
+
+
+def decided(root, evaluation=MappingProxyType({}), **changes):
+    """What the parts are made with, by name; nothing is made. evaluation: changes of its settings."""
+    own = Evaluation(
+        RunFolder(root / "run"), root / "nowhere", Plan(evaluation={"generated": 1, **evaluation}, **changes)
+    )
+    return {part.name: part.made_with().fingerprint for part in own._parts}
+
+
+def test_a_part_hangs_on_what_decides_its_figures_and_on_nothing_else(root, tmp_path, monkeypatch):
+    orders, more = OrderSettings(draws=2, documents=2), OrderSettings(draws=8, documents=2)
+    file = tmp_path / "c.jsonl"
+    shutil.copy(root / "good.jsonl", file)
+    base = decided(root, orders=orders, choices=(str(file),))
+    changed = lambda **changes: {  # noqa: E731
+        name
+        for name, mark in decided(root, **({"orders": orders, "choices": (str(file),)} | changes)).items()
+        if mark != base[name]
+    }
+    assert not changed(attention="reference") and changed(orders=more) == {"orders"}
+    assert changed(weights="parameters") == set(base)
+    assert changed(scoring=TextScoring(samples=3)) == {"choices.c"}
+    text = dataclasses.replace(DEFAULTS["text"], steps=3)
+    assert changed(samplers={**DEFAULTS, "text": text}) == {"generated"}
+    assert changed(evaluation={"samples": 3}) == {"likelihood"} and not changed(evaluation={"batch_rows": 1})
+    assert changed(evaluation={"documents": 3}) == {"likelihood", "orders"}
+    assert changed(evaluation={"seed": 3}) == {"likelihood", "orders", "generated"}
+    monkeypatch.setattr(manifest.Manifest, "fingerprint", "other")
+    assert changed() == {"likelihood", "orders", "generated"}
+    monkeypatch.undo()
+    file.write_text(file.read_text() * 2)
+    assert changed() == {"choices.c"}
+
+
+def test_other_orders_are_made_although_there_are_some(root, here, tmp_path):
+    shutil.copytree(root / "here", tmp_path / "here")
+    plan = Plan(orders=OrderSettings(draws=3, documents=2))
+    own = Evaluation(RunFolder(root / "run"), tmp_path / "here", plan)
+    assert not own.finished(1)
+    own.evaluate(1)
+    own.close()
+    assert own.finished(1) and len(own.folder.read(1, "orders")[0]["seeds"]) == 3
+    assert own.folder.read(1) == here.folder.read(1)  # its likelihood is as it was
 
 
 def test_every_line_can_be_made_again_from_what_it_says(here):
@@ -127,20 +178,75 @@ def test_other_devices_write_the_same(root, here, tmp_path):
 
 def test_steps_share_programs_originals_and_measures(root, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(evaluating.generated, "measure", lambda *given: asked.append(given) or [])
+    monkeypatch.setattr(evaluating.generated, "measure", lambda *given, **more: asked.append(given) or [None])
     monkeypatch.setattr(evaluating.perplexity, "under", lambda folder: folder)
-    own = Evaluation(RunFolder(root / "run"), tmp_path, Plan(generated=3, language_model="lm"))
+    own = Evaluation(
+        RunFolder(root / "run"), tmp_path, Plan(evaluation={"generated": 3, "seed": 5}, language_model="lm")
+    )
     for step in (1, 2):
         own._generated(own._at(step), None)
-    (one, _, first, *_, measures), (two, _, second, *_) = asked
+    (one, _, first, _, measures, seed), (two, _, second, *_) = asked
     assert (one.step, two.step) == (1, 2) and one._programs is two._programs
-    assert first is second and first._most == 3 and measures == (*MEASURES, "lm")
+    assert first is second and first._most == 3 and measures == (*MEASURES, "lm") and seed == 5
+
+
+LINES = [
+    {"step": step, "tokens": 1e6 * step, "seconds": 60.0, "tokens_per_second": 100.0 * step, "input_wait_share": 0.0,
+     "elbo_bits/text": 8.0 - step, "share_of_rows/text": 1.0, "share_of_targets/text": 1.0}
+    for step in (1, 2)
+]  # fmt: skip
+
+
+@pytest.fixture
+def trained(root):
+    """The run with a log of two steps."""
+    log = root / "run" / "metrics.jsonl"
+    log.write_text("".join(json.dumps(line) + "\n" for line in LINES))
+    yield root
+    log.unlink()
+
+
+def test_the_report_is_of_the_step_that_is_asked_for_with_the_log_up_to_it(trained, here):
+    for step, told in ((1, ("step 1", "1,000,000", "1.0 min")), (None, ("step 2", "2,000,000", "2.0 min"))):
+        here.report(str(trained / "report.html"), 1, step=step)
+        page = (trained / "report.html").read_text()
+        assert all(f"<dd>{text}</dd>" in page for text in told), step
+    with pytest.raises(Refusal, match="= 3: there is no finished evaluation of this step"):
+        here.report(str(trained / "report.html"), 1, step=3)
+
+
+def test_the_report_compares_steps_and_runs_and_its_gallery_is_watched(trained, here, tmp_path):
+    other = tmp_path / "other" / "run"
+    other.mkdir(parents=True)
+    settings = json.loads((trained / "run" / "config.json").read_text())
+    settings["training"]["tokens"] *= 2
+    del settings["guards"]  # of an earlier version
+    (other / "config.json").write_text(json.dumps(settings))
+    shutil.copytree(trained / "here", other / "evaluations")
+    here.report(str(tmp_path / "report.html"), 1, step=2, others=[str(other)])
+    page = (tmp_path / "report.html").read_text()
+    assert "How its steps compare" in page and "In given orders" in page
+    section = page.split("Beside other runs")[1]
+    assert "other/run" in section and "+0.000" in section and "scores by document" in section
+    assert re.findall(r'<td class="t">([a-z_.]+)</td><td class="t">(\d+)</td><td class="t">(\d+)</td>', section) == [
+        ("training.tokens", str(4 * made.ROW), str(8 * made.ROW))
+    ]
+    tags = {(event.step, value.tag) for event in event_files.read(here.folder.events) for value in event.summary.value}
+    assert (2, "gallery/from-nothing/text/text/text/text_summary") in tags
+    assert (1, "likelihood/heldout/text/text/text/bits") in tags
+
+
+def test_a_refused_part_costs_neither_the_other_parts_nor_the_report(root, tmp_path):
+    arguments = ["--workdir", root / "run", "--step=1", "--output", tmp_path / "out", "--choices", root / "bad.jsonl"]
+    done = binaries.run("evaluate", *map(str, arguments), "--report", str(tmp_path / "report.html"), "--pieces=1")
+    assert done.returncode == 2 and "bad.jsonl: line 2" in done.stderr, done.stderr
+    assert "step 1" in (tmp_path / "report.html").read_text()
 
 
 def test_a_language_model_without_anything_to_judge_is_refused(root, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluating.perplexity, "under", lambda folder: folder)
     with pytest.raises(Refusal, match="--language_model = 'lm': nothing is written .* --generated=N"):
-        Evaluation(RunFolder(root / "run"), tmp_path, Plan(generated=0, language_model="lm")).evaluate(1)
+        Evaluation(RunFolder(root / "run"), tmp_path, Plan(language_model="lm")).evaluate(1)
 
 
 def test_a_plan_that_cannot_be_followed_is_refused_before_anything_is_read(tmp_path):
@@ -148,6 +254,47 @@ def test_a_plan_that_cannot_be_followed_is_refused_before_anything_is_read(tmp_p
     with pytest.raises(Refusal) as refusal:
         Evaluation(RunFolder(tmp_path / "run"), tmp_path / "out", plan)
     assert len(refusal.value.problems) == 2
+    for changes, told in (({"document": 3}, "documents"), ({"repeats": 1}, "below 2"), ({"samples": 1.5}, "whole")):
+        with pytest.raises(Refusal, match=told):
+            Evaluation(RunFolder(tmp_path / "run"), tmp_path / "out", Plan(evaluation=changes))
+
+
+@pytest.mark.parametrize(
+    "flags, told",
+    [
+        (("--order=forward", "--order_documents=3"), ("--order = 'forward': does nothing without --orders=N", "3:")),
+        (("--pieces=3", "--beside=x.json"), ("--pieces = 3: does nothing without --report=FILE.html", "--beside")),
+        (("--harness_tasks=x",), ("--harness_tasks = 'x': does nothing without --harness=TASK",)),
+        (("--scoring_samples=3",), ("does nothing without --choices=FILE",)),
+        (("--against=x",), ("--against = ['x']: does nothing without --report",)),
+        (("--report=x.html", "--against=nowhere"), ("nowhere/config.json: does not exist",)),
+        (("--report=missing/x.html",), ("'missing/x.html': there is no such folder -> mkdir -p missing",)),
+        (("--evaluation.document=3",), ("evaluation.documents",)),
+        (("--evaluation.repeats=1", "--evaluation.splits=test"), ("evaluation.repeats = 1: below 2", "is not a split")),
+    ],
+)
+def test_what_would_do_nothing_or_fail_at_the_end_is_refused_at_once(root, flags, told):
+    done = binaries.run("evaluate", "--workdir", str(root / "run"), *flags)
+    assert done.returncode == 2 and all(text in done.stderr for text in told), done.stderr
+    assert "Traceback" not in done.stderr and not (root / "run" / "evaluations").exists()
+
+
+def test_how_much_is_evaluated_can_be_said_on_the_command_line(root, tmp_path):
+    arguments = ["--workdir", root / "run", "--step=1", "--output", tmp_path, "--evaluation.documents=2",
+                 "--evaluation.splits=heldout", "--evaluation.batch_rows=1", "--evaluation.seed=7"]  # fmt: skip
+    done = binaries.run("evaluate", *map(str, arguments))
+    assert done.returncode == 0, done.stderr
+    (line,) = Evaluation(RunFolder(root / "run"), tmp_path, Plan()).folder.read(1)
+    assert (line["split"], line["documents"]) == ("heldout", 2)
+    assert tuple(line["seeds"]) == EvaluationSettings(seed=7).seeds
+
+
+def test_a_data_set_without_originals_is_refused_for_what_is_generated(root, tmp_path):
+    own = Evaluation(RunFolder(root / "run"), tmp_path, Plan(evaluation={"generated": 2}))
+    with pytest.raises(Refusal, match="keeps no originals"):
+        own.evaluate(1)
+    own.close()
+    assert own.folder.finished(1) and not own.finished(1) and not own.folder.finished(1, "generated")
 
 
 @pytest.mark.slow

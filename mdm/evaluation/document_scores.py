@@ -91,6 +91,7 @@ def write(path: str | os.PathLike, scores: Iterable[DocumentScores], stamp: Mapp
     own = {one.place: dataclasses.replace(one, **stamp) for one in scores}
     kept = {one.place: one for one in read(path)} if path.exists() else {}
     lines = [json.dumps(one.to_json()) + "\n" for one in (kept | own).values()]
+    path.parent.mkdir(parents=True, exist_ok=True)
     atomic.write_text(path, "".join(lines))
 
 

@@ -3,8 +3,10 @@
 step-N.jsonl             likelihood of every task: one result a line; there when all of them are
 step-N.PART.jsonl        the same of another part: orders, choices, generated, ...
 step-N.PART.progress.json   what is there of a part that is being made, task by task, and what it was made with
-events/                  the figures for TensorBoard
-table.md                 the newest step as a table for a paper
+documents/step-N.jsonl   what each document cost, see `document_scores`
+made-with/FINGERPRINT.json  a `MadeWith`, which every line made with it names
+events/                  figures and samples for TensorBoard
+table.md                 the newest step as tables for a paper
 """
 
 from __future__ import annotations
@@ -19,13 +21,16 @@ from typing import Any
 from etils import epath
 
 from mdm import atomic
+from mdm.evaluation.made_with import MadeWith
 from mdm.evaluation.result import Result
 from mdm.problems import Problem, Refusal
 
 LIKELIHOOD = "likelihood"
 """The part whose file carries no name."""
+ORDERS, GENERATED, HARNESS, CHOICES = "orders", "generated", "harness", "choices."
+"""Other parts; CHOICES goes before the name of a file."""
 
-_LINES = re.compile(r"step-(\d{9})\.jsonl")
+_LINES = re.compile(r"step-(\d{9})(?:\.(.+))?\.jsonl")
 
 Line = Mapping[str, Any]
 """One result, as JSON holds it."""
@@ -37,6 +42,7 @@ class EvaluationFolder:
     def __init__(self, path: str | os.PathLike):
         self.path = epath.Path(path)
         self.events = self.path / "events"
+        self._descriptions = self.path / "made-with"
         self.table = self.path / "table.md"
 
     def create(self) -> None:
@@ -52,20 +58,58 @@ class EvaluationFolder:
         """The file of a part."""
         return self.path / f"{self._stem(step, part)}.jsonl"
 
+    def documents(self, step: int) -> epath.Path:
+        """The file of what each document cost."""
+        return self.path / "documents" / f"{self._stem(step, LIKELIHOOD)}.jsonl"
+
     def finished(self, step: int, part: str = LIKELIHOOD) -> bool:
+        """Whether there is a part, whatever it was made with."""
         return self.lines(step, part).exists()
+
+    def wanting(self, step: int, part: str, asked: MadeWith) -> str | None:
+        """Why a part has to be made: it is not there, or was made with something else; None if it has not.
+
+        A part of an earlier version does not say, and is kept: what it costs to make all of them again is not ours to spend.
+        """
+        if not self.finished(step, part):
+            return "it is not there"
+        try:
+            lines = self.read(step, part)
+            mark = lines[0]["made_with"] if lines and "made_with" in lines[0] else None
+        except (Refusal, TypeError) as error:
+            return str(error)
+        if mark in (None, asked.fingerprint):
+            return None
+        try:
+            then = MadeWith.from_json(json.loads(self._description(mark).read_text(encoding="utf-8")))
+        except (OSError, KeyError, TypeError, ValueError):
+            return f"it was made with other settings ({mark}), which are not told"
+        return then.wants(asked)
 
     def steps(self) -> list[int]:
         """Those whose likelihood is there, oldest first."""
-        found = [_LINES.fullmatch(path.name) for path in self.path.iterdir()] if self.path.exists() else []
-        return sorted(int(match[1]) for match in found if match)
+        return sorted(step for step, part in self._there() if part == LIKELIHOOD)
 
-    def write(self, step: int, part: str, lines: Sequence[Line]) -> None:
-        """Writes a part in one step: it is finished."""
+    def parts(self, step: int) -> list[str]:
+        """Names of those that are there of a step."""
+        return sorted(part for own, part in self._there() if own == step)
+
+    def _there(self) -> list[tuple[int, str]]:
+        found = [_LINES.fullmatch(path.name) for path in self.path.iterdir()] if self.path.exists() else []
+        return [(int(match[1]), match[2] or LIKELIHOOD) for match in found if match]
+
+    def write(self, step: int, part: str, lines: Sequence[Line], made_with: MadeWith) -> None:
+        """Writes a part in one step, in the place of what was there; it is finished if nothing is missing."""
+        description = self._description(made_with.fingerprint)
+        if not description.exists():  # before the lines that name it
+            description.parent.mkdir(parents=True, exist_ok=True)
+            atomic.write_text(description, json.dumps(made_with.to_json(), indent=1, ensure_ascii=False), shared=True)
+        named = [{**line, "made_with": made_with.fingerprint} for line in lines]
         atomic.write_text(
-            self.lines(step, part), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            self.lines(step, part), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in named)
         )
-        self._progress(step, part).unlink(missing_ok=True)
+        if not made_with.missing:
+            self._progress(step, part).unlink(missing_ok=True)
 
     def read(self, step: int, part: str = LIKELIHOOD) -> list[dict]:
         """The lines of a part; none if it is not finished. Raises Refusal for a damaged file."""
@@ -73,13 +117,16 @@ class EvaluationFolder:
         if not path.exists():
             return []
         try:
-            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
         except ValueError as error:
             raise Refusal(Problem(str(path), None, f"is damaged ({error})", "remove it, and evaluate again")) from error
 
     def progress(self, step: int, part: str, made_with: str) -> Progress:
         """What there is of a part that was interrupted, if it was made with the same."""
         return Progress(self._progress(step, part), made_with)
+
+    def _description(self, mark: str) -> epath.Path:
+        return self._descriptions / f"{mark}.json"
 
     def _progress(self, step: int, part: str) -> epath.Path:
         return self.path / f"{self._stem(step, part)}.progress.json"

@@ -1,8 +1,8 @@
 """The follower: evaluates the checkpoints of a run as they come, in a process of its own, until the run has ended.
 
 It only reads the run. A step that is deleted before its turn is missed; one that is damaged or cannot be evaluated is passed
-over, and tried again when its files change; one whose files are still arriving is waited for. The oldest step comes first: it
-is the next to be deleted.
+over, and tried again when its files or the run's own change; one whose storage failed is tried again after a while and at the
+end; one whose files are still arriving is waited for. The oldest step comes first: it is the next to be deleted.
 """
 
 from __future__ import annotations
@@ -19,19 +19,23 @@ from mdm.runs.folder import RunFolder
 
 POLL = 10.0  # seconds between two looks at a run that has nothing new
 PATIENCE = 60.0  # seconds for which a step without a seal is taken to be still arriving
+RETRY = 60.0  # seconds after which what the storage did not give is asked for again
 _TOLD = 600.0  # seconds between two lines that say what is waited for
 
 
 class _Passed(NamedTuple):
+    """again: on the clock, when it is tried again though no file has changed; None: not before one has."""
+
     stamp: str
     refusal: Refusal
+    again: float | None = None
 
 
 class Follower:
     """Evaluates steps of one run.
 
     evaluate: one step; may raise Refusal (Vanished is one), which costs this step only
-    finished: whether a step has been evaluated, by this process or by one before it
+    finished: whether a step has been evaluated, by this process or by one before it; is not asked again once it has been
     wait, clock: as in `time`
     """
 
@@ -48,7 +52,8 @@ class Follower:
         self._wait, self._clock = wait, clock
         self._seen: dict[int, float] = {}
         self._passed: dict[int, _Passed] = {}
-        self._told = -_TOLD
+        self._done: set[int] = set()
+        self._told, self._warned = -_TOLD, ""
 
     def follow(self) -> None:
         """Until the run's end marker is there and everything that stayed has been tried.
@@ -56,17 +61,23 @@ class Follower:
         Raises Refusal, at the end, with what was wrong with steps that are still there and were passed over.
         """
         while True:
+            # Asked before the steps are listed: what the run saved last is then among them.
+            end = self._end()
             try:
-                # Asked before the steps are listed: what the run saved last is then among them.
-                ended = self._folder.read_end() is not None
-                self.catch_up(patient=not ended)
+                self.catch_up(patient=end is None)
+                if end is not None:
+                    logging.info("the run has ended: %s", end)
+                    self.finish()
+                    return
             except OSError as error:  # an unreachable bucket or file server; the run itself goes on, and so does this
                 logging.error("%s cannot be read, it is tried again: %s", self._folder.path, error)
-                ended = False
-            if ended:
-                break
             self._tell()
             self._wait(POLL)
+
+    def finish(self) -> None:
+        """Tries once more what the storage did not give, and raises as `refuse`."""
+        self._passed = {step: own for step, own in self._passed.items() if own.again is None}
+        self.catch_up()
         self.refuse()
 
     def catch_up(self, *, patient: bool = False) -> None:
@@ -87,9 +98,11 @@ class Follower:
             except OSError as error:  # of what is read beside the checkpoint, or of where the results go
                 logging.error("step %d is passed over: %s", step, error)
                 remedy = "see the error, and start again: what was finished is kept"
-                self._passed[step] = _Passed(stamp, Refusal(Problem(f"step {step}", None, str(error), remedy)))
+                refusal = Refusal(Problem(f"step {step}", None, str(error), remedy))
+                self._passed[step] = _Passed(stamp, refusal, self._clock() + RETRY)
             else:
                 self._passed.pop(step, None)
+                self._done.add(step)
 
     def refuse(self) -> None:
         """Raises Refusal with what was wrong with the steps that were passed over and are still there, or if there are none."""
@@ -103,23 +116,64 @@ class Follower:
 
     def _next(self, patient: bool) -> int | None:
         """The oldest step that is to be evaluated now."""
-        for step in self._reader.steps():
+        steps = self._reader.steps()
+        if patient and steps and not self._folder.config.exists():
+            self._warn(f"{self._folder.config} has not arrived yet")
+            return None
+        for step in steps:
             since = self._seen.setdefault(step, self._clock())
-            if self._finished(step):
+            if step in self._done:
                 continue
             if patient and not self._reader.sealed(step) and self._clock() - since < PATIENCE:
                 continue
-            if step in self._passed and self._passed[step].stamp == self._stamp(step):
+            if step in self._passed and not self._again(step):
                 continue
-            return step
+            if not self._is_finished(step):
+                return step
+            self._done.add(step)
         return None
 
-    def _stamp(self, step: int) -> str:
-        """Of its files; empty if it is gone."""
+    def _is_finished(self, step: int) -> bool:
         try:
-            return self._reader.stamp(step)
+            return self._finished(step)
+        except Refusal as refusal:  # the evaluation meets it too, and passes the step over
+            self._warn(str(refusal))
+            return False
+
+    def _again(self, step: int) -> bool:
+        """Whether a step that was passed over is to be tried again."""
+        passed = self._passed[step]
+        return passed.stamp != self._stamp(step) or (passed.again is not None and self._clock() >= passed.again)
+
+    def _stamp(self, step: int) -> str:
+        """Of its files and of the run's own, which a copy may bring later; empty if it is gone."""
+        run = self._folder
+        try:
+            small = [path.stat() for path in (run.config, run.vocabulary, run.spans) if path.exists()]
+            codecs = sorted(str(path) for path in run.codecs.glob("*/*")) if run.codecs.exists() else []
+            return f"{self._reader.stamp(step)} {[(own.length, own.mtime) for own in small]} {codecs}"
         except Vanished:
             return ""
+
+    def _end(self) -> str | None:
+        """What ended the run, if its end marker is there and can be read."""
+        try:
+            end = self._folder.read_end()
+            return None if end is None else f"{end['reason']}, at step {end['step']}"
+        except (
+            KeyError,
+            OSError,
+            Refusal,
+            TypeError,
+        ) as error:  # half of it, or storage that fails: it is asked for again
+            self._warn(str(error))
+            return None
+
+    def _warn(self, what: str) -> None:
+        """Once, as long as nothing else happens."""
+        if what != self._warned:
+            self._warned = what
+            logging.warning("%s", what)
 
     def _tell(self) -> None:
         if self._clock() - self._told >= _TOLD:

@@ -12,6 +12,8 @@ from absl import logging
 from mdm.codecs.codec import Media
 from mdm.data.exhibits import Exhibit
 from mdm.data.extents import WHOLE, Extent, parts
+from mdm.evaluation.incomplete import refuse_missing
+from mdm.problems import Refusal
 from mdm.tokens.rows import Document
 from mdm.tokens.tasks import TASKS
 
@@ -61,9 +63,10 @@ class Piece:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Room:
-    """The pieces of one wing, and how they were made. seconds: for all of them, compilation included."""
+    """The pieces of one wing, of one stream, and how they were made. seconds: for all of them, compilation included."""
 
     wing: Wing
+    stream: str
     pieces: Sequence[Piece]
     samplers: Sequence[Mapping[str, Any]]
     seeds: Sequence[int]
@@ -92,40 +95,59 @@ class Maker(Protocol):
 
 def show(
     maker: Maker,
-    tasks: Sequence[str],
+    streams: Mapping[str, Sequence[str]],
     exhibits: Callable[[str], Sequence[Exhibit]],
     samplers: Sequence[Mapping[str, Any]],
     most: int,
     excerpt: int,
     seed: int = 0,
 ) -> list[Room]:
-    """A room for every wing whose task is among `tasks`; at most `most` pieces of each split.
+    """A room for every wing and every stream that has its task; at most `most` pieces of each split. What comes from nothing is
+    the same for all streams, and shown once.
 
-    exhibits: task -> originals of its stream, of both splits
+    streams:  name -> its tasks
+    exhibits: name of a stream -> its originals, of both splits
     excerpt:  tokens of prose that are shown, and of which a part is to be filled in: no more than fit in a row
     samplers: one or several times task -> settings of its sampler (a dataclass); equal ones are shown once
+    What is refused of one does not keep the others from being shown; raises as `mdm.evaluation.task.run`, with the rooms.
     """
-    rooms = []
-    for wing in WINGS:
-        if wing.task not in tasks:
+    rooms, problems, missing = [], [], []
+    places = [(wing, stream) for wing in WINGS for stream, tasks in streams.items() if wing.task in tasks]
+    for wing, stream in places:
+        if _from_nothing(wing) and any(room.wing is wing for room in rooms):
             continue
-        own = _chosen(maker, wing, exhibits(wing.task), most, excerpt)
-        if not own:
-            continue
-        begun = time.monotonic()
-        requests = [_request(maker, wing, exhibit) for exhibit in own]
-        seeds = range(seed, seed + len(requests))
-        different = list(dict.fromkeys(maker.resolved(wing.task, table[wing.task]) for table in samplers))
-        documents = [maker.generate(requests, sampler, seeds).documents for sampler in different]
-        pieces = [_piece(maker, exhibit, made) for exhibit, *made in zip(own, *documents, strict=True)]
-        seconds = time.monotonic() - begun
-        logging.info("%s: %d pieces, %.1f s", wing.title, len(pieces), seconds)
-        rooms.append(Room(wing, pieces, [dataclasses.asdict(one) for one in different], tuple(seeds), seconds))
+        try:
+            own = _chosen(maker, wing, exhibits(stream), most, excerpt)
+            if own:
+                different = list(dict.fromkeys(maker.resolved(wing.task, table[wing.task]) for table in samplers))
+                rooms.append(_room(maker, wing, stream, own, different, seed))
+        except Refusal as refusal:
+            logging.error("%s of %s is left out: %s", wing.title, stream, refusal)
+            problems += refusal.problems
+            missing.append(f"{stream}/{wing.title}")
+    refuse_missing(problems, rooms, missing)
     return rooms
 
 
+def _room(
+    maker: Maker, wing: Wing, stream: str, own: Sequence[Exhibit | None], samplers: Sequence[Any], seed: int
+) -> Room:
+    begun = time.monotonic()
+    requests = [_request(maker, wing, exhibit) for exhibit in own]
+    seeds = range(seed, seed + len(requests))
+    documents = [maker.generate(requests, sampler, seeds).documents for sampler in samplers]
+    pieces = [_piece(maker, exhibit, made) for exhibit, *made in zip(own, *documents, strict=True)]
+    seconds = time.monotonic() - begun
+    logging.info("%s: %d pieces, %.1f s", wing.title, len(pieces), seconds)
+    return Room(wing, stream, pieces, [dataclasses.asdict(one) for one in samplers], tuple(seeds), seconds)
+
+
+def _from_nothing(wing: Wing) -> bool:
+    return not wing.known and not TASKS[wing.task].conditions
+
+
 def _chosen(maker: Maker, wing: Wing, own: Sequence[Exhibit], most: int, excerpt: int) -> list[Exhibit | None]:
-    if not wing.known and not TASKS[wing.task].conditions:
+    if _from_nothing(wing):
         return [None] * min(most, 4)  # from nothing
     chosen = []
     for split in dict.fromkeys(exhibit.split for exhibit in own):

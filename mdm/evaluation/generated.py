@@ -14,6 +14,7 @@ from absl import logging
 
 from mdm.data.exhibits import Exhibit
 from mdm.evaluation.gallery import Maker
+from mdm.evaluation.incomplete import refuse_missing
 from mdm.evaluation.measures.measure import Documents, Measure
 from mdm.evaluation.measures.registry import MEASURES
 from mdm.evaluation.originals import Originals
@@ -21,20 +22,21 @@ from mdm.evaluation.result import device, versions
 from mdm.problems import Refusal
 from mdm.tokens.tasks import TASKS
 
-BATCH = 32  # documents that are sampled at once
+BATCH = 32  # documents that are sampled at once, at most
 
 
 @dataclasses.dataclass(frozen=True)
 class Generated:
     """One figure of what was made for `documents` exhibits.
 
+    stream: whose exhibits they are
     what, unit, better: see `mdm.evaluation.measures.measure.Figure`; modality: of what is measured
     model, se_data:  of the model, and its standard error over documents; None for what cannot be told, as those below
     codec, original: the same figure of the originals through the codec, and of the originals
     chance:          what media that ignore their condition get
     sampler, seeds:  how the media were made, the grid by its own name (seeds from, to)
     seconds:         that it took, of all figures of the task and split
-    step, config, weights, time: as of `mdm.evaluation.result.Result`
+    step, config, weights, time, made_with: as of `mdm.evaluation.result.Result`
     """
 
     split: str
@@ -58,6 +60,8 @@ class Generated:
     config: str | None = None
     weights: str | None = None
     time: str | None = None
+    made_with: str | None = None
+    stream: str | None = None
 
     def to_json(self) -> dict:
         """Plain values; `from_json` of it equals this."""
@@ -75,20 +79,35 @@ def measure(
     sampler: Callable[[str], Any],
     measures: Sequence[Measure] = MEASURES,
     seed: int = 0,
+    stream: str | None = None,
+    batch: int = BATCH,
+    show: Callable[[str, str, Documents, Documents], None] = lambda task, split, originals, made: None,
 ) -> list[Generated]:
     """Has `maker` make the targets of the exhibits in `originals`, for every task that has a measure.
 
-    originals: give the same ones for the next sampler or checkpoint of the run, and they are scored once only
+    originals: of `stream`; give the same ones for the next sampler or checkpoint of the run, and they are scored once only
     sampler:   task -> settings of its sampler (a dataclass)
     measures:  `measures.registry.QUICK` leaves out what takes long
-    A measure that lacks a package is passed over, with a warning that names the extra; the others go on.
+    batch:     documents that are sampled at once; changes nothing of what is made
+    show:      given what was made for each task and split (one split, of what comes from nothing), beside the originals
+    A measure that lacks a package is passed over, with a warning that names the extra; the others go on. A task that is refused
+    does not keep the others from being made; raises as `mdm.evaluation.task.run`.
     """
-    found = []
+    found, problems, missing = [], [], []
     usable = [kind for kind in measures if set(kind.tasks) & set(tasks) and _usable(kind)]
     for task in tasks:
         own = [kind for kind in usable if task in kind.tasks]
-        if own:
-            found += _measure(maker, task, originals, maker.resolved(task, sampler(task)), own, seed)
+        if not own:
+            continue
+        try:
+            how = maker.resolved(task, sampler(task))
+            figures = _measure(maker, task, originals, how, own, seed, batch, show)
+            found += [dataclasses.replace(figure, stream=stream) for figure in figures]
+        except Refusal as refusal:
+            logging.error("%s is left out: %s", task, refusal)
+            problems += refusal.problems
+            missing.append(task)
+    refuse_missing(problems, found, missing)
     return found
 
 
@@ -102,7 +121,14 @@ def _usable(measure: Measure) -> bool:
 
 
 def _measure(
-    maker: Maker, task: str, originals: Originals, sampler: Any, measures: Sequence[Measure], seed: int
+    maker: Maker,
+    task: str,
+    originals: Originals,
+    sampler: Any,
+    measures: Sequence[Measure],
+    seed: int,
+    batch: int,
+    show: Callable[[str, str, Documents, Documents], None],
 ) -> list[Generated]:
     found, splits, first = [], originals.of(task), 0
     if not splits:
@@ -110,9 +136,11 @@ def _measure(
     # What is made from nothing is the same for every split; else all splits are sampled together, in fewer and fuller batches.
     alone = not TASKS[task].conditions
     wanted = [max(splits.values(), key=len)] if alone else list(splits.values())
-    made, seconds = _made(maker, task, [(e, seed + n) for own in wanted for n, e in enumerate(own)], sampler)
+    made, seconds = _made(maker, task, [(e, seed + n) for own in wanted for n, e in enumerate(own)], sampler, batch)
     for split, exhibits in splits.items():
         part = made[first : first + len(exhibits)]
+        if not alone or exhibits is wanted[0]:
+            show(task, split, [exhibit.media for exhibit in exhibits], part)
         first += 0 if alone else len(exhibits)
         beside = {
             "split": split,
@@ -146,12 +174,14 @@ def _measure(
     return found
 
 
-def _made(maker: Maker, task: str, wanted: Sequence[tuple[Exhibit, int]], sampler: Any) -> tuple[Documents, float]:
+def _made(
+    maker: Maker, task: str, wanted: Sequence[tuple[Exhibit, int]], sampler: Any, batch: int
+) -> tuple[Documents, float]:
     """What the model makes of the conditions of some exhibits, a seed each, and the seconds it took."""
     begun = time.monotonic()
     made = []
-    for start in range(0, len(wanted), BATCH):
-        exhibits, seeds = zip(*wanted[start : start + BATCH], strict=True)
+    for start in range(0, len(wanted), batch):
+        exhibits, seeds = zip(*wanted[start : start + batch], strict=True)
         requests = [maker.request(task, {m: e.media[m] for m in TASKS[task].conditions}) for e in exhibits]
         made += [maker.decode(document) for document in maker.generate(requests, sampler, seeds).documents]
     return made, time.monotonic() - begun

@@ -18,7 +18,8 @@ from typing import Any
 from absl import logging
 
 from mdm.evaluation.continuations import Continuation, TextScore, TextScoring, WrittenText
-from mdm.evaluation.result import Partly, device, versions
+from mdm.evaluation.incomplete import refuse_missing
+from mdm.evaluation.result import device, versions
 from mdm.problems import Problem, Refusal
 from mdm.sampling.settings import SamplerSettings
 
@@ -180,8 +181,9 @@ def _until(text: str, stops: str | Sequence[str]) -> str:
 def measure(model: TextModel, settings: HarnessSettings, scoring: Mapping[str, Any]) -> list[HarnessFigure]:
     """All metrics of all tasks, a task at a time. scoring: fields of the `TextScoring` by which `model` scores.
 
-    Raises Refusal without the package, and Partly, with the figures of the other tasks, for names that the harness does not know
-    and for task files that it cannot use. What the model raises is not caught, but for a Refusal, which costs its task only.
+    Raises Refusal without the package, and Incomplete, with the figures of the other tasks, for names that the harness does not
+    know and for task files that it cannot use; Refusal if there are no others. What the model raises is not caught, but for a
+    Refusal, which costs its task only.
     """
     require()
     from lm_eval.tasks import TaskManager
@@ -189,14 +191,14 @@ def measure(model: TextModel, settings: HarnessSettings, scoring: Mapping[str, A
     problems: list[Problem] = []
     manager = _harness("--harness_tasks", settings.folder, lambda: TaskManager(include_path=settings.folder), problems)
     tasks: dict[str, Any] = {}
+    figures: list[HarnessFigure] = []
     for name in settings.tasks if manager else ():
         found = _harness("--harness", name, lambda name=name: manager.load([name]), problems)
         tasks |= found["tasks"] if found else {}
-    figures = [
-        figure for name, task in tasks.items() for figure in _task(model, name, task, manager, scoring, problems)
-    ]
-    if problems:
-        raise Partly(problems, figures)
+    for name, task in tasks.items():
+        figures += _task(model, name, task, manager, scoring, problems)
+    told = {figure.task for figure in figures}
+    refuse_missing(problems, figures, [name for name in dict.fromkeys([*settings.tasks, *tasks]) if name not in told])
     return figures
 
 

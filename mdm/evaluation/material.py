@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from mdm.evaluation.ordered import OrderScorer, OrderSettings
 from mdm.evaluation.settings import EvaluationSettings
 from mdm.evaluation.shuffled import Shuffled, shuffle
 from mdm.evaluation.unigram import Unigram
-from mdm.problems import Problem, refuse_if
+from mdm.problems import Problem, Refusal, refuse_if
 
 UnitsOf = Callable[[str, np.ndarray], Mapping[str, float]]
 """(modality, its codes in a document or in a piece of one) -> how much that is, by some of `mdm.evaluation.result.UNITS`."""
@@ -34,7 +35,8 @@ class Material:
     streams:  those of the run that are to be evaluated
     orders:   of the measure "chain-rule"
     multiple: rows are laid out in multiples of so many positions, as the network's kernels want it
-    Raises Refusal, before anything is read, with everything that does not fit together.
+    Raises Refusal, before anything is read, with everything that does not fit together; documents are read when they are asked
+    for, and refused where they cannot be.
     """
 
     def __init__(
@@ -52,23 +54,39 @@ class Material:
         refuse_if([*_problems(network, manifest, settings, streams), *orders.problems("orders")])
         self.manifest, self.settings, self.units_of, self.orders = manifest, settings, units_of, orders
         self.vocabulary = network.vocabulary
-        self._streams, self._row_length, self._group = dict(streams), row_length, group
+        self._streams, self._row_length, self._group, self._multiple = dict(streams), row_length, group, multiple
         self._scorer = Scorer(network, settings.samples)
         self._order_scorer = OrderScorer(network)
-        self._examples = {
-            (stream, split): choose(manifest, stream, streams[stream], split, settings.documents, row_length, group)
-            for stream in streams
-            for split in settings.splits
-        }
-        needed = [example.positions for own in self._examples.values() for example in own]
-        self._lengths = row_lengths(needed, row_length, multiple=multiple)
+        self._examples: dict[tuple[str, str], list[Example]] = {}
+        self._tried: set[tuple[str, str]] = set()
 
     def examples(self, stream: str, split: str) -> list[Example]:
+        """Raises Refusal if these cannot be read; others go on, and they are asked for again the next time."""
+        for place in itertools.product(self._streams, self.settings.splits):
+            wanted = place == (stream, split)
+            if place in self._examples or (place in self._tried and not wanted):
+                continue
+            # All streams at the first time: the same few lengths of rows, each compiled once, serve them all.
+            self._tried.add(place)
+            try:
+                self._examples[place] = self._choose(*place)
+            except Refusal:
+                if wanted:
+                    raise
         return self._examples[stream, split]
+
+    def _choose(self, stream: str, split: str) -> list[Example]:
+        own, most = self._streams[stream], self.settings.documents
+        return choose(self.manifest, stream, own, split, most, self._row_length, self._group)
+
+    @property
+    def _lengths(self) -> tuple[int, ...]:
+        needed = [example.positions for own in self._examples.values() for example in own]
+        return row_lengths(needed, self._row_length, multiple=self._multiple)
 
     @functools.cache  # noqa: B019 - the material lives as long as the evaluation
     def shuffled(self, stream: str, task: str, split: str) -> Shuffled:
-        return shuffle(self._examples[stream, split], task)
+        return shuffle(self.examples(stream, split), task)
 
     @functools.cache  # noqa: B019
     def unigram(self, stream: str) -> Unigram:
@@ -80,7 +98,7 @@ class Material:
     @functools.cache  # noqa: B019
     def baselines(self, stream: str, task: str, split: str) -> dict[str, tuple[float, float]]:
         """Target modality -> (unigram, uniform) bits per token."""
-        return self.unigram(stream).bits(self._examples[stream, split], task)
+        return self.unigram(stream).bits(self.examples(stream, split), task)
 
     def scores(self, parameters: Any, examples: list[Example], task: str) -> Scores:
         settings = self.settings

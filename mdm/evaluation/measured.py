@@ -24,7 +24,8 @@ class Row(NamedTuple):
 
 
 class Block(NamedTuple):
-    """splits: (name, documents) pairs; columns: of each split; rows: see `Row`."""
+    """task: its name, and its stream where several share it; splits: (name, documents) pairs; columns: of each split; rows: see
+    `Row`."""
 
     task: str
     splits: list[tuple[str, int]]
@@ -33,29 +34,31 @@ class Block(NamedTuple):
 
 
 def blocks(made: Sequence[Generated]) -> list[Block]:
-    """In the order of `made`. A column that is empty throughout a task is left out."""
-    return [_block(task, [g for g in made if g.task == task]) for task in dict.fromkeys(g.task for g in made)]
-
-
-def _block(task: str, own: Sequence[Generated]) -> Block:
-    splits = {g.split: g.documents for g in own}
-    beside = [name for name in ("codec", "original", "chance") if any(getattr(g, name) is not None for g in own)]
-    figures: dict[tuple[str, str, str, str], dict[str, Generated]] = {}
-    for g in own:
-        figures.setdefault((g.modality, g.what, g.unit, g.better), {})[g.split] = g
-    rows = [
-        Row(
-            modality,
-            f"{what} ({unit})" if unit else what,
-            _SIGNS[better],
-            [_cells(of_split[split], beside) if split in of_split else [""] * (1 + len(beside)) for split in splits],
+    """In the order of `made`; those of a task that several streams share are told apart. A column that is empty throughout a task
+    is left out."""
+    places = dict.fromkeys((g.task, g.stream) for g in made)
+    tasks = [task for task, _ in places]
+    return [
+        _block(
+            f"{task} ({stream})" if tasks.count(task) > 1 else task,
+            [g for g in made if (g.task, g.stream) == (task, stream)],
         )
-        for (modality, what, unit, better), of_split in figures.items()
+        for task, stream in places
     ]
-    return Block(task, list(splits.items()), ["model", *beside], rows)
 
 
-def _cells(g: Generated, beside: Sequence[str]) -> list[str]:
+def figure(g: Generated) -> str:
+    """What is measured, with its unit."""
+    return f"{g.what} ({g.unit})" if g.unit else g.what
+
+
+def sign(g: Generated) -> str:
+    """What is better: up, down, or about equal."""
+    return _SIGNS[g.better]
+
+
+def cells(g: Generated, beside: Sequence[str]) -> list[str]:
+    """The figure with its error, and those fields of it that stand beside it."""
     factor = 100 if g.unit == "%" else 1
     model, error = (None if value is None else factor * value for value in (g.model, g.se_data))
     found = _figure(model, error)
@@ -63,6 +66,22 @@ def _cells(g: Generated, beside: Sequence[str]) -> list[str]:
         found += f" \N{PLUS-MINUS SIGN} {_figure(error, model)}"
     others = [getattr(g, name) for name in beside]
     return [found, *(_figure(None if value is None else factor * value) for value in others)]
+
+
+def _block(title: str, own: Sequence[Generated]) -> Block:
+    splits = {g.split: g.documents for g in own}
+    beside = [name for name in ("codec", "original", "chance") if any(getattr(g, name) is not None for g in own)]
+    figures: dict[tuple[str, str, str], dict[str, Generated]] = {}
+    for g in own:
+        figures.setdefault((g.modality, figure(g), sign(g)), {})[g.split] = g
+    rows = [
+        Row(
+            *place,
+            [cells(of_split[split], beside) if split in of_split else [""] * (1 + len(beside)) for split in splits],
+        )
+        for place, of_split in figures.items()
+    ]
+    return Block(title, list(splits.items()), ["model", *beside], rows)
 
 
 def _figure(value: float | None, other: float | None = None) -> str:

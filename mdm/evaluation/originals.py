@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 
+from absl import logging
+
 from mdm.codecs.codec import Media
 from mdm.data.exhibits import Exhibit
 from mdm.evaluation.gallery import Maker
@@ -29,7 +31,12 @@ class Originals:
         """Split -> exhibits; without splits that have none."""
         every = self._exhibits(task) if self._most else ()
         splits = dict.fromkeys(exhibit.split for exhibit in every)
-        return {split: [exhibit for exhibit in every if exhibit.split == split][: self._most] for split in splits}
+        found = {split: [exhibit for exhibit in every if exhibit.split == split] for split in splits}
+        for split, own in found.items():
+            if len(own) < self._most:
+                told = "%s, %s: the data set keeps %d originals, so %d documents are made and not %d"
+                logging.warning(told, task, split, len(own), len(own), self._most)
+        return {split: own[: self._most] for split, own in found.items()}
 
     def scores(self, maker: Maker, task: str, split: str, measure: Measure) -> tuple[Sequence[Score], Sequence[Score]]:
         """Of the originals through the codecs of `maker`, which are those of the run, and of the originals."""

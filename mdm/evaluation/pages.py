@@ -15,11 +15,17 @@ if TYPE_CHECKING:
 _FRAME = Path(__file__).parent
 
 
-def require() -> None:
-    """Raises Refusal, naming the extra, if a package is missing."""
+def require(path: str | None = None) -> None:
+    """Raises Refusal, naming the extra, if a package is missing, and if there is no place for a page at `path`."""
     missing = [name for name in ("jinja2", "matplotlib") if importlib.util.find_spec(name) is None]
     if missing:
         raise Refusal(Problem("the report", missing, "is not installed", "pip install 'mdm[report]'"))
+    if path is None or "://" in path:
+        return
+    if not Path(path).absolute().parent.is_dir():
+        raise Refusal(Problem("the report", path, "there is no such folder", f"mkdir -p {Path(path).parent}"))
+    if Path(path).is_dir():
+        raise Refusal(Problem("the report", path, "is a folder", "name a file in it"))
 
 
 def template(path: Path, filters: Mapping[str, Callable] | None = None) -> jinja2.Template:

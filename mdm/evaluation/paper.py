@@ -1,34 +1,39 @@
-"""Results as a Markdown table for a paper: a row for each task and modality, figures with their standard error."""
+"""An evaluation in Markdown for a paper: figures with their standard error, and what is needed to read them again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from mdm.evaluation.result import UNITS, Result
+from mdm.evaluation import tables
+from mdm.evaluation.evaluated import Evaluated
+from mdm.evaluation.result import Result
+from mdm.evaluation.tables import Table
 
-_COLUMNS: tuple[tuple[str, Callable[[Result], str]], ...] = (
-    ("split", lambda r: r.split),
-    ("task", lambda r: r.task),
-    ("of", lambda r: r.modality),
-    ("measure", lambda r: r.what + ("" if r.order is None else f", {r.order} x {len(r.seeds)}")),
-    ("documents", lambda r: f"{r.documents:,}"),
-    ("bits/token", lambda r: _with_error(r.bits, r.se_data)),
-    ("mixture", lambda r: _figure(r.mixture_bits)),
-    ("perplexity", lambda r: _figure(r.perplexity, 1)),
-    *((f"bits/{unit}", lambda r, unit=unit: _figure(getattr(r, f"bits_per_{unit}"))) for unit in UNITS),
-    ("unigram", lambda r: _figure(r.unigram_bits)),
-    ("condition is worth", lambda r: _with_error(r.condition_worth_bits, r.condition_worth_se_data)),
-)
-_TEXT = 4  # the first columns are read as text, the others as numbers
+
+def page(own: Evaluated) -> str:
+    """All that is there of a step, a section each."""
+    sections = [("Likelihood", table([*own.results, *own.orders]))] if own.results else []
+    sections += [
+        (title, f"{_markdown(show(lines))}\n")
+        for title, lines, show in (
+            ("What it makes, measured", own.made, tables.generated),
+            ("Multiple choice", own.choices, tables.choices),
+            ("lm-evaluation-harness", own.harness, tables.harness),
+        )
+        if lines
+    ]
+    return "\n".join(f"## {title}\n\n{text}" for title, text in sections)
 
 
 def table(results: Sequence[Result]) -> str:
-    """The table, and under it what its figures need to be read again. Columns that are empty throughout are left out."""
-    full = [(name, [cell(result) for result in results]) for name, cell in _COLUMNS]
-    shown = [(number, name, cells) for number, (name, cells) in enumerate(full) if any(cells)]
-    rule = [":--" if number < _TEXT else "--:" for number, _, _ in shown]
-    rows = [[name for _, name, _ in shown], rule, *zip(*(cells for _, _, cells in shown), strict=True)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + f"\n\n{_note(results)}\n"
+    """A row for each task and modality, and under them what the figures need to be read again."""
+    return f"{_markdown(tables.likelihood(results))}\n\n{_note(results)}\n"
+
+
+def _markdown(own: Table) -> str:
+    rule = [":--" if number < own.text else "--:" for number in range(len(own.columns))]
+    rows = [own.columns, rule, *([cell.replace("|", "\\|") for cell in row] for row in own.rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _note(results: Sequence[Result]) -> str:
@@ -41,11 +46,3 @@ def _note(results: Sequence[Result]) -> str:
     told += [f"{samples} mask counts x {seeds} seeds a document" for samples, seeds in noise]
     told += ["± is one standard error over documents (bootstrap over concepts)"]
     return "; ".join(told) + "."
-
-
-def _with_error(value: float | None, error: float | None) -> str:
-    return _figure(value) + ("" if value is None or error is None else f" ± {error:.3f}")
-
-
-def _figure(value: float | None, digits: int = 3) -> str:
-    return "" if value is None else f"{value:,.{digits}f}"

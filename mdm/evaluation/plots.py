@@ -9,12 +9,14 @@ import matplotlib
 import numpy as np
 
 matplotlib.use("svg")  # no display, and none of the caller's settings
-from matplotlib import pyplot
+from matplotlib import pyplot, ticker
 
 from mdm.evaluation.result import Result
 from mdm.tokens.vocabulary import MODALITIES
 
 COLOURS = dict(zip(MODALITIES, ("#2f6db3", "#c2571a", "#2c8a57"), strict=True))
+OTHERS = ("#7a5195", "#b8860b", "#008b8b", "#a0525f", "#556b2f", "#4d4d4d")
+"""Of what is of no modality, or of one that has its colour already."""
 STYLE = {
     "svg.fonttype": "none",  # words stay words: they can be read aloud and found
     "svg.hashsalt": "mdm",  # the same run gives the same file
@@ -45,6 +47,27 @@ def learning_curve(modality: str, lines: Sequence[Mapping], unigram: float | Non
         return svg(figure)
 
 
+def over_steps(modality: str, history: Mapping[int, Sequence[Result]]) -> str:
+    """Bits a token of each task of a modality against the step, with one standard error. history: step -> results."""
+    points: dict[str, list[tuple[int, Result]]] = {}
+    for step in sorted(history):
+        for result in history[step]:
+            if result.modality == modality:
+                points.setdefault(f"{result.task} ({result.stream}, {result.split})", []).append((step, result))
+    with matplotlib.rc_context(STYLE):
+        figure, panel = pyplot.subplots(figsize=(5.2, 3.2))
+        for number, (name, own) in enumerate(points.items()):
+            panel.errorbar(
+                [step for step, _ in own], [r.bits for _, r in own], yerr=[r.se_data or r.se_noise or 0 for _, r in own],
+                label=name, color=(COLOURS[modality], *OTHERS)[number % (1 + len(OTHERS))], linewidth=1.4, marker="o",
+                markersize=3, capsize=2,
+            )  # fmt: skip
+        panel.set(title=modality, xlabel="step", ylabel="bits a token")
+        panel.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=6))
+        panel.legend(fontsize=8)
+        return svg(figure)
+
+
 def against_unigram(results: Sequence[Result]) -> str:
     """How far below the unigram entropy each task comes, in per cent, with two standard errors."""
     with matplotlib.rc_context(STYLE):
@@ -68,7 +91,7 @@ def mixture(lines: Sequence[Mapping], kind: str) -> str:
         figure, panel = pyplot.subplots(figsize=(4.6, 2.6))
         shares = [[line[prefix + name] if prefix + name in line else 0.0 for line in lines] for name in names]
         panel.stackplot([line["tokens"] / 1e6 for line in lines], shares, labels=names, alpha=0.85,
-                        colors=[COLOURS[name.split("-")[0]] for name in names])  # fmt: skip
+                        colors=_colours(names))  # fmt: skip
         panel.set(xlabel="million tokens", ylabel=f"share of {kind}", ylim=(0, 1))
         panel.legend(loc="lower left", fontsize=9)
         return svg(figure)
@@ -102,6 +125,17 @@ def frequencies(counts: Mapping[str, np.ndarray]) -> str:
         panel.set(xscale="log", yscale="log", xlabel="rank", ylabel="share")
         panel.legend(fontsize=9)
         return svg(figure)
+
+
+def _colours(names: Sequence[str]) -> list[str]:
+    """A colour each: that of the modality that a stream is called after, or one of its own."""
+    found: list[str] = []
+    for name in names:
+        modality = name.split("-")[0]
+        own = [COLOURS[modality]] if modality in COLOURS else []
+        free = [colour for colour in (*own, *OTHERS) if colour not in found]
+        found.append(free[0] if free else OTHERS[len(found) % len(OTHERS)])
+    return found
 
 
 def svg(figure) -> str:

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from mdm.data.manifest import SPLITS, Manifest
-from mdm.evaluation import measured, pages, shown
+from mdm.evaluation import against, measured, pages, shown, tables
+from mdm.evaluation.against import EvaluatedRun
+from mdm.evaluation.evaluated import Evaluated
 from mdm.evaluation.gallery import Piece, Room
-from mdm.evaluation.generated import Generated
 from mdm.evaluation.result import Result
 from mdm.model.transformer import ModelSettings
 from mdm.tokens.tasks import TASKS
@@ -30,8 +31,9 @@ class Report:
 
     title:    of the page
     lines:    the metrics log
-    results:  of one evaluation
-    made:     figures of generated media, if any were made
+    own:      of one step
+    history:  step -> results that compare with those of `own`
+    others:   runs to set beside this one; run: this one
     manifest: of the data set
     rooms:    of the gallery
     facts:    title of a group -> (name, value) pairs for people: model, hardware, times
@@ -39,8 +41,10 @@ class Report:
 
     title: str
     lines: Sequence[Mapping[str, float]]
-    results: Sequence[Result]
-    made: Sequence[Generated]
+    own: Evaluated
+    history: Mapping[int, Sequence[Result]]
+    run: EvaluatedRun
+    others: Sequence[EvaluatedRun]
     manifest: Manifest
     rooms: Sequence[Room]
     facts: Mapping[str, Sequence[tuple[str, str]]]
@@ -53,8 +57,9 @@ def render(report: Report) -> str:
 
     from mdm.evaluation import plots
 
-    held = [result for result in report.results if result.split == SPLITS[1]]
-    unigram = _by_modality(held or report.results)
+    held = _held_out(report.own.results)
+    history = {step: _held_out(results) or results for step, results in report.history.items()}
+    unigram = _by_modality(held or report.own.results)
     safe = markupsafe.Markup  # our own plots; everything else on the page is escaped
     return page.render(
         report=report,
@@ -71,12 +76,41 @@ def render(report: Report) -> str:
         rows=safe(plots.mixture(report.lines, "rows")) if report.lines else "",
         targets=safe(plots.mixture(report.lines, "targets")) if report.lines else "",
         bars=safe(plots.against_unigram(held)) if held else "",
-        measured=measured.blocks(report.made),
+        steps=tables.steps(report.history) if len(report.history) > 1 else None,
+        over_steps=[
+            safe(plots.over_steps(modality, history))
+            for modality in MODALITIES
+            if len(report.history) > 1 and any(result.modality == modality for result in report.own.results)
+        ],
+        beside=_beside(report),
+        parts_of_step=[
+            (title, show(lines))
+            for title, lines, show in (
+                ("In given orders", report.own.orders, tables.likelihood),
+                ("Multiple choice", report.own.choices, tables.choices),
+                ("lm-evaluation-harness", report.own.harness, tables.harness),
+            )
+            if lines
+        ],
+        measured=measured.blocks(report.own.made),
         rooms=[
             {"room": room, "pieces": [_shown(room, piece) for piece in room.pieces], "beside": _differences(room)}
             for room in report.rooms
         ],
     )
+
+
+def _beside(report: Report) -> dict[str, Any] | None:
+    """This run and the others, or None if there are none."""
+    if not report.others:
+        return None
+    found = [report.run, *report.others]
+    others = {run.name: run.own for run in report.others}
+    return {
+        "runs": against.runs(found),
+        "settings": against.settings(found),
+        "tasks": tables.against(report.own, report.run.name, others),
+    }
 
 
 def facts(
@@ -90,20 +124,13 @@ def facts(
 ) -> dict[str, list[tuple[str, str]]]:
     """`Report.facts` of a run: what was trained, what it took, what looking at it took."""
     scoring = sum({(result.split, result.task): result.seconds for result in results}.values())
-    training = [
-        ("tokens", f"{lines[-1]['tokens']:,.0f}"),
-        ("batch", f"{batch_size} rows of {row_length}"),
-        ("time", f"{sum(line['seconds'] for line in lines) / 60:.1f} min"),
-        ("speed", f"{np.median([line['tokens_per_second'] for line in lines]):,.0f} tokens/s"),
-        ("waiting for data", f"{100 * np.mean([line['input_wait_share'] for line in lines]):.2f} %"),
-    ]
     return {
         "Model": [
             ("parameters", f"{parameters:,}"),
             ("width x depth", f"{model.width} x {model.depth}"),
             ("checkpoint", f"step {results[0].step}"),
         ],
-        "Training": training if lines else [],
+        "Training": _training(lines, row_length, batch_size) if lines else [],
         "Evaluation": [
             ("scoring", f"{scoring / 60:.1f} min"),
             ("sampling", f"{sum(room.seconds for room in rooms) / 60:.1f} min"),
@@ -111,6 +138,20 @@ def facts(
             ("versions", ", ".join(f"{name} {version}" for name, version in results[0].versions.items())),
         ],
     }
+
+
+def _held_out(results: Sequence[Result]) -> list[Result]:
+    return [result for result in results if result.split == SPLITS[1]]
+
+
+def _training(lines: Sequence[Mapping[str, float]], row_length: int, batch_size: int) -> list[tuple[str, str]]:
+    return [
+        ("tokens", f"{lines[-1]['tokens']:,.0f}"),
+        ("batch", f"{batch_size} rows of {row_length}"),
+        ("time", f"{sum(line['seconds'] for line in lines) / 60:.1f} min"),
+        ("speed", f"{np.median([line['tokens_per_second'] for line in lines]):,.0f} tokens/s"),
+        ("waiting for data", f"{100 * np.mean([line['input_wait_share'] for line in lines]):.2f} %"),
+    ]
 
 
 def _by_modality(results: Sequence[Result]) -> dict[str, float]:

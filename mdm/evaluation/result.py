@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import jax
 
 from mdm.evaluation.document_scores import DocumentScores
-from mdm.problems import Problem, Refusal
 
 _MOST_BITS = 1000.0  # a float ends at 2**1024
 
@@ -43,7 +41,8 @@ class Result:
                     for a task of several targets, whose documents it would have to be told of as a whole
     by_document:    what each document cost, from which all errors follow; not part of the line, see `document_scores.write`
     step, config, weights, time: checkpoint, fingerprint of the run's settings, "ema" or "parameters", and when this was
-                    written (UTC): `mdm.evaluation.parts.make` fills them in
+                    written (UTC); made_with: fingerprint of the `mdm.evaluation.made_with` of its part. Filled in when it
+                    is written
     """
 
     split: str
@@ -82,6 +81,7 @@ class Result:
     config: str | None = None
     weights: str | None = None
     time: str | None = None
+    made_with: str | None = None
     by_document: DocumentScores | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property
@@ -101,14 +101,6 @@ class Result:
         """Of this version, or of an earlier one, which lacks what has a default."""
         own = {key: part for key, part in value.items() if key != "perplexity"}
         return cls(**{**own, "seeds": tuple(own["seeds"])})
-
-
-class Partly(Refusal):
-    """Some of what was asked for could not be made. results: the rest, which is worth keeping."""
-
-    def __init__(self, problems: Problem | Iterable[Problem], results: Sequence[Any]):
-        super().__init__(problems)
-        self.results = tuple(results)
 
 
 def versions(packages: Sequence[str] = ()) -> dict[str, str]:

@@ -14,11 +14,12 @@ from mdm.data.streams import StreamSettings
 from mdm.evaluation.chain_rule import chain_rule
 from mdm.evaluation.documents import GroupOf, group_of
 from mdm.evaluation.elbo import DenoiserFactory
+from mdm.evaluation.incomplete import refuse_missing
 from mdm.evaluation.likelihood import likelihood
 from mdm.evaluation.material import Material, UnitsOf, nothing
 from mdm.evaluation.result import Result
 from mdm.evaluation.settings import EvaluationSettings
-from mdm.problems import Refusal, refuse_if
+from mdm.problems import Refusal
 
 MEASURES: dict[str, Callable[[Material, str, str, str, Any], list[Result]]] = {
     "likelihood": likelihood,
@@ -64,9 +65,10 @@ def run(
     """Results of all `tasks`. Call it again with the same material for the next checkpoint: nothing is compiled or read again.
 
     kept: results by name of task that are there already, and are not made again; keep: told each task's results
-    A task that is refused does not keep the others from being made; Refusal, with all that was wrong, is raised at the end.
+    A task that is refused does not keep the others from being made: Incomplete, with all that was wrong, is raised at the end, or
+    Refusal if none could be made.
     """
-    results, problems = [], []
+    results, problems, missing = [], [], []
     for task in tasks:
         if task.name in kept:
             results += kept[task.name]
@@ -76,12 +78,13 @@ def run(
         except Refusal as refusal:
             logging.error("%s is left out: %s", task.name, refusal)
             problems += refusal.problems
+            missing.append(task.name)
             continue
         for result in own:
             logging.info("%s: %s %.4f bits per token, %.1f s", task.name, result.modality, result.bits, result.seconds)
         keep(task.name, own)
         results += own
-    refuse_if(problems)
+    refuse_missing(problems, results, missing)
     return results
 
 

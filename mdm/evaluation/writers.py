@@ -1,15 +1,20 @@
-"""Where figures are watched: TensorBoard, and Weights & Biases (extra `wandb`), through one interface."""
+"""Where figures and samples are watched: TensorBoard, and Weights & Biases (extra `wandb`), through one interface."""
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from tensorboardX import SummaryWriter
+from absl import logging
+from etils import epath
 
+from mdm.codecs.codec import Media, Sound
+from mdm.evaluation.watched import Sample
 from mdm.problems import Problem, Refusal
+from mdm.runs.events import Events
 
 _PLACE = ("what", "name", "split", "stream", "task", "modality")
 _UNWATCHED = ("seconds",)
@@ -28,34 +33,46 @@ def figures(part: str, lines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 
 
 class Writer(Protocol):
+    """Its methods may be called again with the same step. Raises OSError for what cannot be written."""
+
     def write(self, step: int, figures: Mapping[str, float]) -> None: ...
+
+    def show(self, step: int, samples: Sequence[Sample]) -> None: ...
 
     def close(self) -> None: ...
 
 
 class TensorBoard:
-    """Scalars in a folder of event files."""
+    """A folder of event files."""
 
     def __init__(self, folder: str | os.PathLike):
-        self._events = SummaryWriter(os.fspath(folder))
+        self._events = Events(epath.Path(folder), None)
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
-        for name, value in figures.items():
-            self._events.add_scalar(name, value, step)
-        self._events.flush()
+        self._events.write(step, figures)
+
+    def show(self, step: int, samples: Sequence[Sample]) -> None:
+        for name, media in samples:
+            if isinstance(media, str):
+                self._events.write_text(step, name, media)
+            elif isinstance(media, Sound):
+                self._events.write_sound(step, name, media.samples, media.rate)
+            else:
+                self._events.write_picture(step, name, media)
 
     def close(self) -> None:
         self._events.close()
 
 
 class WeightsAndBiases:
-    """The same scalars as a run of a project; WANDB_MODE=offline keeps them on this machine. Raises Refusal without the extra."""
+    """The same as a run of a project; WANDB_MODE=offline keeps them on this machine. Raises Refusal without the extra."""
 
     def __init__(self, project: str, name: str, folder: str | os.PathLike):
         if importlib.util.find_spec("wandb") is None:
             raise Refusal(Problem("--wandb", project, "the package wandb is not installed", "pip install 'mdm[wandb]'"))
         import wandb
 
+        self._package = wandb
         # The name is the id too, so that a follower that is started again goes on with its run.
         self._run = wandb.init(project=project, name=name, id=name, resume="allow", dir=os.fspath(folder))
         # Steps come in the order in which they are evaluated, which after a restart need not be theirs.
@@ -65,20 +82,39 @@ class WeightsAndBiases:
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         self._run.log({**figures, "checkpoint": step})
 
+    def show(self, step: int, samples: Sequence[Sample]) -> None:
+        self._run.log({**{name: self._medium(media) for name, media in samples}, "checkpoint": step})
+
+    def _medium(self, media: Media) -> Any:
+        if isinstance(media, str):
+            return self._package.Html(f"<pre>{html.escape(media)}</pre>")
+        if isinstance(media, Sound):
+            return self._package.Audio(media.samples, sample_rate=media.rate)
+        return self._package.Image(media)
+
     def close(self) -> None:
         self._run.finish()
 
 
 class Several:
-    """Writes to all of them."""
+    """Writes to all of them. What one of them cannot write is logged, and costs no result."""
 
     def __init__(self, writers: Sequence[Writer]):
         self._writers = tuple(writers)
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
-        for writer in self._writers:
-            writer.write(step, figures)
+        self._each("figures", step, lambda writer: writer.write(step, figures))
+
+    def show(self, step: int, samples: Sequence[Sample]) -> None:
+        self._each("samples", step, lambda writer: writer.show(step, samples))
 
     def close(self) -> None:
         for writer in self._writers:
             writer.close()
+
+    def _each(self, what: str, step: int, give: Callable[[Writer], None]) -> None:
+        for writer in self._writers:
+            try:
+                give(writer)
+            except OSError as error:
+                logging.error("%s of step %d were not written by %s: %s", what, step, type(writer).__name__, error)

@@ -294,7 +294,8 @@ class CheckpointReader:
         """The tree of parameters, laid out as `abstract`, on one device of this process where that does not say; which:
         "parameters", or "ema" for their running average.
 
-        Raises Vanished if the step is gone, Refusal if it is damaged or of another model.
+        Raises Vanished if the step is gone, Refusal if it is damaged or of another model, OSError if the storage fails, which it
+        may not do the next time.
         """
         return self._read(step, which, lambda folder: _restore(folder / which, jax.tree.map(_placed, abstract)))
 
@@ -323,6 +324,8 @@ class CheckpointReader:
         except Exception as error:  # see Checkpoints.restore
             if not folder.exists():
                 raise self._vanished(step) from error
+            if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+                raise  # says nothing of the files
             raise _foreign(folder, _first_line(error)) from error
         if not folder.exists():
             raise self._vanished(step)

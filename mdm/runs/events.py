@@ -1,4 +1,4 @@
-"""Events: the figures of a run for TensorBoard."""
+"""Events: figures, pictures, sounds and texts of a run for TensorBoard."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 from etils import epath
+from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
@@ -27,23 +29,37 @@ class Events:
     """Writes in the thread that asks for it. (The queue of tensorboardX's own writer blocks for ever once its thread has died
     of a full disk.) A file in which a write failed is left, and a new one begun: readers stop at half a record.
 
-    first_step: hides what an earlier start wrote from this step on
+    first_step: hides what an earlier start wrote from this step on; None: nothing is hidden
     uploads: for an object store: files are then written here, and uploaded whole until they are large enough for a new one
+    All of its methods raise what the storage raises if what they are given cannot be written; the next may be.
     """
 
-    def __init__(self, folder: epath.Path, first_step: int, uploads: Uploads | None = None):
+    def __init__(self, folder: epath.Path, first_step: int | None, uploads: Uploads | None = None):
         self._folder, self._uploads = folder, uploads
         self._here = tempfile.TemporaryDirectory(prefix="mdm-events-") if uploads else None
-        self._first_step: int | None = first_step
+        self._first_step = first_step
         self._writer: EventsWriter | None = None
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
-        """Raises what the storage raises if they cannot be written; the next ones may be."""
-        values = [Summary.Value(tag=name, simple_value=value) for name, value in figures.items()]
+        self._add(step, Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in figures.items()]))
+
+    def write_picture(self, step: int, name: str, pixels: np.ndarray) -> None:
+        """pixels: uint8 [H, W, 3]"""
+        self._add(step, summary.image(name, pixels, dataformats="HWC"))
+
+    def write_sound(self, step: int, name: str, samples: np.ndarray, rate: int) -> None:
+        """samples: float [N] from -1 to 1, N > 0, so many a second"""
+        self._add(step, summary.audio(name, samples.clip(-1, 1), rate))
+
+    def write_text(self, step: int, name: str, text: str) -> None:
+        """text: Markdown"""
+        self._add(step, summary.text(name, text))
+
+    def _add(self, step: int, values: Summary) -> None:
         try:
             if self._writer is None:
                 self._open()
-            self._writer.write_event(Event(step=step, wall_time=time.time(), summary=Summary(value=values)))
+            self._writer.write_event(Event(step=step, wall_time=time.time(), summary=values))
             self._writer.flush()
             if self._uploads:
                 self._upload(self._uploads)

@@ -10,7 +10,7 @@ events/             the same for TensorBoard, and profiles
 starts/N/           what each start was made with, did and told, see `starts`
 compilations/       compiled programs, for restarts (accelerators)
 evaluations/        what evaluators wrote
-end.json            there when the run has ended
+end.json            there when the run has ended: at its last step, or as its training went wrong
 """
 
 from __future__ import annotations
@@ -105,7 +105,13 @@ class RunFolder:
         self.write_json(self.end, {"reason": reason, "step": step})
 
     def read_end(self) -> dict | None:
-        return self.read_json(self.end) if self.end.exists() else None
+        """Reason and step; None if the run has not ended. Raises Refusal for a damaged file."""
+        try:
+            return self.read_json(self.end)
+        except Refusal:
+            if self.end.exists():
+                raise
+            return None  # or no longer: a run that is continued has not ended
 
     def clear_end(self) -> None:
         """A run that is continued has not ended."""

@@ -29,6 +29,7 @@ _UNSAID = (
     exits.FAULT,
     exits.HUNG,
 )  # ends that a further start may meet again; the others have told whoever has to act
+_ENDING = (exits.DIVERGED, exits.STUCK)  # of the run too; what is refused is mended and started again
 
 
 class Stuck(Refusal):
@@ -106,6 +107,15 @@ class Starting:
     def write_made(self, made: Mapping) -> None:
         """made: as `mdm.runs.making` gives it."""
         self._write(self.folder / "made.json", json.dumps(made, indent=1, ensure_ascii=False))
+
+    def mark_end(self) -> None:
+        """Says that the run has ended with this start, to evaluators that follow; a start that goes on takes that back."""
+        if not agreement.leads() or self._run.end.exists():  # an end before this start, which has changed nothing
+            return
+        try:
+            self._run.mark_end(self.now.told, self.now.reached)
+        except OSError as error:
+            logging.error("%s was not written: %s", self._run.end, error)
 
     def write_placement(self, table: str) -> None:
         """table: where every parameter lies, for a person."""
@@ -197,13 +207,19 @@ def _go(starting: Starting, most: int) -> int:
 
 @contextlib.contextmanager
 def _recorded(starting: Starting) -> Iterator[None]:
-    """Writes down how it ends."""
+    """Writes down how it ends, and that the run has ended if that is so."""
     try:
         yield
     except Refusal as error:
-        starting.update(code=error.code, reason=str(error.problems[0]))
+        _failed(starting, error.code, str(error.problems[0]))
         raise
     except Exception as error:
-        starting.update(code=exits.code_of(error), reason=f"{type(error).__name__}: {error}"[:500])
+        _failed(starting, exits.code_of(error), f"{type(error).__name__}: {error}"[:500])
         raise
     starting.update(code=0, reason="token budget reached")
+
+
+def _failed(starting: Starting, code: int, reason: str) -> None:
+    starting.update(code=code, reason=reason)
+    if code in _ENDING:
+        starting.mark_end()

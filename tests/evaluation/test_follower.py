@@ -5,7 +5,7 @@ import shutil
 import jax.numpy as jnp
 import pytest
 
-from mdm.evaluation.follower import PATIENCE, POLL, Follower
+from mdm.evaluation.follower import PATIENCE, POLL, RETRY, Follower
 from mdm.problems import Problem, Refusal
 from mdm.runs.checkpoint import Checkpoints, CheckpointSettings, Vanished
 from mdm.runs.folder import RunFolder
@@ -28,14 +28,18 @@ class Play:
     def __init__(self, folder, whole):
         self.folder, self._whole = RunFolder(folder / "run"), whole
         self.folder.create()
+        self.folder.write_json(self.folder.config, {})
         self.now, self.evaluated, self.finished, self.script = 0.0, [], set(), []
         self.broken: set[int] = set()
+        self.failing: set[int] = set()
 
     def follower(self, during=lambda step: None):
         def evaluate(step):
             during(step)
             if not (self.folder.checkpoints / str(step)).exists():
                 raise Vanished(self.folder.checkpoints, step, [])
+            if step in self.failing:
+                raise OSError("Input/output error")
             if step in self.broken:
                 raise Refusal(Problem(f"checkpoints/{step}", None, "is damaged", "restore it"))
             self.evaluated.append(step)
@@ -180,3 +184,119 @@ def test_a_run_that_ended_without_a_checkpoint_is_refused(play):
     play.end()
     with pytest.raises(Refusal, match="holds no whole checkpoint"):
         play.follower().follow()
+
+
+def nothing():
+    """Happens at a poll."""
+
+
+def test_a_copy_whose_settings_come_later_is_waited_for(play, whole):
+    play.save(1)
+    play.folder.config.unlink()
+    asked = []
+
+    def finished(step):
+        asked.append(step)
+        play.folder.read_json(play.folder.config)
+        return False
+
+    follower = play.follower()
+    follower._finished = finished
+    play.script = [nothing, lambda: play.folder.write_json(play.folder.config, {}), play.end]
+    follower.follow()
+    assert play.evaluated == [1] and asked == [1]
+
+
+def test_a_step_is_tried_again_when_a_file_of_the_run_arrives(play):
+    """The vocabulary is behind the settings in a copy."""
+    play.save(1)
+    play.broken = {1}
+
+    def arrives():
+        play.folder.write_json(play.folder.vocabulary, {})
+        play.broken.clear()
+
+    seen = []
+    play.script = [nothing, arrives, lambda: seen.extend(play.evaluated), play.end]
+    play.follower().follow()
+    assert seen == play.evaluated == [1]
+
+
+def test_what_cannot_be_asked_is_told_by_the_evaluation(play):
+    play.save(1)
+    play.end()
+    follower = play.follower()
+
+    def refused(step):
+        raise Refusal(Problem("the data set", None, "is not there", "name it"))
+
+    follower._finished = refused
+    follower._evaluate = refused
+    with pytest.raises(Refusal, match="the data set"):
+        follower.follow()
+
+
+@pytest.mark.parametrize("content", ['{"reason": "token', "{}", "3"])
+def test_half_an_end_marker_is_read_again(play, content):
+    play.save(1)
+    play.script = [lambda: play.folder.end.write_text(content), nothing, play.end]
+    play.follower().follow()
+    assert play.evaluated == [1] and not play.script
+
+
+def test_an_end_that_is_taken_back_while_it_is_read_is_none(play, monkeypatch):
+    play.save(1)
+    play.folder.mark_end("token budget reached", 1)
+    real = play.folder.read_json
+
+    def taken_back(path):
+        if play.folder.end.exists():
+            play.folder.clear_end()
+        return real(path)
+
+    monkeypatch.setattr(play.folder, "read_json", taken_back)
+    play.script = [lambda: (monkeypatch.undo(), play.end())]
+    play.follower().follow()
+    assert not play.script
+
+
+def test_what_the_storage_does_not_give_is_asked_for_again_though_no_file_changes(play, caplog):
+    play.save(1, 2)
+    play.failing = {1}
+    polls = int(RETRY / POLL)
+    play.script = [*[nothing] * (polls - 1), play.failing.clear, *[nothing] * 2, play.end]
+    seen = []
+    play.script.insert(-1, lambda: seen.extend(play.evaluated))
+    play.follower().follow()
+    assert seen == play.evaluated == [2, 1] and caplog.text.count("step 1 is passed over") == 1
+
+
+def test_what_the_storage_did_not_give_is_asked_for_once_more_at_the_end(play):
+    play.save(1)
+    play.failing = {1}
+    play.script = [lambda: (play.failing.clear(), play.end())]
+    play.follower().follow()
+    assert play.evaluated == [1]
+    play.save(2)
+    play.failing = {2}
+    with pytest.raises(Refusal, match="step 2: Input/output error"):
+        play.follower().follow()
+
+
+def test_what_ended_the_run_is_told(play, caplog):
+    caplog.set_level("INFO")
+    play.save(1)
+    play.folder.mark_end("code 3: Diverged: rows 4 to 7", 1)
+    play.follower().follow()
+    assert "the run has ended: code 3: Diverged: rows 4 to 7, at step 1" in caplog.text
+
+
+def test_a_finished_step_is_not_asked_for_again(play):
+    play.save(1, 2)
+    play.finished = {1}
+    follower, asked = play.follower(), []
+    real = follower._finished
+    follower._finished = lambda step: asked.append(step) or real(step)
+    play.script = [nothing, nothing, play.end]
+    follower.follow()
+    assert asked == [1, 2] and play.evaluated == [2]

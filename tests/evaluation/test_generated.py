@@ -12,10 +12,12 @@ from mdm.codecs.codec import Sound
 from mdm.data.exhibits import Exhibit
 from mdm.evaluation import generated
 from mdm.evaluation.generated import Generated
+from mdm.evaluation.incomplete import Incomplete
 from mdm.evaluation.measures.measure import LESS, MORE, Figure, Measure, Score
 from mdm.evaluation.measures.pictures import OWN_PICTURE
 from mdm.evaluation.measures.registry import QUICK
 from mdm.evaluation.originals import Originals
+from mdm.problems import Problem, Refusal
 from mdm.tokens.tasks import TASKS
 
 RNG = np.random.default_rng(0)
@@ -101,6 +103,31 @@ def test_every_split_gets_what_was_made_for_it():
     assert maker.seeds == [*range(6), *range(5)]
 
 
+def test_more_than_the_data_set_keeps_is_told_and_the_real_number_recorded(caplog):
+    figures = measure(Maker(), originals(1000, ("heldout",)))
+    assert "keeps 30 originals, so 30 documents are made and not 1000" in caplog.text
+    assert {figure.documents for figure in figures} == {COUNT}
+
+
+def test_the_batch_and_the_stream_change_nothing_of_what_is_made():
+    maker = Maker()
+    own = generated.measure(maker, ("text-to-image",), originals(5, ("heldout",)), lambda task: Sampler(), (OWN_PICTURE,),
+                            3, stream="pairs", batch=2)  # fmt: skip
+    assert maker.seeds == [3, 4, 5, 6, 7] and {figure.stream for figure in own} == {"pairs"}
+
+
+def test_what_was_made_is_shown_beside_its_originals_once():
+    shown = []
+    for task in ("text-to-image", "joint-image-text"):
+        generated.measure(
+            Maker(), (task,), originals(4), lambda task: Sampler(), QUICK, show=lambda *own: shown.append(own)
+        )
+    assert [(task, split) for task, split, _, _ in shown] == [
+        ("text-to-image", "heldout"), ("text-to-image", "train"), ("joint-image-text", "heldout"),
+    ]  # fmt: skip
+    assert shown[0][2][3] == MEDIA[3] and shown[0][3][3] == {"image": PICTURES[3]}
+
+
 def test_a_painter_that_does_not_listen_gets_chance():
     nearest = measure(Maker(listens=False), originals())[0]
     assert nearest.model == pytest.approx(1 / COUNT) == nearest.chance
@@ -123,6 +150,19 @@ def test_every_task_has_figures_that_can_be_written_and_read():
         assert figure.documents == 8 and figure.device.startswith("cpu") and "jax" in figure.versions
     chrf = next(figure for figure in figures if figure.what == "chrF")
     assert chrf.versions["sacrebleu"][0].isdigit() and chrf.modality == "text"
+
+
+def test_a_task_that_is_refused_does_not_keep_the_others_from_being_measured():
+    def exhibits(task):
+        if task == "text-to-image":
+            raise Refusal(Problem("000.png", None, "cannot be read", "restore it"))
+        return own
+
+    own = [Exhibit("s", "heldout", str(n), MEDIA[n]) for n in range(4)]
+    with pytest.raises(Incomplete, match=r"000\.png") as refusal:
+        measure(Maker(), Originals(exhibits, 4), ("text-to-image", "image-to-text"), QUICK)
+    assert {figure.task for figure in refusal.value.results} == {"image-to-text"}
+    assert refusal.value.missing == ("text-to-image",)
 
 
 class Counted:

@@ -11,7 +11,7 @@ import pytest
 from mdm.evaluation import harness
 from mdm.evaluation.continuations import TextScore, TextScoring, WrittenText
 from mdm.evaluation.harness import HarnessSettings, Tally, TextModel
-from mdm.evaluation.result import Partly
+from mdm.evaluation.incomplete import Incomplete
 from mdm.evaluation.writers import figures
 from mdm.problems import Problem, Refusal
 from mdm.sampling.defaults import DEFAULTS
@@ -137,15 +137,15 @@ def test_a_figure_says_how_answers_were_written_and_what_was_cut(interface, capl
 
 
 def test_a_bad_name_or_file_costs_itself_only(interface):
-    with pytest.raises(Partly) as partly:
+    with pytest.raises(Incomplete) as incomplete:
         measured("short", "no_such_task", "broken", "long")
-    assert [(p.where, p.value) for p in partly.value.problems] == [
+    assert [(p.where, p.value) for p in incomplete.value.problems] == [
         ("--harness", "no_such_task"),
         ("--harness", "broken"),
     ]
-    assert "ZeroDivisionError: of the task" in str(partly.value)
-    assert {f.task for f in partly.value.results} == {"short", "long"}
-    with pytest.raises(Partly, match="nowhere"):
+    assert "ZeroDivisionError: of the task" in str(incomplete.value)
+    assert {f.task for f in incomplete.value.results} == {"short", "long"}
+    with pytest.raises(Refusal, match="nowhere"):
         measured("short", folder="nowhere")
 
 
@@ -161,9 +161,9 @@ def test_what_the_model_raises_is_no_fault_of_a_task(interface):
             raise Refusal(Problem("continuation", text, "takes 900 positions", "shorten it"))
         return context, text
 
-    with pytest.raises(Partly, match="--harness=refused: continuation = 'a': takes 900") as partly:
+    with pytest.raises(Incomplete, match="--harness=refused: continuation = 'a': takes 900") as incomplete:
         measured("refused", "short", model=dataclasses.replace(MODEL, read=read))
-    assert {f.task for f in partly.value.results} == {"short"}
+    assert {f.task for f in incomplete.value.results} == {"short"}
 
 
 TASK = """
@@ -204,9 +204,9 @@ def test_a_local_task_file_is_run_by_the_package(tasks, monkeypatch, tmp_path):
     found = {f.metric: f for f in harness.measure(MODEL, HarnessSettings(("letters",), str(tasks)), {"method": "elbo"})}
     assert found["acc"].value == pytest.approx(2 / 3) and found["acc"].documents == 3
     assert found["acc"].se_data == pytest.approx((2 / 3 * 1 / 3 / 2) ** 0.5) and "lm-eval" in found["acc"].versions
-    with pytest.raises(Partly, match="no_such_task") as partly:
+    with pytest.raises(Incomplete, match="no_such_task") as incomplete:
         harness.measure(MODEL, HarnessSettings(("no_such_task", "letters"), str(tasks)), {})
-    assert {f.metric for f in partly.value.results} == {"acc", "acc_norm"}
+    assert {f.metric for f in incomplete.value.results} == {"acc", "acc_norm"}
 
 
 def test_refusals_of_texts_keep_their_own_words(interface):

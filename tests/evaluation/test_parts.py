@@ -8,13 +8,17 @@ import types
 import numpy as np
 import pytest
 
+from mdm.codecs.codec import Sound
 from mdm.evaluation import paper, parts, writers
 from mdm.evaluation.folder import EvaluationFolder
+from mdm.evaluation.incomplete import Incomplete
+from mdm.evaluation.made_with import MadeWith
 from mdm.evaluation.material import Material
-from mdm.evaluation.parts import Part
-from mdm.evaluation.result import Partly, Result
+from mdm.evaluation.result import Result
 from mdm.evaluation.task import MEASURES, run, tasks_of
+from mdm.evaluation.watched import Sample
 from mdm.problems import Problem, Refusal
+from tests import event_files
 from tests.evaluation.conftest import SETTINGS, STREAMS
 from tests.evaluation.test_report import result
 
@@ -30,6 +34,8 @@ class Watched:
     def write(self, step, figures):
         self.written.append((step, dict(figures)))
 
+    def show(self, step, samples): ...
+
     def close(self): ...
 
 
@@ -38,6 +44,14 @@ def folder(tmp_path):
     folder = EvaluationFolder(tmp_path / "evaluations")
     folder.create()
     return folder
+
+
+MADE = MadeWith({"weights": "ema", "orders": {"draws": 2}}, ("chrF",))
+
+
+def Part(name, make, made_with=MADE):
+    """Whose figures hang on nothing but `made_with`."""
+    return parts.Part(name, make, lambda: made_with)
 
 
 def make(folder, own, step=3, **more):
@@ -57,16 +71,6 @@ def test_every_line_says_what_it_is_of(folder):
     assert not any("seconds" in name for name in figures)
 
 
-def test_what_of_a_part_could_be_made_is_kept(folder):
-    def make_some(results):
-        raise Partly(Problem("--harness", "arc", "is not known", "check the name"), results)
-
-    part = Part("harness", lambda model, resume: make_some([result("text", "text")]))
-    with pytest.raises(Refusal, match="arc"):
-        make(folder, [part, Part("nothing", lambda model, resume: make_some([]))])
-    assert len(folder.read(3, "harness")) == 1 and not folder.finished(3, "nothing")
-
-
 def test_what_is_finished_is_not_made_again_unless_it_is_asked_for(folder):
     made = []
     own = [Part("likelihood", lambda model, resume: made.append(1) or [result("text", "text")])]
@@ -77,6 +81,53 @@ def test_what_is_finished_is_not_made_again_unless_it_is_asked_for(folder):
     assert len(made) == 2
 
 
+@pytest.mark.parametrize(
+    "asked, why",
+    [
+        (MadeWith({"weights": "ema", "orders": {"draws": 8}}, ("chrF",)), "orders.draws 2, now 8"),
+        (MadeWith({"weights": "parameters", "orders": {"draws": 2}}, ("chrF",)), "weights 'ema', now 'parameters'"),
+        (MadeWith(MADE.settings, ("WER", "chrF")), "without WER"),
+        (MADE, None),
+        (MadeWith(MADE.settings), None),  # more was told than can be told here
+    ],
+)
+def test_what_was_made_with_other_things_is_made_again_and_says_why(folder, caplog, asked, why):
+    caplog.set_level("INFO")
+    make(folder, [Part("orders", lambda model, resume: [result("text", "text", bits=1.0)])])
+    make(folder, [Part("orders", lambda model, resume: [result("text", "text", bits=2.0)], asked)])
+    (line,) = folder.read(3, "orders")
+    assert line["bits"] == (2.0 if why else 1.0)
+    assert ("made again" in caplog.text) == (why is not None) and (why or "") in caplog.text
+    assert folder.wanting(3, "orders", asked) is None
+
+
+def test_what_was_made_with_is_told_beside_the_lines(folder):
+    make(folder, [Part("likelihood", lambda model, resume: [result("text", "text")])])
+    (line,) = folder.read(3)
+    told = json.loads((folder.path / "made-with" / f"{line['made_with']}.json").read_text())
+    assert MadeWith.from_json(told) == MADE and Result.from_json(line).made_with == MADE.fingerprint
+    (folder.path / "made-with" / f"{line['made_with']}.json").unlink()
+    assert folder.wanting(3, "likelihood", MADE) is None
+    assert "not told" in folder.wanting(3, "likelihood", MadeWith({}))
+
+
+def test_a_part_of_an_earlier_version_does_not_say_and_is_kept(folder):
+    folder.lines(3).write_text(json.dumps(result("text", "text").to_json() | {"made_with": None}) + "\n")
+    assert folder.wanting(3, "likelihood", MADE) is None
+    old = result("text", "text").to_json()
+    del old["made_with"]
+    folder.lines(3).write_text(json.dumps(old) + "\n")
+    assert folder.wanting(3, "likelihood", MADE) is None
+    folder.lines(3).write_text("{")
+    assert "is damaged" in folder.wanting(3, "likelihood", MADE)
+
+
+def test_a_part_that_tells_nothing_is_refused_and_not_finished(folder):
+    with pytest.raises(Refusal, match="generated: there is nothing"):
+        make(folder, [Part("generated", lambda model, resume: [])])
+    assert not folder.finished(3, "generated")
+
+
 def test_a_part_that_is_refused_costs_the_others_nothing_and_is_tried_again(folder):
     def broken(model, resume):
         raise Refusal(Problem("a.jsonl: line 1", None, "is no JSON", "mend it"))
@@ -85,7 +136,7 @@ def test_a_part_that_is_refused_costs_the_others_nothing_and_is_tried_again(fold
     with pytest.raises(Refusal, match="line 1"):
         make(folder, own)
     assert folder.finished(3) and not folder.finished(3, "choices.a")
-    own[0] = Part("choices.a", lambda model, resume: [])
+    own[0] = Part("choices.a", lambda model, resume: [result("text", "text")])
     make(folder, own)
     assert folder.finished(3, "choices.a")
 
@@ -116,7 +167,7 @@ def test_an_interrupted_likelihood_goes_on_where_it_stopped(folder, network, man
     make(folder, likelihood("this"))
     assert asked[3:] == asked[2:3] + [task.task for task in tasks][3:]  # the interrupted one and those behind it
     assert [line["task"] for line in folder.read(3)] == [r.task for r in run(material, tasks, np.float32(0.5))]
-    assert [path.name for path in folder.path.iterdir()] == ["step-000000003.jsonl"]
+    assert sorted(path.name for path in folder.path.iterdir()) == ["made-with", "step-000000003.jsonl"]
 
 
 def test_what_was_made_with_something_else_is_not_gone_on_with(folder):
@@ -141,6 +192,46 @@ def test_a_task_that_is_refused_does_not_keep_the_others_from_being_made(folder,
     assert len(kept) == 3
 
 
+def test_what_could_be_made_of_a_part_is_written_and_the_rest_made_at_the_next_start(
+    folder, network, manifest, monkeypatch, caplog
+):
+    caplog.set_level("INFO")
+    material, real = Material(network, manifest, SETTINGS, 96, STREAMS), MEASURES["likelihood"]
+    damaged, asked = {"text-to-image"}, []
+
+    def measure(material, stream, task, split, parameters):
+        asked.append(task)
+        if task in damaged:
+            raise Refusal(Problem("shard 1", None, "is damaged", "restore it"))
+        return real(material, stream, task, split, parameters)
+
+    def likelihood(model, resume):
+        progress = resume("this")
+        return run(material, tasks_of(STREAMS, ("heldout",)), np.float32(0), dict(progress.kept), progress.keep)
+
+    monkeypatch.setitem(MEASURES, "likelihood", measure)
+    with pytest.raises(Refusal, match="shard 1"):
+        make(folder, [Part("likelihood", likelihood)])
+    assert {line["task"] for line in folder.read(3)} == {"text", "joint-image-text", "speech-to-text"}
+    assert "text-to-image/likelihood could not be made" in folder.wanting(3, "likelihood", MADE)
+    damaged.clear()
+    asked.clear()
+    watched = make(folder, [Part("likelihood", likelihood)])
+    assert asked == ["text-to-image"] and len(folder.read(3)) == 5 and folder.wanting(3, "likelihood", MADE) is None
+    assert watched.written and "likelihood is made again: it was made with heldout/image-text" in caplog.text
+
+
+def test_what_is_there_is_not_replaced_by_a_part_of_it(folder):
+    make(folder, [Part("likelihood", lambda model, resume: [result("text", "text"), result("joint", "text")])])
+
+    def incomplete(model, resume):
+        raise Incomplete([Problem("shard 1", None, "is damaged", "restore it")], [result("text", "text")], ["joint"])
+
+    with pytest.raises(Refusal, match="shard 1"):
+        make(folder, [Part("likelihood", incomplete)], again=True)
+    assert len(folder.read(3)) == 2 and folder.wanting(3, "likelihood", MADE) is None
+
+
 def test_a_damaged_file_is_named(folder):
     folder.lines(3).write_text("{")
     with pytest.raises(Refusal, match="step-000000003.jsonl"):
@@ -159,12 +250,48 @@ def test_the_table_of_a_paper():
     assert "bits/second" not in lines[0] and lines[5].startswith("Step 7; weights ema") and "2 mask counts" in lines[5]
 
 
-def test_tensorboard_gets_the_figures(tmp_path):
+def test_the_curves_of_a_step_survive_a_kill_before_its_lines_are_there(folder, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    own = [Part("likelihood", lambda model, resume: [result("text", "text")])]
+    watched = Watched()
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            parts.make(folder, own, "model", 3, STAMP, watched)
+    assert [step for step, _ in watched.written] == [3]
+    assert [step for step, _ in make(folder, own).written] == [3]  # and once more, which shows the same
+
+
+PICTURE = np.full((8, 8, 3), 200, np.uint8)
+SOUND = Sound(np.sin(np.arange(800) / 9).astype(np.float32) / 2, 8000)
+SAMPLES = [Sample("a/text", "    hello"), Sample("a/image", PICTURE), Sample("a/audio/0", SOUND)]
+
+
+def test_tensorboard_gets_figures_and_samples(tmp_path):
     board = writers.TensorBoard(tmp_path / "events")
     board.write(3, {"a/bits": 1.0})
+    board.show(3, SAMPLES)
     board.close()
-    (file,) = (tmp_path / "events").iterdir()
-    assert b"a/bits" in file.read_bytes()
+    found = [
+        (event.step, value.tag) for event in event_files.read(tmp_path / "events") for value in event.summary.value
+    ]
+    assert found == [(3, "a/bits"), (3, "a/text/text_summary"), (3, "a/image"), (3, "a/audio/0")]
+
+
+def test_a_writer_that_cannot_write_costs_neither_the_others_nor_the_results(folder, caplog):
+    class Full(Watched):
+        def write(self, step, figures):
+            raise OSError("No space left on device")
+
+        show = write
+
+    watched = Watched()
+    several = writers.Several([Full(), watched])
+    several.show(3, SAMPLES)
+    parts.make(folder, [Part("likelihood", lambda *_: [result("text", "text")])], "model", 3, STAMP, several)
+    assert watched.written and folder.finished(3) and caplog.text.count("No space left") == 2
 
 
 def test_weights_and_biases_goes_on_with_its_run(tmp_path, monkeypatch):
@@ -172,13 +299,18 @@ def test_weights_and_biases_goes_on_with_its_run(tmp_path, monkeypatch):
     own = types.SimpleNamespace(log=logged.append, finish=lambda: None, define_metric=lambda *names, **more: None)
     stub = types.ModuleType("wandb")
     stub.__spec__ = types.SimpleNamespace(name="wandb")
+    stub.Html = stub.Image = lambda value: value
+    stub.Audio = lambda samples, sample_rate: (len(samples), sample_rate)
     stub.init = lambda **settings: begun.append(settings) or own
     monkeypatch.setitem(sys.modules, "wandb", stub)
     writer = writers.Several([writers.WeightsAndBiases("project", "run-evaluation", tmp_path)])
     writer.write(3, {"a": 1.0})
+    writer.show(3, [*SAMPLES, Sample("b", "<script>")])
     writer.close()
     assert begun[0]["id"] == "run-evaluation" and begun[0]["resume"] == "allow"
-    assert logged == [{"a": 1.0, "checkpoint": 3}]
+    assert logged[0] == {"a": 1.0, "checkpoint": 3}
+    assert logged[1] == {"a/text": "<pre>    hello</pre>", "a/image": PICTURE, "a/audio/0": (800, 8000),
+                         "b": "<pre>&lt;script&gt;</pre>", "checkpoint": 3}  # fmt: skip
 
 
 def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch):

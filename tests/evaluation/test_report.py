@@ -10,11 +10,15 @@ import pytest
 
 from mdm.codecs.codec import Sound
 from mdm.data.exhibits import Exhibit
-from mdm.evaluation import gallery, pages, report, shown
+from mdm.evaluation import gallery, measured, pages, paper, plots, report, shown, watched
+from mdm.evaluation.against import EvaluatedRun
+from mdm.evaluation.evaluated import Evaluated
 from mdm.evaluation.gallery import Piece, Room, Wing
 from mdm.evaluation.generated import Generated
+from mdm.evaluation.incomplete import Incomplete
 from mdm.evaluation.result import Result
-from mdm.problems import Refusal
+from mdm.problems import Problem, Refusal
+from tests.evaluation.test_document_scores import scores
 
 HOSTILE = "<script>alert('x')</script>"
 PICTURE = np.zeros((8, 8, 3), np.uint8)
@@ -44,15 +48,26 @@ class Manifest:
     codecs: ClassVar = {"image": {"kind": "fsq-image", "ceiling": {"psnr_db": 21.5}}}
 
 
+def render(own, lines=(), rooms=(), history=None, others=()):
+    run = EvaluatedRun("a/run", {"model": {"width": 8, "depth": 2}}, own)
+    facts = {"Model": [("width", "8")]}
+    return report.render(report.Report("a run", lines, own, history or {}, run, others, Manifest(), rooms, facts))
+
+
 @pytest.fixture
 def page():
     picture = Room(
-        Wing("text-to-image", "Painted"),
+        Wing("text-to-image", "Painted"), "pairs",
         [Piece("heldout", {"text": HOSTILE, "image": PICTURE}, {"image": PICTURE}, [{"image": PICTURE}])],
         [{"steps": 8}], (0,), 1.0,
     )  # fmt: skip
     speech = Room(
-        Wing("joint-audio-text", "Spoken"), [Piece(None, {}, {}, [{"text": "hello", "audio": SOUND}])], [{}], (0,), 1.0
+        Wing("joint-audio-text", "Spoken"),
+        "speech",
+        [Piece(None, {}, {}, [{"text": "hello", "audio": SOUND}])],
+        [{}],
+        (0,),
+        1.0,
     )
     lines = [
         {"tokens": 1e6 * n, "elbo_bits/image": 9.0 - n, "elbo_bits/text": 9.0, "share_of_rows/image-text": 1.0,
@@ -67,9 +82,7 @@ def page():
             seeds=(0, 3), seconds=1.0, versions={}, device="cpu",
         )
     ]  # fmt: skip
-    return report.render(
-        report.Report("a run", lines, results, made, Manifest(), [picture, speech], {"Model": [("width", "8")]})
-    )
+    return render(Evaluated(3, results, made=made), lines, [picture, speech])
 
 
 def test_everything_is_inside_the_page(page):
@@ -136,7 +149,7 @@ def test_the_gallery_shows_both_splits_and_gives_targets_only_to_what_continues_
     own = [Exhibit("image-text", split, f"{split}{n}", {"text": f"{split} {n}", "image": PICTURE})
            for split in ("heldout", "train") for n in range(3)]  # fmt: skip
     maker = Maker()
-    rooms = gallery.show(maker, ("text-to-image",), lambda _: own, [SAMPLERS], 2, 5)
+    rooms = gallery.show(maker, {"pairs": ("text-to-image",)}, lambda _: own, [SAMPLERS], 2, 5)
     assert [room.wing.known for room in rooms] == ["", "0:0.5"]
     assert [piece.split for piece in rooms[0].pieces] == ["heldout", "heldout", "train", "train"]
     painted, continued = maker.requests[:4], maker.requests[4:]
@@ -149,23 +162,168 @@ def test_the_gallery_shows_both_splits_and_gives_targets_only_to_what_continues_
 
 
 def test_what_comes_from_nothing_needs_no_exhibits():
-    rooms = gallery.show(Maker(), ("joint-image-text",), lambda _: [], [SAMPLERS], 2, 5)
+    rooms = gallery.show(Maker(), {"pairs": ("joint-image-text",)}, lambda _: [], [SAMPLERS], 2, 5)
     assert [piece.split for piece in rooms[0].pieces] == [None, None]
+
+
+def test_streams_that_share_a_task_are_both_shown_and_named():
+    own = {name: [Exhibit(name, "heldout", "k", {"text": f"{name} text"})] for name in ("prose", "code")}
+    rooms = gallery.show(Maker(), dict.fromkeys(own, ("text",)), own.__getitem__, [SAMPLERS], 1, 5)
+    assert [(room.stream, room.wing.known) for room in rooms] == [
+        ("prose", ""), ("prose", "0:0.5"), ("code", "0:0.5"),
+    ]  # fmt: skip  # what comes from nothing is the same for both
+    assert [room.pieces[0].original["text"] for room in rooms[1:]] == ["prose", "code "]
+
+
+def test_what_cannot_be_shown_costs_the_other_rooms_nothing():
+    def exhibits(stream):
+        if stream == "pairs":
+            raise Refusal(Problem("000.png", None, "cannot be read", "restore it"))
+        return [Exhibit("prose", "heldout", "k", {"text": "a long text"})]
+
+    with pytest.raises(Incomplete, match=r"000\.png") as refusal:
+        gallery.show(Maker(), {"pairs": ("text-to-image",), "prose": ("text",)}, exhibits, [SAMPLERS], 1, 6)
+    assert [room.stream for room in refusal.value.results] == ["prose", "prose"]
+    assert len(refusal.value.problems) == 1 and len(refusal.value.missing) == 2
 
 
 def test_prose_is_shown_in_an_excerpt_that_fits():
     own = [Exhibit("text", "heldout", "k", {"text": "a long text"})]
     maker = Maker()
-    rooms = gallery.show(maker, ("text",), lambda _: own, [SAMPLERS], 1, 6)
+    rooms = gallery.show(maker, {"prose": ("text",)}, lambda _: own, [SAMPLERS], 1, 6)
     assert [len(room.pieces) for room in rooms] == [1, 1]
     assert maker.requests[1] == ("text", {"text": "a long"}, {"text": [[True] * 2, [False] * 2]})
 
 
 def test_what_other_samplers_make_of_the_same_is_shown_beside_it():
     own = [Exhibit("image-text", "heldout", "k", {"text": "k", "image": PICTURE})]
-    show = lambda other: gallery.show(Maker(), ("text-to-image",), lambda _: own, [SAMPLERS, other], 1, 5)[0]  # noqa: E731
+    show = lambda other: gallery.show(Maker(), {"pairs": ("text-to-image",)}, lambda _: own, [SAMPLERS, other], 1, 5)[0]  # noqa: E731
     room = show({"text-to-image": Sampler(5)})
     assert room.pieces[0].made == [{"image": (0, 3)}, {"image": (0, 5)}]
     assert [sampler["steps"] for sampler in room.samplers] == [3, 5]
     assert report._differences(room) == [{"steps": 5}]
     assert len(show(SAMPLERS).samplers) == 1  # equal ones are shown once
+
+
+def test_a_few_samples_of_every_task_are_watched():
+    made = [{"text": f"number {n}", "image": PICTURE, "audio": SOUND} for n in range(30)]
+    documents = lambda task: watched.of_documents(["generated", task], task, made, made)  # noqa: E731
+    (picture,) = documents("text-to-image")
+    assert picture.name == "generated/text-to-image/image" and picture.media.shape[1] > 4 * 8
+    assert [sample.name[-7:] for sample in documents("text-to-speech")] == ["audio/0", "audio/1", "audio/2"]
+    (text,) = documents("image-to-text")
+    assert text.media.count("true:") == text.media.count("---") + 1 == watched.MOST_TEXTS
+    assert [sample.name.rsplit("/", 1)[1] for sample in documents("joint-image-text")] == ["text", "image"]
+
+
+def test_the_gallery_is_watched_by_split_and_part():
+    piece = lambda split: Piece(split, {"text": "a"}, {}, [{"image": PICTURE}, {}])  # noqa: E731
+    rooms = [Room(Wing("text-to-image", "Painted", known), "s", [piece("train"), piece("heldout")], [{}], (0,), 1.0)
+             for known in ("", "0:0.5")]  # fmt: skip
+    rooms.append(
+        Room(Wing("text", "Written"), "s", [Piece(None, {}, {}, [{"text": "# no\nheading"}])], [{}], (0,), 1.0)
+    )
+    samples = watched.of_rooms(rooms)
+    assert [sample.name for sample in samples] == [
+        "gallery/train/s/text-to-image/image", "gallery/heldout/s/text-to-image/image",
+        "gallery/train/s/text-to-image/continued/image", "gallery/heldout/s/text-to-image/continued/image",
+        "gallery/from-nothing/s/text/text",
+    ]  # fmt: skip
+    assert samples[-1].media == "    # no\n    heading"
+
+
+STEPS = {step: [result("text-to-image", "image", bits=9.0 - step / 10), result("text", "text", bits=8.0 - step / 10)]
+         for step in range(1, 31)}  # fmt: skip
+
+
+def cells(table):
+    """Rows of the HTML tables of a page, as texts."""
+    return [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in re.findall(r"<tr>(.*?)</tr>", table, re.S)]
+
+
+def test_the_steps_of_a_run_are_compared():
+    page = render(Evaluated(30, STEPS[30]), history=STEPS)
+    (_, section) = page.split("How its steps compare")
+    head, first, second = cells(section)[:3]
+    assert head[:3] == ["split", "task", "of"] and head[3] == "step 1" and head[-1] == "step 30" and len(head) == 3 + 6
+    assert first[3] == "8.900 ± 0.200" and first[-1] == "6.000 ± 0.200" and second[:3] == ["heldout", "text", "text"]
+    assert section.count("<svg") == 2
+    assert "How its steps compare" not in render(Evaluated(1, STEPS[1]), history={1: STEPS[1]})
+
+
+def test_runs_stand_beside_each_other_with_what_differs():
+    own, other = Evaluated(9, STEPS[9]), Evaluated(8, [STEPS[8][0], result("joint-image-text", "text")])
+    foreign = [result("text", "text", data="another")]
+    others = [
+        EvaluatedRun("b/run", {"model": {"width": 16, "depth": 2}}, other),
+        EvaluatedRun("c/run", {"model": {"width": 8, "depth": 2, "gate": HOSTILE}}, Evaluated(9, foreign)),
+    ]
+    page = render(own, others=others)
+    section = page.split("Beside other runs")[1]
+    rows = cells(section)
+    assert [row[:2] for row in rows[1:4]] == [["a/run", "9"], ["b/run", "8"], ["c/run", "9"]]
+    assert rows[5] == ["heldout", "text-to-image", "image", "8.100 ± 0.200", "8.200 ± 0.200", "+0.100 ± 0.283", "", ""]
+    assert rows[6][-4:] == ["", "", "8.000 ± 0.200", "other data"]
+    assert rows[8:10] == [["model.gate", "", "", "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;"],
+                          ["model.width", "8", "16", "8"]]  # fmt: skip
+    assert "independent means" in section and "document by document" in section
+    assert "Beside other runs" not in render(own)
+
+
+def test_runs_that_kept_what_each_document_cost_are_compared_in_pairs():
+    """20 documents that cost very different amounts, each of them 0.5 bits a token less in the other run."""
+    nats = 8.1 * 5 * np.log(2) * np.linspace(0.5, 1.5, 20)
+    own, other = (
+        dataclasses.replace(
+            scores([nats - less], map(str, range(20)), task="text-to-image", modality="image"), weights="ema"
+        )
+        for less in (0, 0.5 * 5 * np.log(2))
+    )
+    pair = [
+        Evaluated(step, [result("text-to-image", "image", weights="ema")], documents=[costs])
+        for step, costs in ((9, own), (8, other))
+    ]
+    page = render(pair[0], others=[EvaluatedRun("b/run", {}, pair[1])])
+    (row,) = [row for row in cells(page.split("Beside other runs")[1]) if row[:2] == ["heldout", "text-to-image"]]
+    assert row[-1] == "-0.500 ± 0.000"
+
+
+def test_orders_choices_and_the_harness_are_on_the_page():
+    scoring = {"scoring": {"method": "elbo"}, "documents": 4}
+    choice = {"name": "c.jsonl", "questions": 4, "accuracy": 0.5, "se_data": 0.25, "accuracy_by_length": 0.75,
+              "by_length_se_data": None, "chance": 0.25, **scoring}  # fmt: skip
+    line = {"task": "arc", "metric": "acc", "value": 0.5, "se_data": 0.1, **scoring}
+    order = result("text", "text", what="chain-rule", order="random", mixture_bits=7.25)
+    page = render(Evaluated(1, STEPS[1], [order], choices=[choice], harness=[line]))
+    rows = cells(page)
+    assert ["c.jsonl", "elbo", "4", "50.0 ± 25.0", "75.0", "25.0"] in rows
+    assert ["arc", "acc", "elbo", "4", "0.5000 ± 0.1000"] in rows
+    assert any("chain-rule, random x 2" in row and "7.250" in row for row in rows)
+    text = paper.page(Evaluated(1, STEPS[1], [order], choices=[choice], harness=[line]))
+    assert [line for line in text.splitlines() if line.startswith("#")] == [
+        "## Likelihood", "## Multiple choice", "## lm-evaluation-harness"
+    ]  # fmt: skip
+    assert "| c.jsonl | elbo | 4 | 50.0 ± 25.0 | 75.0 | 25.0 |" in text and "chain-rule, random x 2" in text
+
+
+def test_streams_that_share_a_task_are_told_apart_in_tables():
+    two = [result("text", "text", stream=stream) for stream in ("prose", "code")]
+    assert "| split | stream | task |" in paper.table(two) and "stream" not in paper.table(two[:1])
+    made = [
+        Generated(split="heldout", task="text", modality="text", what="entropy", unit="bits", better="alike", documents=4,
+                  model=1.0, se_data=None, codec=None, original=2.0, chance=None, sampler={}, seeds=(0, 3), seconds=1.0,
+                  versions={}, device="cpu", stream=stream)
+        for stream in ("prose", "code")
+    ]  # fmt: skip
+    assert [block.task for block in measured.blocks(made)] == ["text (prose)", "text (code)"]
+    assert [block.task for block in measured.blocks(made[:1])] == ["text"]
+    text = paper.page(Evaluated(1, two, made=made))
+    assert "| heldout | code | text | text | entropy (bits) | ≈ | 4 | 1.00 | 2.00 |" in text
+
+
+def test_a_stream_of_any_name_has_a_colour():
+    names = ["image-text", "captions", "image", *"abcdefgh"]
+    lines = [{"tokens": 1e6, **{f"share_of_rows/{name}": 0.1 for name in names}}] * 2
+    assert plots.mixture(lines, "rows").startswith("<svg")
+    assert plots._colours(["image-text", "captions", "image"])[0] == plots.COLOURS["image"]
+    assert len(set(plots._colours(names[:6]))) == 6

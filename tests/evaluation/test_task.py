@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 
 from mdm.data.streams import StreamSettings
-from mdm.evaluation import statistics, table
+from mdm.evaluation import statistics, table, task
 from mdm.evaluation.documents import choose
 from mdm.evaluation.elbo import Scorer
+from mdm.evaluation.incomplete import Incomplete
 from mdm.evaluation.material import Material
 from mdm.evaluation.result import Result
 from mdm.evaluation.settings import EvaluationSettings
-from mdm.evaluation.task import evaluate
+from mdm.evaluation.task import evaluate, tasks_of
 from mdm.problems import Refusal
 from mdm.tokens.vocabulary import Vocabulary
+from tests.data import synthetic
 from tests.evaluation.conftest import SETTINGS, STREAMS, Network
 
 ROW = 96
@@ -112,6 +114,22 @@ def test_bits_by_unit_count_all_bits_over_all_units(network, manifest):
     assert text.bits_per_byte == pytest.approx(np.log2(201) * text.targets / size, rel=1e-5)
     assert image.bits_per_picture == pytest.approx(16 * np.log2(300), rel=1e-5) and image.bits_per_byte is None
     assert text.perplexity == pytest.approx(201, rel=1e-4)
+
+
+def test_a_damaged_shard_costs_the_tasks_of_its_stream_and_no_others(network, tmp_path):
+    damaged = synthetic.write(tmp_path / "set", documents=40)
+    (shard,) = damaged.streams["audio-text"].shards["heldout"]
+    path = tmp_path / "set" / shard.file
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40])
+    material = Material(network, damaged, SETTINGS, ROW, STREAMS)
+    tasks = tasks_of(STREAMS, ("heldout",))
+    with pytest.raises(Incomplete, match=shard.file) as refusal:
+        task.run(material, tasks, np.float32(0))
+    assert refusal.value.missing == ("heldout/audio-text/speech-to-text/likelihood",)
+    assert {r.task for r in refusal.value.results} == {"text", "text-to-image", "joint-image-text"}
+    path.write_bytes(whole)
+    assert len(task.run(material, tasks, np.float32(0))) == 5  # it is asked for again
 
 
 def test_what_does_not_fit_together_is_refused_at_once(network, manifest):

@@ -246,3 +246,20 @@ def test_those_who_look_for_damage_together_look_at_every_file(tmp_path, count):
         told = [wrong for share in looks if (wrong := checkpoint.seal.damage(step, share=share))]
         assert len(told) == 1 and str(file) in told[0]
         file.write_bytes(content)
+
+
+@pytest.mark.parametrize("error, told", [(OSError(errno.EIO, "Input/output error"), OSError),
+                                         (FileNotFoundError(errno.ENOENT, "gone"), Refusal)])  # fmt: skip
+def test_storage_that_fails_says_nothing_of_the_files(tmp_path, monkeypatch, error, told):
+    """A file that a copy left out does."""
+    save(tmp_path, [4])
+    reader = CheckpointReader(tmp_path / "checkpoints")
+
+    def fails(step, part=None):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.seal, "damage", fails)
+        with pytest.raises(told):
+            reader.restore_parameters(4, ABSTRACT["parameters"])
+    reader.restore_parameters(4, ABSTRACT["parameters"])

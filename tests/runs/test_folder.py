@@ -4,13 +4,11 @@ import errno
 import os
 import resource
 import signal
-import struct
 import subprocess
 import sys
 
 import pytest
 from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event
 
 from mdm.problems import Refusal
 from mdm.runs import lock as locks
@@ -18,6 +16,7 @@ from mdm.runs import log
 from mdm.runs.folder import RunFolder
 from mdm.runs.lock import Lock
 from mdm.runs.log import MetricsLog
+from tests import event_files
 
 
 @pytest.fixture
@@ -143,19 +142,12 @@ def test_a_line_is_on_disk_when_write_returns(folder):
 
 
 def test_events_are_written(folder):
-    """TFRecords: length, its checksum, the event, its checksum."""
     for first, step in ((0, 10), (10, 20)):
         writer = MetricsLog(folder, first)
         writer.write(step, {"loss": step / 8, "elbo_bits/text": 2.0})
         writer.close()
-    found = []
-    for file in sorted(folder.events.glob("events.out.tfevents.*"), key=lambda path: (len(path.name), path.name)):
-        content = file.read_bytes()
-        while content:
-            (size,) = struct.unpack("<Q", content[:8])
-            event = Event.FromString(content[12 : 12 + size])
-            found.append((event.step, {value.tag: value.simple_value for value in event.summary.value}))
-            content = content[16 + size :]
+    events = event_files.read(folder.events)
+    found = [(event.step, {value.tag: value.simple_value for value in event.summary.value}) for event in events]
     figures = [(step, {"loss": step / 8, "elbo_bits/text": 2.0}) for step in (10, 20)]
     assert found == [(0, {}), (1, {}), figures[0], (0, {}), (11, {}), figures[1]]
 

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from mdm import exits
-from mdm.problems import Fault, Refusal
+from mdm.problems import Fault, Problem, Refusal
 from mdm.runs import starts
 from mdm.runs.folder import RunFolder
 from mdm.runs.preemption import Preempted
@@ -126,3 +126,34 @@ def test_what_cannot_be_written_down_costs_nothing_else(tmp_path, monkeypatch):
             starting.write_made({})
             starting.write_placement("")
     assert os.path.exists(starting.folder / "start.json")
+
+
+@pytest.mark.parametrize("code, ends", [(exits.REFUSED, False), (exits.DIVERGED, True), (exits.STUCK, True),
+                                        (exits.FAULT, False), (exits.PREEMPTED, False)])  # fmt: skip
+def test_the_run_has_ended_when_its_training_has_gone_wrong(tmp_path, code, ends):
+    folder, error = RunFolder(tmp_path / "run"), Refusal(Problem("rows 4 to 7", None, "not finite", "look at them"))
+    error.code = code
+    with pytest.raises(Refusal), starts.begin(folder, 0) as starting:
+        starting.update(reached=7)
+        raise error
+    end = folder.read_end()
+    assert (end is not None) == ends
+    if ends:
+        assert end["step"] == 7 and end["reason"].startswith(f"code {code}: rows 4 to 7")
+
+
+def test_a_start_that_did_nothing_leaves_an_end_that_was_there(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    folder.mark_end("token budget reached", 9)
+    with pytest.raises(Stuck), starts.begin(folder, 0):
+        raise Stuck(Problem("start 3", None, "brought no step", "look into it"))
+    assert folder.read_end()["step"] == 9
+
+
+def test_another_job_that_is_refused_does_not_end_the_run(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with starts.begin(folder, 0):
+        with pytest.raises(Refusal, match="another job"), starts.begin(folder, 0):
+            pass
+        assert folder.read_end() is None
