@@ -275,7 +275,7 @@ def test_runs_that_kept_what_each_document_cost_are_compared_in_pairs():
     nats = 8.1 * 5 * np.log(2) * np.linspace(0.5, 1.5, 20)
     own, other = (
         dataclasses.replace(
-            scores([nats - less], map(str, range(20)), task="text-to-image", modality="image"), weights="ema"
+            scores([nats - less], list(map(str, range(20))), task="text-to-image", modality="image"), weights="ema"
         )
         for less in (0, 0.5 * 5 * np.log(2))
     )
