@@ -224,7 +224,9 @@ def _dropped(key: jax.Array, data_row: jax.Array, rows: Row, probability: float)
     conditional = jnp.array([bool(task.conditions) for task in TASKS.values()])
     if probability == 0:
         return jnp.zeros(rows.ids.shape, bool)
-    return (independent_points(key, data_row, rows.segments) < probability) & conditional[rows.tasks] & (rows.segments > 0)
+    return (
+        (independent_points(key, data_row, rows.segments) < probability) & conditional[rows.tasks] & (rows.segments > 0)
+    )
 
 
 def _by_task(

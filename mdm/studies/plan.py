@@ -92,7 +92,7 @@ def _suggested(study: Study, levels: Levels) -> list[Levels]:
     """Levels of the trials that a search will make of one that it starts from."""
     if study.search is None:
         return [levels]
-    return [{**levels, study.search.name: str(number)} for number in range(study.search.trials)]
+    return [{**levels, study.search.name: str(number)} for number in range(study.search.trials + 1)]
 
 
 def _kept(study: Study, levels: Levels) -> bool:
@@ -207,6 +207,10 @@ def _search_problems(study: Study, config: dict, names: set[str]) -> Iterable[Pr
     unknown: list[Problem] = []
     dotted.apply(config, dict.fromkeys(search.space), unknown)
     yield from unknown
+    for key, (low, high) in search.space.items():
+        if not unknown and not low <= dotted.value(config, key) <= high:
+            reason = f"does not hold the base's own {dotted.value(config, key)}, which the search begins with"
+            yield Problem(f"search.space.{key}", (low, high), reason, "widen the range, or move the base")
 
 
 def _unique(problems: Iterable[Problem]) -> list[Problem]:

@@ -38,7 +38,7 @@ class Axis:
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """Settings that are searched, not crossed: so many suggestions, one after the other, for each trial of the product.
+    """Settings that are searched, not crossed: so many suggestions for each trial of the product, beside that trial as it is.
 
     space: dotted key -> lowest and highest value, both positive; drawn log-uniformly
     metric: name of the figure to make small

@@ -158,6 +158,8 @@ def test_a_search_is_checked(work):
     told = "\n".join(refused(tiny_study(search=search), work))
     for text in ("search.trials", "no range of positive", "optimizer.beta3", "search.metric"):
         assert text in told
+    away = Search("search", {"optimizer.learning_rate": (1e-9, 1e-8)}, 4, "heldout_bits")
+    assert "does not hold the base's own" in refused(tiny_study(axes=(), search=away), work)[0]
 
 
 def test_a_probe_is_part_of_a_trial(work):
