@@ -28,7 +28,7 @@ def get_study(size: str = "laptop") -> Study:
     }
     return Study(
         title="Learning rates by module, checked",
-        question="Do the three best of 40 suggestions beat one learning rate for all modules on seeds that the search has not seen?",
+        question="Do the three best of 40 suggestions beat one learning rate for all modules, on seeds that were not searched?",
         expectation=(
             "A part of what the search shows is luck of its one seed; learning rates by module are still worth something "
             "(2.3x the speed at 50 M parameters, less when carried to 7 B: arXiv 2512.22382)."

@@ -37,6 +37,7 @@ from mdm.diffusion.corruption import (
 )
 from mdm.diffusion.objective import ObjectiveSettings
 from mdm.model.network import Network, Parameters
+from mdm.tokens.hashing import mix
 from mdm.tokens.rows import Batch
 from mdm.tokens.tasks import TASK_NAMES
 from mdm.training.gradient import loss_and_gradient
@@ -100,6 +101,7 @@ def gradient_noise(
 
     pair = jax.jit(pair, static_argnums=0)
     learned = adaptive.nothing(len(TASK_NAMES), objective.RATIO_BINS)
+    seed = _of_its_own(parameters, seed)
     # Seeds of their own for each pair: within one, the evenly spread ratios of two batches would not be independent draws.
     for number in range(pairs):
         learned = losses(learned, parameters, next(batches), jnp.uint32(seed + number))
@@ -110,6 +112,12 @@ def gradient_noise(
             own = jnp.uint32(seed + pairs + number)
             found[name].append(jax.device_get(pair(name, learned, parameters, first, second, own)))
     return {name: Scatter(*map(np.array, zip(*own, strict=True))) for name, own in found.items()}
+
+
+def _of_its_own(parameters: Parameters, seed: int) -> int:
+    """Draws of their own for each network: a rare draw of much noise would else be in all of several trials, and their interval
+    would not know it."""
+    return int(mix(seed, int(np.asarray(optax.tree.norm(parameters), np.float32).view(np.uint32)))) >> 33
 
 
 def _settings(estimator: str, corruption: CorruptionSettings) -> CorruptionSettings:

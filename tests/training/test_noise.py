@@ -94,3 +94,10 @@ def test_only_the_adaptive_estimator_is_adaptive(material):
         assert not any(own.is_adaptive(task) for task in noise.TASK_NAMES)
     assert noise._settings("low-discrepancy", mixed).schedules == {"text": "linear", "text-to-image": "cosine"}
     assert noise._settings("adaptive", corruption).is_adaptive("text")
+
+
+def test_networks_have_draws_of_their_own(material):
+    _, _, network, parameters = material
+    other = network.initial_parameters(2)
+    seeds = [noise._of_its_own(own, seed) for own in (parameters, other) for seed in (0, 1)]
+    assert len(set(seeds)) == 4 and noise._of_its_own(parameters, 0) == seeds[0] and max(seeds) < 2**31
