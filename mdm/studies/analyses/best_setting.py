@@ -61,7 +61,10 @@ class BestSetting:
         by = (self.by,) if self.by else ()
         rows = chosen(rows, self.where)
         statements, cells, curves, best, fitted = [], [], [], {}, []
-        for (label, *_), own in ((cell or ("all",), rows) for cell, rows in groups(rows, by).items()):
+        cut = {cell or ("all",): own for cell, own in groups(rows, by).items()}
+        if all(is_number(label) for label, *_ in cut):
+            cut = dict(sorted(cut.items(), key=lambda item: float(item[0][0])))
+        for (label, *_), own in cut.items():
             x, y = zip(*((row.value(self.x), row.value(self.y)) for row in own), strict=True)
             try:
                 found = parabola.optimum(x, y, self.octaves, where=f"{self.title}, {label}")
