@@ -38,7 +38,8 @@ class Comparison:
     def find(self, rows: Sequence[Row]) -> Finding:
         rows = chosen(rows, self.where)
         base = {self._rest(row): row for row in rows if row.levels[self.axis] == self.reference}
-        own = groups([row for row in rows if row.levels[self.axis] != self.reference], (self.axis, *self.by))
+        others = [row for row in rows if row.levels[self.axis] != self.reference]
+        own = groups([row for row in others if self._rest(row) in base], (self.axis, *self.by))
         found = {}
         for cell, some in own.items():
             for name in self.figures:
