@@ -78,7 +78,7 @@ def _run(study: Study, trials: tuple[Trial, ...], folder: StudyFolder, work: Wor
         failures.extend(pool.run(some, folder, lambda trial: [*own, f"--trial={trial.id}"], _JOBS.value or 1, write))
 
     if study.search:
-        Searcher(study.search, trials, folder, work).run(run)
+        Searcher(study.search, trials, folder, work).run(run, _JOBS.value or 1)
     else:
         run(trials)
     return failures
@@ -87,7 +87,7 @@ def _run(study: Study, trials: tuple[Trial, ...], folder: StudyFolder, work: Wor
 def _write(study: Study, trials: tuple[Trial, ...], folder: StudyFolder, work: Work) -> None:
     expected = len(trials)
     if study.search:
-        expected *= study.search.trials
+        expected *= study.search.trials + 1  # and the start as it is
         trials = Searcher(study.search, trials, folder, work).trials()
     rows = folder.write_table(trials, study.metrics)
     page.write(study, trials, rows, folder, shlex.join(["python", "-m", "mdm.study", *_own_flags()]), expected)
@@ -115,7 +115,7 @@ def _perform(trial: Trial, folder: StudyFolder, work: Work, probes: Sequence[str
 def _array(study: Study, trials: tuple[Trial, ...]) -> str:
     own, at_once = ["python", "-m", "mdm.study", *_own_flags()], _JOBS.value or len(trials)
     if study.search:
-        raise Refusal(Problem("--emit", _EMIT.value, "a search goes one step at a time", "run it with --jobs"))
+        raise Refusal(Problem("--emit", _EMIT.value, "a search asks for trials as it goes", "run it with --jobs"))
     if _EMIT.value == "slurm":
         return array.slurm(study.title, own, len(trials), at_once)
     if not _IMAGE.value:

@@ -11,6 +11,18 @@ from mdm.studies.study import Axis, Study
 
 KAPPAS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0)
 ENDS = (f"{KAPPAS[0]:g}", f"{KAPPAS[-1]:g}")
+CONCLUSION = (
+    "Not determined. At 204,800 tokens the loss is lowest at the largest kappa that was tried (4, one seed) and no best "
+    "can be fitted; of the longer horizons, with all settings fitted, 409,600 has its best beyond what was tried, and "
+    "819,200 and 1,638,400 have theirs at 1.26 (0.97 to 1.83) and 1.41 (1.03 to 2.37): no fall over that doubling. One "
+    "parabola for all horizons and settings gives a power of 0.04 (-0.32 to 0.43), which leaves out -0.44 and -1; fitted "
+    "within a factor of four of the lowest mean, as was planned, it gives -1.1 (-6.8 to -0.28), which holds both and "
+    "leaves out 0. The two do not contradict each other, but the answer depends on which settings are fitted, since six "
+    "octaves are no parabola: neither agreement with the paper nor a disagreement is shown. Kappas above 4, with three "
+    "seeds, would be needed; there kappa (1 - beta1) comes near 1, where the rule itself ends. The longest horizon goes "
+    "1.5 times through the stream of pictures. A kappa of 1 is the base rate of 2^-6, about twice the best one measured "
+    "at 320 steps."
+)
 
 
 def get_study(size: str = "laptop") -> Study:
@@ -24,6 +36,7 @@ def get_study(size: str = "laptop") -> Study:
         title="Horizon",
         question="With which power of the horizon does the best kappa fall?",
         expectation="kappa goes as D^-0.44 (arXiv 2602.21472); the constant-horizon rule has D^-1 (arXiv 2512.22382).",
+        conclusion=CONCLUSION if size == "laptop" else "",
         base=f"experiments/study_base.py:{size}",
         overrides={"optimizer.batch_scaling.gamma": 0.0},
         axes=(
@@ -35,7 +48,17 @@ def get_study(size: str = "laptop") -> Study:
         keep=lambda level: level["seed"] == "0" or level["kappa"] not in ENDS,
         metrics=("heldout_bits", "heldout_bits/text", "heldout_bits/image", "heldout_bits/audio", "passes"),
         analyses=(
-            BestSetting("Best kappa", x="kappa", y="heldout_bits", by="tokens trained", octaves=2, expected=-0.44),
+            BestSetting(
+                "Best kappa, within a factor of four of the lowest mean, as was planned",
+                x="kappa",
+                y="heldout_bits",
+                by="tokens trained",
+                octaves=2,
+                expected=-0.44,
+            ),
+            BestSetting(
+                "Best kappa, of all that were tried", x="kappa", y="heldout_bits", by="tokens trained", expected=-0.44
+            ),
             Curve("All runs", x="kappa", y="heldout_bits", by=("tokens trained",)),
         ),
     )

@@ -118,16 +118,26 @@ class Corrupted(NamedTuple):
 
 
 def corrupt(
-    batch: Batch, settings: CorruptionSettings, seed: int | jax.Array, mask_id: int, learned: Learned | None = None
+    batch: Batch,
+    settings: CorruptionSettings,
+    seed: int | jax.Array,
+    mask_id: int,
+    learned: Learned | None = None,
+    points: jax.Array | None = None,
 ) -> Corrupted:
     """Hides tokens of a training batch as `settings` say. A pure function of (seed, numbers of the batch, rows), and of
-    `learned` where a schedule is adaptive; None is what a run begins with."""
+    `learned` where a schedule is adaptive; None is what a run begins with.
+
+    points: float32 [B, L] in [0, 1), that each position's segment takes its ratio from; by default evenly spread over a stream
+    """
     views = settings.views
     key = jax.random.key(seed)
     rows = batch.rows
     data_row = _divide(batch.number, views)
     scores = row_uniform(jax.random.fold_in(key, 0), data_row, rows.ids.shape[1])
-    u = low_discrepancy(jax.random.fold_in(key, 1), batch.stream, batch.ordinal, rows.segments)
+    u = points
+    if u is None:
+        u = low_discrepancy(jax.random.fold_in(key, 1), batch.stream, batch.ordinal, rows.segments)
     dropped = _dropped(jax.random.fold_in(key, 2), data_row, rows, settings.condition_drop)
     target = rows.roles == TARGET
     if settings.mode == INDEPENDENT:
@@ -174,6 +184,11 @@ def low_discrepancy(key: jax.Array, stream: jax.Array, ordinal: jax.Array, segme
     return (points >> 8).astype(jnp.float32) * 2.0**-24  # 24 bits: exact in float32, and never 1
 
 
+def independent_points(key: jax.Array, number: jax.Array, segments: jax.Array) -> jax.Array:
+    """float32 [B, L] in [0, 1): a draw of its own for each segment of each row, by the row's number, uint32 [B, 2]."""
+    return jnp.take_along_axis(row_uniform(key, number, segments.shape[1]), segments, axis=1, mode="clip")
+
+
 def rank_in_segment(scores: jax.Array, rows: Row) -> tuple[jax.Array, jax.Array]:
     """Rank of each target position among the targets of its segment by score, and how many there are: int32 [B, L] each.
 
@@ -209,9 +224,9 @@ def _dropped(key: jax.Array, data_row: jax.Array, rows: Row, probability: float)
     conditional = jnp.array([bool(task.conditions) for task in TASKS.values()])
     if probability == 0:
         return jnp.zeros(rows.ids.shape, bool)
-    draws = row_uniform(key, data_row, rows.ids.shape[1])
-    by_segment = jnp.take_along_axis(draws, rows.segments, axis=1, mode="clip")
-    return (by_segment < probability) & conditional[rows.tasks] & (rows.segments > 0)
+    return (
+        (independent_points(key, data_row, rows.segments) < probability) & conditional[rows.tasks] & (rows.segments > 0)
+    )
 
 
 def _by_task(

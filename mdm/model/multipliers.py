@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from mdm.problems import Problem
+
+GAINS = ("attention_norm", "query_norm", "key_norm", "mlp_norm", "final_norm")
+"""Modules that are gains of a norm: they begin at 1 and do not decay."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +46,14 @@ class Multipliers:
     unembedding: float = 1.0
     layers: tuple[float, ...] = ()
 
-    def problems(self, at: str, *, zero: bool) -> list[Problem]:
-        """zero: whether a module may be multiplied with 0."""
+    def problems(self, at: str, *, zero: bool, without: Mapping[str, str]) -> list[Problem]:
+        """zero: whether a module may be multiplied with 0; without: module -> why it has nothing that could be multiplied."""
         found = []
+        for module, reason in without.items():
+            if getattr(self, module) != 1:
+                found.append(
+                    Problem(f"{at}.{module}", getattr(self, module), f"has no effect: {reason}", "leave it at 1")
+                )
         for field in dataclasses.fields(self):
             if field.name == "layers":
                 continue

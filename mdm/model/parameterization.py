@@ -19,11 +19,11 @@ Multipliers by module and by depth come on top, see `multipliers`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from mdm.model.multipliers import Multipliers
+from mdm.model.multipliers import GAINS, Multipliers
 from mdm.problems import Problem
 
 ROLES = ("embedding", "hidden", "norm", "qk_norm", "final_norm", "unembedding")
@@ -55,7 +55,8 @@ class ParameterizationSettings:
     epsilons: Multipliers = Multipliers()
     weight_decays: Multipliers = Multipliers()
 
-    def problems(self, at: str) -> list[Problem]:
+    def problems(self, at: str, zeros: Collection[str]) -> list[Problem]:
+        """zeros: modules that begin at zero, whatever they are multiplied with."""
         found = []
         for key in ("base_width", "base_depth"):
             if getattr(self, key) < 0:
@@ -63,8 +64,14 @@ class ParameterizationSettings:
                 found.append(Problem(f"{at}.{key}", getattr(self, key), "is negative", remedy))
         if not 0.5 <= self.alpha <= 1:
             found.append(Problem(f"{at}.alpha", self.alpha, "outside [1/2, 1]", "1 is CompleteP"))
-        for key in ("inits", "learning_rates", "epsilons", "weight_decays"):
-            found += getattr(self, key).problems(f"{at}.{key}", zero=key != "epsilons")
+        without = {
+            "inits": dict.fromkeys(GAINS, "a gain begins at 1") | dict.fromkeys(zeros, "its initial deviation is 0"),
+            "learning_rates": {},
+            "epsilons": {},
+            "weight_decays": dict.fromkeys(GAINS, "a gain does not decay"),
+        }
+        for key, own in without.items():
+            found += getattr(self, key).problems(f"{at}.{key}", zero=key != "epsilons", without=own)
         return found
 
     def wider(self, width: int) -> float:

@@ -102,7 +102,8 @@ class ModelSettings:
             found.append(
                 Problem(at, None, "hidden, rope_base or an initial deviation is negative", "see ModelSettings")
             )
-        return found + self.parameterization.problems(f"{at}.parameterization")
+        zeros = () if self.unembedding_std else ("unembedding",)
+        return found + self.parameterization.problems(f"{at}.parameterization", zeros)
 
 
 class Block(nnx.Module):

@@ -8,7 +8,7 @@ import dataclasses
 @dataclasses.dataclass(frozen=True)
 class Series:
     """Points of one label. error: standard errors; line: joined; fit: a fitted curve, in the colour of the points of its label;
-    diverged: x of runs that have no y."""
+    diverged: x of runs that have no y; hollow: points that are drawn empty, to set them apart."""
 
     label: str
     x: tuple[float, ...]
@@ -17,6 +17,7 @@ class Series:
     line: bool = False
     fit: bool = False
     diverged: tuple[float, ...] = ()
+    hollow: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

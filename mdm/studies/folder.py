@@ -4,7 +4,9 @@ trials/ID/              run folder of the trial, see `mdm.runs.folder`
 trials/ID/trial.json    levels and resolved settings; written before the trial starts
 trials/ID/result.json   figures; written in one step at the end: a trial with it is finished and never run again
 trials/ID/log.txt       what the trial printed, where the local pool ran it
-trials.jsonl, table.csv all finished trials, written anew from the results
+trials.jsonl            all finished trials with their resolved settings and every figure, written anew from the results
+table.csv               likewise, with the figures of the study and a column for each setting in which its trials differ
+settings.json           the resolved settings that all of them share: with the table, those of each trial
 compilations/           compiled programs: trials that differ in a learning rate share theirs
 search.journal          suggestions of a search and what came of them
 results.md, results.html, figures/   the page
@@ -13,6 +15,7 @@ results.md, results.html, figures/   the page
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -25,6 +28,7 @@ from etils import epath
 from mdm import atomic
 from mdm.problems import Problem, Refusal
 from mdm.runs.folder import RunFolder
+from mdm.studies import dotted
 from mdm.studies.plan import Trial
 from mdm.studies.rows import Row
 
@@ -39,6 +43,7 @@ class StudyFolder:
         self.trials = self.path / "trials"
         self.lines = self.path / "trials.jsonl"
         self.table = self.path / "table.csv"
+        self.settings = self.path / "settings.json"
         self.compilations = self.path / "compilations"
         self.journal = self.path / "search.journal"
         self.figures = self.path / "figures"
@@ -92,20 +97,23 @@ class StudyFolder:
         return tuple(found)
 
     def write_table(self, trials: Sequence[Trial], metrics: Sequence[str]) -> tuple[Row, ...]:
-        """Writes trials.jsonl (every figure) and table.csv (`metrics`) anew; returns their rows, in the order of `trials`.
-
-        Array tasks may do so at the same time: each writes the table of what it sees, and the last one stands.
-        """
+        """Writes trials.jsonl (every figure), table.csv (`metrics`) and settings.json anew; returns their rows, in the order of
+        `trials`. The tasks of an array job do not: --report makes the table of what they left."""
         rows = self.finished(trials)
-        lines = [{"id": r.id, "levels": r.levels, "metrics": r.metrics, "diverged": r.diverged} for r in rows]
+        configs = {trial.id: trial.config for trial in trials}
+        lines = [{**dataclasses.asdict(row), "config": configs[row.id]} for row in rows]
         atomic.write_text(self.lines, "".join(json.dumps(line) + "\n" for line in lines), shared=self.local)
+        shared, own = dotted.split([configs[row.id] for row in rows])
+        atomic.write_text(self.settings, json.dumps(shared, indent=1) + "\n", shared=self.local)
         axes = list(trials[0].levels) if trials else []
+        varied = list(own[0]) if own else []
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(["id", *axes, *metrics, "diverged"])
-        for row in rows:
-            own = [row.value(name) for name in metrics]
-            writer.writerow([row.id, *(row.levels[axis] for axis in axes), *own, int(row.diverged)])
+        writer.writerow(["id", *axes, *metrics, "diverged", *varied])
+        for row, settings in zip(rows, own, strict=True):
+            figures = [row.value(name) for name in metrics]
+            told = [value if isinstance(value, int | float | str) else json.dumps(value) for value in settings.values()]
+            writer.writerow([row.id, *(row.levels[axis] for axis in axes), *figures, int(row.diverged), *told])
         atomic.write_text(self.table, buffer.getvalue(), shared=self.local)
         return rows
 

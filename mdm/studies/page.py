@@ -14,6 +14,7 @@ from typing import Any
 from mdm import atomic, checkout
 from mdm.evaluation import pages
 from mdm.evaluation.result import versions
+from mdm.studies import dotted
 from mdm.studies.folder import StudyFolder
 from mdm.studies.plan import Trial
 from mdm.studies.rows import SEED, Row, groups, mean
@@ -54,7 +55,8 @@ def write(
         if figure:
             atomic.write_text(folder.figures / name, figure, shared=folder.local)
     facts: dict[str, Any] = {
-        "study": study, "table": table(study, rows), "finished": len(rows), "missing": expected - len(rows),
+        "study": study, "table": table(study, rows, trials), "intervals": intervals(study),
+        "finished": len(rows), "missing": expected - len(rows),
         "diverged": sum(row.diverged for row in rows), "command": command, "made_with": _made_with(folder, trials),
     }  # fmt: skip
     shown = [
@@ -67,14 +69,31 @@ def write(
     atomic.write_text(folder.page, page.render(findings=shown, **facts), shared=folder.local)
 
 
-def table(study: Study, rows: Sequence[Row]) -> Table:
-    """A line for each combination of levels: mean and standard error over seeds, and how many there are."""
+def table(study: Study, rows: Sequence[Row], trials: Sequence[Trial]) -> Table:
+    """A line for each combination of levels: mean and standard error over seeds, and how many there are; of a search, also the
+    settings that were suggested."""
     axes = tuple(axis for axis in study.axis_names if axis != SEED)
+    searched = tuple(study.search.space) if study.search else ()
+    configs = {trial.id: trial.config for trial in trials}
     cells = []
     for cell, own in groups(rows, axes).items():
         means = [mean([row.value(name) for row in own]) for name in study.metrics]
-        cells.append((*cell, *map(str, means), str(len(own))))
-    return Table((*axes, *study.metrics, "n"), tuple(cells))
+        settings = (f"{dotted.value(configs[own[0].id], key):.3g}" for key in searched)
+        cells.append((*cell, *settings, *map(str, means), str(len(own))))
+    # Keys of one group are told apart by their last part.
+    ends = [key.rpartition(".")[2] for key in searched]
+    short = ends if len(set(ends)) == len(ends) else searched
+    return Table((*axes, *short, *study.metrics, "n"), tuple(cells))
+
+
+def intervals(study: Study) -> str:
+    """What the intervals of the page are over."""
+    count = len(study.seeds)
+    over = f"Intervals and errors are over {count} seeds" if count > 1 else "There is one seed and no error"
+    return (
+        f"{over}. A seed sets {', '.join(study.seeded)} and nothing else: what that does not decide, such as the order of the "
+        "rows of a training run and the documents it is scored on, is the same in all trials, and its variance is in no interval."
+    )
 
 
 def _made_with(folder: StudyFolder, trials: Sequence[Trial]) -> list[tuple[str, str]]:

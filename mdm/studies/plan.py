@@ -34,6 +34,7 @@ def plan(study: Study, base: dict, work: Work) -> tuple[Trial, ...]:
     base: the study's base config as plain dicts; work: of the study's kind.
     Raises Refusal with everything that is wrong with the study.
     """
+    refuse_if(list(_malformed(study)))
     found = [*_misuses(study), *_conflicts(study)]
     common = dotted.apply(base, study.overrides, found)
     refuse_if(_unique(found))
@@ -42,8 +43,12 @@ def plan(study: Study, base: dict, work: Work) -> tuple[Trial, ...]:
     trials, names = [], None
     for labels in itertools.product(*(levels for _, levels in axes)):
         levels = {axis: label for (axis, _), label in zip(axes, labels, strict=True)}
-        if not _kept(study, levels):
-            continue
+        try:
+            if not _kept(study, levels):
+                continue
+        except Exception as error:  # a predicate is the user's own program
+            reason = f"cannot be asked of a trial ({error!r})"
+            refuse_if([*found, Problem("keep", levels, reason, f"the axes are {', '.join(levels)}")])
         overrides: dict[str, Any] = {}
         for (_, settings), label in zip(axes, labels, strict=True):
             overrides |= settings[label]
@@ -87,7 +92,7 @@ def _suggested(study: Study, levels: Levels) -> list[Levels]:
     """Levels of the trials that a search will make of one that it starts from."""
     if study.search is None:
         return [levels]
-    return [{**levels, study.search.name: str(number)} for number in range(study.search.trials)]
+    return [{**levels, study.search.name: str(number)} for number in range(study.search.trials + 1)]
 
 
 def _kept(study: Study, levels: Levels) -> bool:
@@ -96,6 +101,22 @@ def _kept(study: Study, levels: Levels) -> bool:
     if callable(study.keep):
         return bool(study.keep(levels))
     return any(all(levels[axis] == label for axis, label in wanted.items()) for wanted in study.keep)
+
+
+def _malformed(study: Study) -> Iterable[Problem]:
+    """Axes that are none."""
+    for axis in study.axes:
+        if not isinstance(axis.levels, Mapping):
+            remedy = "give label -> settings, or use Axis.of(name, key, values)"
+            yield Problem(f"axes.{axis.name}", axis.levels, "its levels are not a mapping", remedy)
+            continue
+        for label, settings in axis.levels.items():
+            at = f"axes.{axis.name}.{label}"
+            if not isinstance(label, str):
+                yield Problem(at, label, f"a label of type {type(label).__name__} is no text", f"write {str(label)!r}")
+            if not isinstance(settings, Mapping):
+                remedy = "give dotted key -> value, e.g. {'model.width': 64}"
+                yield Problem(at, settings, "the settings of a level are not a mapping", remedy)
 
 
 def _misuses(study: Study) -> Iterable[Problem]:
@@ -186,6 +207,10 @@ def _search_problems(study: Study, config: dict, names: set[str]) -> Iterable[Pr
     unknown: list[Problem] = []
     dotted.apply(config, dict.fromkeys(search.space), unknown)
     yield from unknown
+    for key, (low, high) in search.space.items():
+        if not unknown and not low <= dotted.value(config, key) <= high:
+            reason = f"does not hold the base's own {dotted.value(config, key)}, which the search begins with"
+            yield Problem(f"search.space.{key}", (low, high), reason, "widen the range, or move the base")
 
 
 def _unique(problems: Iterable[Problem]) -> list[Problem]:

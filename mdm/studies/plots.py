@@ -31,7 +31,8 @@ def draw(chart: Chart) -> str:
                 panel.plot(series.x, series.y, color=colour, linewidth=1, linestyle="--")
                 continue
             panel.errorbar(series.x, series.y, series.error, color=colour, marker="o", markersize=4, capsize=2,
-                           linewidth=1.3 if series.line else 0, elinewidth=1, label=series.label)  # fmt: skip
+                           markerfacecolor="none" if series.hollow else None, linewidth=1.3 if series.line else 0,
+                           elinewidth=1, label="" if series.hollow else series.label)  # fmt: skip
             panel.plot(series.diverged, [1.0] * len(series.diverged), "x", color=colour, clip_on=False,
                        transform=panel.get_xaxis_transform())  # fmt: skip
         tried = sorted({x for series in chart.series if not series.fit for x in series.x})

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from mdm.problems import Problem, Refusal
 from mdm.studies.analyses.analysis import Analysis
 from mdm.studies.rows import SEED
 from mdm.studies.work import TRAINING
@@ -23,13 +24,21 @@ class Axis:
 
     @classmethod
     def of(cls, name: str, key: str, values: Sequence[Any]) -> Axis:
-        """An axis over one setting; the labels are its values."""
-        return cls(name, {f"{value:g}" if isinstance(value, float) else str(value): {key: value} for value in values})
+        """An axis over one setting; the labels are its values, floats with six digits unless that makes two of them one.
+
+        Raises Refusal for a value that is given twice.
+        """
+        labels = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+        if len(set(labels)) < len(labels):
+            labels = [str(value) for value in values]
+        if len(set(labels)) < len(labels):
+            raise Refusal(Problem(f"axes.{name}", tuple(values), "a value stands there twice", "give each once"))
+        return cls(name, {label: {key: value} for label, value in zip(labels, values, strict=True)})
 
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """Settings that are searched, not crossed: so many suggestions, one after the other, for each trial of the product.
+    """Settings that are searched, not crossed: so many suggestions for each trial of the product, beside that trial as it is.
 
     space: dotted key -> lowest and highest value, both positive; drawn log-uniformly
     metric: name of the figure to make small

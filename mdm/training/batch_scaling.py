@@ -8,8 +8,8 @@ B is the batch and D the horizon, both in unique tokens. Sources: Malladi et al.
 and beta^kappa. The decay is multiplied by the learning rate, as Optax has it, so their product scales by kappa.
 
 The physical batch is then free, up to the critical one: every B traces the same path in tokens as the logical batch
-B~ = B_base (D / D_base)^gamma at kappa = 1, as long as a run has at least S_crit steps, so B_crit = D / S_crit. The rule says
-nothing about clipping, which sees another noise at another batch.
+B~ = B_base (D / D_base)^gamma at kappa = 1, as long as a run has at least S_crit steps, so B_crit = D / S_crit, and as long as
+kappa (1 - beta) is far below 1. The rule says nothing about clipping, which sees another noise at another batch.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from mdm.problems import Problem
 
 GAMMA = 0.44
+MOST_FORGOTTEN = 0.3  # share of a moment that a step may replace: the rule is an expansion in it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,12 +94,18 @@ class BatchScale:
             told.append(("critical batch", f"{self.critical_batch:,.0f} tokens; the run takes {self.batch:,.0f}"))
         return told
 
-    def warnings(self, clip: float) -> Iterator[str]:
-        """What the rule does not promise for this run. clip: the global gradient norm, 0 for none."""
+    def warnings(self, clip: float, beta: float) -> Iterator[str]:
+        """What the rule does not promise for this run. clip: the global gradient norm, 0 for none; beta: the smaller of the two
+        that the run was tuned with."""
         if self.critical_batch is not None and self.batch > self.critical_batch:
             yield (
                 f"a batch of {self.batch:,.0f} tokens is beyond the critical batch of {self.critical_batch:,.0f}: "
                 "fewer steps than the path needs, expect a higher loss"
+            )
+        if self.kappa != 1 and self.kappa * (1 - beta) > MOST_FORGOTTEN:
+            yield (
+                f"kappa (1 - beta) is {self.kappa * (1 - beta):.2g}: the rule holds where it is far below 1, for then a moment "
+                "still averages over many steps; take a smaller batch, or tune at a larger one"
             )
         if self.kappa != 1 and clip:
             yield f"the rule does not cover clipping: optimizer.clip={clip} clips another share of steps than at the base batch"

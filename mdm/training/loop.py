@@ -364,7 +364,7 @@ def _bytes(state: State) -> int:
 def _describe(job: Job, rows: Rows, state: State, start: Behind) -> None:
     if job.optimizer.batch_scaling.on:
         logging.info("batch scaling: %s", "; ".join(f"{name} {what}" for name, what in job.batch_scale.facts()))
-    for warning in job.batch_scale.warnings(job.optimizer.clip):
+    for warning in job.batch_scale.warnings(job.optimizer.clip, min(job.optimizer.beta1, job.optimizer.beta2)):
         logging.warning(warning)
     for stream in rows.streams:
         logging.info("%s: %d documents, %d rows of %d a pass, %.1f %% filled",

@@ -3,10 +3,13 @@
 For two independent draws g and h of an estimator, |g - h|^2 / 2 is an unbiased estimate of the trace of its covariance and g . h
 one of the squared norm of its mean, so a mean over pairs of draws is both, with a standard error from the pairs.
 
-    plain            one ratio a segment, each drawn on its own
-    low-discrepancy  ratios of a stream's rows spread evenly: "independent" as it is trained with
+    plain            one ratio a segment, each drawn on its own, also those of one packed row
+    low-discrepancy  ratios of a stream's rows and segments spread evenly: "independent" as it is trained with
     complementary    half as many data rows, each in two views that hide the opposite
     adaptive         low-discrepancy, with the density that the losses of these very rows suggest
+
+plain and low-discrepancy keep the run's schedules. Where one of those is adaptive they take the linear one, that it begins as:
+with a density that was learnt they would be the last estimator again.
 
 Letters: B rows of a batch.
 """
@@ -24,9 +27,17 @@ import optax
 from jax import lax
 
 from mdm.diffusion import adaptive, objective
-from mdm.diffusion.corruption import ADAPTIVE, COMPLEMENTARY, INDEPENDENT, CorruptionSettings, corrupt
+from mdm.diffusion.corruption import (
+    ADAPTIVE,
+    COMPLEMENTARY,
+    INDEPENDENT,
+    CorruptionSettings,
+    corrupt,
+    independent_points,
+)
 from mdm.diffusion.objective import ObjectiveSettings
 from mdm.model.network import Network, Parameters
+from mdm.tokens.hashing import mix
 from mdm.tokens.rows import Batch
 from mdm.tokens.tasks import TASK_NAMES
 from mdm.training.gradient import loss_and_gradient
@@ -66,13 +77,13 @@ def gradient_noise(
 ) -> dict[str, Scatter]:
     """The scatter of each estimator of `ESTIMATORS` at `parameters`.
 
-    corruption: whose schedules, smallest ratio and condition drop all estimators share
+    corruption: of the run; all estimators share its smallest ratio and condition drop
     batches:    of data rows, B of them, even; 3 `pairs` batches are read
     """
 
     def gradient(estimator, learned, parameters, batch, seed):
-        own, shown = _settings(estimator, corruption), _shown(estimator, batch, seed)
-        corrupted = corrupt(shown, own, seed, network.vocabulary.mask, learned)
+        own, shown = _settings(estimator, corruption), _shown(estimator, batch)
+        corrupted = corrupt(shown, own, seed, network.vocabulary.mask, learned, _points(estimator, shown, seed))
         return loss_and_gradient(network, settings, parameters, shown.rows, corrupted)
 
     @jax.jit
@@ -90,6 +101,7 @@ def gradient_noise(
 
     pair = jax.jit(pair, static_argnums=0)
     learned = adaptive.nothing(len(TASK_NAMES), objective.RATIO_BINS)
+    seed = _of_its_own(parameters, seed)
     # Seeds of their own for each pair: within one, the evenly spread ratios of two batches would not be independent draws.
     for number in range(pairs):
         learned = losses(learned, parameters, next(batches), jnp.uint32(seed + number))
@@ -102,20 +114,32 @@ def gradient_noise(
     return {name: Scatter(*map(np.array, zip(*own, strict=True))) for name, own in found.items()}
 
 
+def _of_its_own(parameters: Parameters, seed: int) -> int:
+    """Draws of their own for each network: a rare draw of much noise would else be in all of several trials, and their interval
+    would not know it."""
+    return int(mix(seed, int(np.asarray(optax.tree.norm(parameters), np.float32).view(np.uint32)))) >> 33
+
+
 def _settings(estimator: str, corruption: CorruptionSettings) -> CorruptionSettings:
     if estimator == COMPLEMENTARY:
         return dataclasses.replace(corruption, mode=COMPLEMENTARY, schedule="linear", schedules={})
     if estimator == ADAPTIVE:
         return dataclasses.replace(corruption, mode=INDEPENDENT, schedule=ADAPTIVE, schedules={})
-    return dataclasses.replace(corruption, mode=INDEPENDENT)
+    fixed = lambda name: "linear" if name == ADAPTIVE else name  # noqa: E731
+    by_task = {task: fixed(name) for task, name in corruption.schedules.items()}
+    return dataclasses.replace(corruption, mode=INDEPENDENT, schedule=fixed(corruption.schedule), schedules=by_task)
 
 
-def _shown(estimator: str, batch: Batch, seed: jax.Array) -> Batch:
+def _points(estimator: str, batch: Batch, seed: jax.Array) -> jax.Array | None:
+    """[B, L] that ratios are taken from; None: evenly spread."""
+    if estimator != PLAIN:
+        return None
+    # A key that `corrupt` makes nothing else from.
+    return independent_points(jax.random.fold_in(jax.random.key(seed), 5), batch.number, batch.rows.segments)
+
+
+def _shown(estimator: str, batch: Batch) -> Batch:
     """The batch as an estimator wants it, B rows."""
-    if estimator == PLAIN:
-        # Anywhere in the sequence of evenly spread points: independent of each other.
-        ordinal = jax.random.bits(jax.random.key(seed), batch.ordinal.shape, jnp.uint32)
-        return batch._replace(ordinal=ordinal.astype(batch.ordinal.dtype))
     if estimator != COMPLEMENTARY:
         return batch
     half = jax.tree.map(lambda x: jnp.repeat(x[: x.shape[0] // 2], 2, axis=0), batch)

@@ -87,8 +87,24 @@ def test_initial_deviations_take_their_multipliers():
 def test_settings_list_every_problem():
     rates, epsilons = Multipliers(out=-1.0, down=float("nan"), up=0.0, layers=(1.0, 0.0)), Multipliers(gate=0.0)
     bad = ParameterizationSettings(-1, -1, 0.2, learning_rates=rates, epsilons=epsilons)
-    assert sorted(p.where for p in bad.problems("p")) == [
+    assert sorted(p.where for p in bad.problems("p", ())) == [
         "p.alpha", "p.base_depth", "p.base_width", "p.epsilons.gate",
         "p.learning_rates.down", "p.learning_rates.layers[1]", "p.learning_rates.out",
     ]  # fmt: skip
-    assert ParameterizationSettings().problems("p") == []
+    assert ParameterizationSettings().problems("p", ()) == []
+
+
+@pytest.mark.parametrize(
+    "change, key",
+    [
+        ({"inits": Multipliers(query_norm=2.0)}, "inits.query_norm"),
+        ({"weight_decays": Multipliers(final_norm=2.0)}, "weight_decays.final_norm"),
+        ({"inits": Multipliers(unembedding=2.0)}, "inits.unembedding"),
+    ],
+)
+def test_multipliers_without_effect_are_refused(change, key):
+    settings = ModelSettings(parameterization=ParameterizationSettings(**change))
+    (problem,) = settings.problems("model")
+    assert problem.where == f"model.parameterization.{key}" and "has no effect" in str(problem)
+    used = {"learning_rates": Multipliers(query_norm=2.0, final_norm=0.0), "inits": Multipliers(unembedding=2.0)}
+    assert not ModelSettings(unembedding_std=1.0, parameterization=ParameterizationSettings(**used)).problems("model")

@@ -1,5 +1,7 @@
 """The page is made of what is finished, says what is missing, and holds foreign text as text."""
 
+import dataclasses
+import json
 import math
 import re
 
@@ -14,7 +16,7 @@ from mdm.studies.analyses.scaling_fit import ScalingFit
 from mdm.studies.folder import StudyFolder
 from mdm.studies.plan import Trial
 from mdm.studies.rows import Row
-from mdm.studies.study import Axis
+from mdm.studies.study import Axis, Search
 from tests.studies.conftest import tiny_study
 
 HOSTILE = "<script>alert('x')</script> | {{ 7 * 7 }}"
@@ -60,7 +62,7 @@ STUDY = tiny_study(analyses=(
 
 def test_means_and_errors_over_seeds(folder):
     trials = make(folder)
-    found = page.table(STUDY, folder.finished(trials))
+    found = page.table(STUDY, folder.finished(trials), trials)
     assert found.header == ("width", "rate", "heldout_bits", "train_loss", "n") and len(found.cells) == 6
     assert found.cells[0] == ("16", "0.001", "3.725 ± 0.003", "3.725 ± 0.003", "2")
 
@@ -78,6 +80,38 @@ def test_the_page_holds_figures_fits_and_facts(folder):
         'name="viewport"' in html
         and "http://" not in re.sub(r'xmlns\S*="[^"]*"|<!--.*?-->', "", html).split("<body>")[0]
     )
+
+
+def test_the_page_says_what_its_intervals_hold(folder):
+    markdown, html = render(folder, STUDY, make(folder))
+    for page_ in (markdown, html):
+        assert "over 2 seeds. A seed sets training.seed and nothing else" in page_
+
+
+def test_settings_that_were_searched_are_in_the_table(folder):
+    search = Search("suggestion", {"optimizer.learning_rate": (1e-3, 1.0), "model.x": (1.0, 2.0)}, 2, "heldout_bits")
+    trials = [
+        dataclasses.replace(trial, levels={"suggestion": str(number), "seed": "0"},
+                            config={"optimizer": {"learning_rate": 0.1 * (1 + number)}, "model": {"x": 1.5}})
+        for number, trial in enumerate(make(folder)[:2])
+    ]  # fmt: skip
+    study = tiny_study(axes=(), seeds=(0,), search=search)
+    markdown, _ = render(folder, study, trials)
+    assert "| suggestion | learning_rate | x | heldout_bits |" in markdown and "| 1 | 0.2 | 1.5 |" in markdown
+    assert "optimizer.learning_rate (0.001 to 1), model.x (1 to 2)." in markdown
+
+
+def test_the_tables_hold_the_settings_of_each_trial(folder):
+    trials = [
+        dataclasses.replace(trial, config={"model": {"width": int(trial.levels["width"]), "depth": 2}, "stages": []})
+        for trial in make(folder, widths=(16, 32), seeds=(0,))
+    ]
+    folder.write_table(trials, ("heldout_bits",))
+    shared = json.loads(folder.settings.read_text())
+    lines = folder.table.read_text().splitlines()
+    assert shared == {"model.depth": 2, "stages": []}
+    assert lines[0] == "id,width,rate,seed,heldout_bits,diverged,model.width" and lines[-1].endswith(",0,32")
+    assert json.loads(folder.lines.read_text().splitlines()[-1])["config"] == trials[-1].config
 
 
 def test_a_study_that_is_not_finished_says_so(folder):
@@ -137,7 +171,7 @@ def test_best_setting_by_group_moves_with_the_data(folder):
                   {"loss": (k - best) ** 2 + 0.01 * (k % 2)}, False)
               for w, best in ((16, -6), (32, -8)) for k in range(-11, -3)]  # fmt: skip
     found = BestSetting("t", x="rate", y="loss", by="width").find(trials)
-    assert "moves by a factor of 4." in found.statements[-1] or "moves by a factor of 3.9" in found.statements[-1]
+    assert any("moves by a factor of 4." in text or "moves by a factor of 3.9" in text for text in found.statements)
 
 
 def test_the_scaling_fit_compares_with_what_was_expected():
@@ -148,7 +182,23 @@ def test_the_scaling_fit_compares_with_what_was_expected():
             runs.append(Row("x", {}, {"parameters": n, "tokens": d, "loss": value}, False))
     found = ScalingFit("t", y="loss", expected=(7754.0, 0.84)).find(runs)
     assert any("does not hold 0.84" in text for text in found.statements)
-    assert dict(found.cells)["exponent of D*(N) = alpha / beta"].startswith("0.75")
+    cells = {name: own for name, *own in found.cells}
+    assert cells["exponent of D*(N) = alpha / beta"][0].startswith("0.75")
+    assert cells["D*(1e+06)"][1] == "8.5e+08 tokens" and found.header[-1] == "expected"  # 7754 x 1e6^0.84
+
+
+def test_a_scaling_fit_with_reservations_has_no_verdict_and_marks_repeated_data():
+    runs = []
+    for n in (1e6, 2e6, 4e6):
+        for d in (1e8, 2e8, 4e8):
+            value = (1.5 + 300 / n**0.3 + 900 / d**0.4) * (1 + 0.02 * math.sin(n + d))
+            passes = 2.0 if d > 3e8 else 0.5
+            runs.append(Row("x", {}, {"parameters": n, "tokens": d, "loss": value, "passes": passes}, False))
+    found = ScalingFit("t", y="loss", expected=(7754.0, 0.84)).find(runs)
+    said = " ".join(found.statements)
+    assert "no verdict" in said and "hold 0.84" not in said and "3 of 9 runs went through" in said
+    assert sum(series.hollow for series in found.chart.series) == 3
+    assert all(cell[1].endswith("not determined") for cell in found.cells if cell[0].startswith("D*("))
 
 
 def test_a_mean_leaves_out_what_diverged():

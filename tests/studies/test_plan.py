@@ -103,6 +103,46 @@ def test_trials_metrics_and_analyses_are_told_at_once(work):
         assert text in told, (text, told)
 
 
+@pytest.mark.parametrize(
+    "changes, told",
+    [
+        ({"keep": lambda level: level["widht"] == "16"}, "KeyError('widht')) — the axes are width, rate, seed"),
+        ({"axes": (Axis("width", {"16": 16}),)}, "axes.width.16 = 16: the settings of a level are not a mapping"),
+        ({"axes": (Axis("width", {16: {"model.width": 16}}),)}, "a label of type int is no text — write '16'"),
+        ({"axes": (Axis("width", (16, 32)),)}, "its levels are not a mapping"),
+    ],
+)
+def test_axes_that_are_none_are_refused(work, changes, told):
+    assert told.split(" — ")[-1] in refused(tiny_study(**changes), work)[0]
+    assert told.split(" — ")[0] in refused(tiny_study(**changes), work)[0]
+
+
+def test_values_of_an_axis_are_not_merged(work):
+    assert tuple(Axis.of("rate", "x", (1.0, 0.1)).levels) == ("1", "0.1")
+    assert tuple(Axis.of("rate", "x", (1.0000001, 1.0000002)).levels) == ("1.0000001", "1.0000002")
+    with pytest.raises(Refusal, match="twice"):
+        Axis.of("rate", "x", (0.5, 0.5))
+
+
+def test_a_level_without_a_logarithm_is_told(work):
+    own = {"axes": (Axis.of("decay", "optimizer.weight_decay", (0.0, 0.1, 0.2)),)}
+    for analysis in (BestSetting("a", x="decay", y="heldout_bits"), Curve("b", x="decay", y="heldout_bits")):
+        assert "'decay 0': has no logarithm" in refused(tiny_study(**own, analyses=(analysis,)), work)[0]
+    plan(tiny_study(**own, analyses=(Curve("b", x="decay", y="heldout_bits", log_x=False),)), tiny_config(), work)
+
+
+def test_an_axis_may_set_what_a_group_is_free_to_hold(work):
+    own = tiny_study(axes=(Axis.of("schedule of text", "corruption.schedules.text", ("linear", "cosine")),), seeds=(0,))
+    assert [t.config["corruption"]["schedules"] for t in plan(own, tiny_config(), work)] == [
+        {"text": "linear"},
+        {"text": "cosine"},
+    ]
+    weights = tiny_study(axes=(Axis.of("weight", "objective.loss_weights.image", (1.0, 2.0)),))
+    assert len({trial.id for trial in plan(weights, tiny_config(), work)}) == 4
+    wrong = tiny_study(axes=(Axis.of("schedule", "corruption.schedules.txt", ("linear",)),))
+    assert "is not a task" in refused(wrong, work)[0]
+
+
 def test_a_problem_of_the_base_is_told_once(work):
     base = tiny_config()
     base["model"]["depth"] = -1
@@ -118,6 +158,8 @@ def test_a_search_is_checked(work):
     told = "\n".join(refused(tiny_study(search=search), work))
     for text in ("search.trials", "no range of positive", "optimizer.beta3", "search.metric"):
         assert text in told
+    away = Search("search", {"optimizer.learning_rate": (1e-9, 1e-8)}, 4, "heldout_bits")
+    assert "does not hold the base's own" in refused(tiny_study(axes=(), search=away), work)[0]
 
 
 def test_a_probe_is_part_of_a_trial(work):

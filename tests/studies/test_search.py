@@ -1,5 +1,6 @@
 """A search finds a low point, goes on where it was stopped, and names what is missing."""
 
+import dataclasses
 import math
 
 import pytest
@@ -61,9 +62,37 @@ def test_each_start_has_its_search(study, tmp_path):
     own, folder = searcher(tmp_path, study)
     own.run(Work(folder))
     found = rows(own, folder)
-    assert len(found) == 16 and [levels["search"] for _, levels, _ in found[:8]] == [str(n) for n in range(8)]
+    assert len(found) == 18 and [levels["search"] for _, levels, _ in found[:9]] == [str(n) for n in range(9)]
     rates = [trial.config["optimizer"]["learning_rate"] for trial in own.trials()]
-    assert all(1e-4 <= rate <= 1 for rate in rates) and len(set(rates)) >= 8
+    assert all(1e-4 <= rate <= 1 for rate in rates) and len(set(rates)) >= 9
+    assert rates[0] == rates[9] == tiny_config()["optimizer"]["learning_rate"]  # each begins with what there is
+
+
+def test_one_search_asks_for_as_many_as_may_run(study, tmp_path):
+    own, folder = searcher(tmp_path / "whole", dataclasses.replace(study, keep=[{"width": "16"}]))
+    work, sizes = Work(folder), []
+
+    def perform(trials):
+        sizes.append(len(trials))
+        work(trials)
+
+    own.run(perform, at_once=4)
+    assert sizes == [4, 4, 1]
+    expected = rows(own, folder)
+    for at in (2, 5):  # killed within a round
+        part, folder = searcher(tmp_path / f"part{at}", dataclasses.replace(study, keep=[{"width": "16"}]))
+        with pytest.raises(Killed):
+            part.run(Work(folder, kill_at=at), at_once=4)
+        part.run(Work(folder), at_once=4)
+        assert rows(part, folder) == expected
+
+
+def test_a_search_that_was_finished_without_its_start_gets_it(study, tmp_path, monkeypatch):
+    own, folder = searcher(tmp_path, dataclasses.replace(study, keep=[{"width": "16"}]))
+    own._studies[0][1].enqueue_trial({"optimizer.learning_rate": 0.5})
+    own.run(Work(folder))
+    rates = [trial.config["optimizer"]["learning_rate"] for trial in own.trials()]
+    assert tiny_config()["optimizer"]["learning_rate"] in rates and len(rates) == 9
 
 
 @pytest.mark.parametrize("at", [3, *(pytest.param(at, marks=pytest.mark.slow) for at in (0, 7, 12))])
@@ -85,15 +114,13 @@ def test_a_search_that_was_killed_ends_as_if_it_had_not_been(study, tmp_path, at
 def test_a_trial_that_failed_stops_its_search_and_is_tried_again(study, tmp_path):
     own, folder = searcher(tmp_path, study)
     own.run(Work(folder, fail_at=2))  # the second of the first search
-    assert len(rows(own, folder)) == 1 + 8
+    assert len(rows(own, folder)) == 1 + 9
     again, folder = searcher(tmp_path, study)
     again.run(Work(folder))
-    assert len(rows(again, folder)) == 16
+    assert len(rows(again, folder)) == 18
 
 
 def test_suggestions_gather_at_the_low_point(study, tmp_path):
-    import dataclasses
-
     long = dataclasses.replace(study, search=dataclasses.replace(SEARCH, trials=30), keep=[{"width": "16"}])
     own, folder = searcher(tmp_path, long)
     own.run(Work(folder))

@@ -22,7 +22,7 @@ def test_nothing_changes_at_the_base_or_without_one():
     for settings, batch, horizon in ((BASE, 1000, 10**6), (BatchScalingSettings(), 77, 12345)):
         scale = batch_scale(settings, batch, horizon)
         assert scale.kappa == 1 and scale.learning_rate == 1 and scale.beta(0.9) == 0.9
-        assert scale.logical_batch == batch and not list(scale.warnings(clip=1.0))
+        assert scale.logical_batch == batch and not list(scale.warnings(clip=1.0, beta=0.9))
 
 
 def test_the_factors_of_four_times_the_batch():
@@ -43,13 +43,19 @@ def test_a_longer_horizon_grows_the_logical_batch(gamma):
     assert scale.learning_rate == pytest.approx(16 ** (-gamma / 2))
 
 
+def test_moments_that_hardly_average_are_warned_of():
+    batch = int(BASE.base_batch)
+    told = lambda times: " ".join(batch_scale(BASE, times * batch, BASE.base_horizon).warnings(clip=0, beta=0.9))  # noqa: E731
+    assert "kappa (1 - beta) is 0.8" in told(8) and not told(1) and not told(2)
+
+
 def test_a_batch_beyond_the_critical_one_and_clipping_are_warned_of():
     settings = dataclasses.replace(BASE, critical_steps=500)
     assert batch_scale(settings, 2000, 10**6).critical_batch == 2000
-    assert not list(batch_scale(settings, 2000, 10**6).warnings(clip=0))
-    (told,) = batch_scale(settings, 2001, 10**6).warnings(clip=0)
+    assert not list(batch_scale(settings, 2000, 10**6).warnings(clip=0, beta=0.9))
+    (told,) = batch_scale(settings, 2001, 10**6).warnings(clip=0, beta=0.9)
     assert "critical batch of 2,000" in told
-    assert any("clip" in warning for warning in batch_scale(settings, 500, 10**6).warnings(clip=1.0))
+    assert any("clip" in warning for warning in batch_scale(settings, 500, 10**6).warnings(clip=1.0, beta=0.9))
 
 
 @pytest.mark.parametrize(

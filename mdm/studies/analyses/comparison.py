@@ -9,8 +9,8 @@ from mdm.problems import Problem
 from mdm.studies.analyses.analysis import Finding
 from mdm.studies.analyses.lines import beside, chosen, unknown, unknown_levels
 from mdm.studies.chart import Chart
-from mdm.studies.fits.paired import apart, told
-from mdm.studies.rows import Row
+from mdm.studies.fits.paired import apart, holm, legend, told
+from mdm.studies.rows import Row, groups
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Comparison:
 
     Pairs share their seed, and with it initial parameters and rows: their difference scatters less than either of them.
     where: only trials of these levels
+    by: axes of whose levels each is compared for itself; pairs of all others are taken together
     """
 
     title: str
@@ -26,31 +27,38 @@ class Comparison:
     reference: str
     figures: tuple[str, ...]
     where: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    by: tuple[str, ...] = ()
 
     def problems(self, at, axes, names, levels) -> Iterable[Problem]:
         yield from unknown(
-            at, {f"figures[{n}]": name for n, name in enumerate(self.figures)}, (self.axis,), axes, names
+            at, {f"figures[{n}]": name for n, name in enumerate(self.figures)}, (self.axis, *self.by), axes, names
         )
         yield from unknown_levels(at, {**self.where, self.axis: self.reference}, levels)
 
     def find(self, rows: Sequence[Row]) -> Finding:
         rows = chosen(rows, self.where)
         base = {self._rest(row): row for row in rows if row.levels[self.axis] == self.reference}
-        labels = list(dict.fromkeys(row.levels[self.axis] for row in rows if row.levels[self.axis] != self.reference))
+        others = [row for row in rows if row.levels[self.axis] != self.reference]
+        own = groups([row for row in others if self._rest(row) in base], (self.axis, *self.by))
         found = {}
-        for label in labels:
-            own = [row for row in rows if row.levels[self.axis] == label and self._rest(row) in base]
+        for cell, some in own.items():
             for name in self.figures:
-                pairs = [(row.value(name), base[self._rest(row)].value(name)) for row in own]
-                found[label, name] = apart(pairs, relative=False)
-        if not any(count for _, count in found.values()):
+                pairs = [
+                    (row.value(name), base[self._rest(row)].value(name)) for row in some if self._rest(row) in base
+                ]
+                found[cell, name] = apart(pairs, relative=False)
+        if not any(one.count for one in found.values()):
             return Finding(self.title, ("No pair is finished.",), (), (), None)
-        cells = [(label, *(told(*found[label, name], 0.0) for name in self.figures)) for label in labels]
+        differs = dict(zip(found, holm(list(found.values())), strict=True))
+        cells = [(*cell, *(told(found[cell, name], 0.0, differs[cell, name]) for name in self.figures)) for cell in own]
         what = f"difference to {self.reference}"
-        series = beside(self.figures, [[found[label, name][0] for label in labels] for name in self.figures])
-        said = f"Mean {what} (95% interval) [pairs]; ≠: the interval does not hold 0."
-        chart = Chart(self.axis, what, series, names=tuple(labels), zero=0.0)
-        return Finding(self.title, (said,), (self.axis, *self.figures), tuple(cells), chart)
+        series = beside(self.figures, [[found[cell, name].interval for cell in own] for name in self.figures])
+        said = f"Mean {what} (95% interval of each alone) [pairs]; {legend(list(found.values()), 0.0)}"
+        # One level beside the reference need not be named at every place.
+        alone = bool(self.by) and len({cell[0] for cell in own}) == 1
+        names = tuple(", ".join(cell[1:] if alone else cell) for cell in own)
+        chart = Chart(", ".join(self.by) if alone else self.axis, what, series, names=names, zero=0.0)
+        return Finding(self.title, (said,), (self.axis, *self.by, *self.figures), tuple(cells), chart)
 
     def _rest(self, row: Row) -> tuple:
         return tuple(label for axis, label in row.levels.items() if axis != self.axis)

@@ -25,7 +25,7 @@ class Curve:
 
     def problems(self, at, axes, names, levels) -> Iterable[Problem]:
         yield from unknown(at, {"x": self.x, "y": self.y}, self.by, axes, names)
-        yield from no_numbers(at, self.x, axes, levels)
+        yield from no_numbers(at, self.x, axes, levels, self.log_x)
 
     def find(self, rows: Sequence[Row]) -> Finding:
         chart = Chart(self.x, self.y, lines(rows, self.x, self.y, self.by), self.log_x, self.log_y)

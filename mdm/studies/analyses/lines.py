@@ -24,18 +24,28 @@ def lines(rows: Sequence[Row], x: str, y: str, by: Sequence[str], line: bool = T
     return tuple(found)
 
 
-def chosen(rows: Sequence[Row], where: Mapping[str, str]) -> list[Row]:
+Where = Mapping[str, str] | Sequence[Mapping[str, str]]
+"""Axis -> level, all of which a trial must have; or several such, of which it must match one."""
+
+
+def chosen(rows: Sequence[Row], where: Where) -> list[Row]:
     """Rows of these levels."""
     return [row for row in rows if _matches(row.levels, where)]
 
 
-def chosen_levels(levels: Sequence[Mapping[str, str]], where: Mapping[str, str]) -> list[Mapping[str, str]]:
+def chosen_levels(levels: Sequence[Mapping[str, str]], where: Where) -> list[Mapping[str, str]]:
     """Likewise, of the levels of trials that are planned."""
     return [level for level in levels if _matches(level, where)]
 
 
-def _matches(level: Mapping[str, str], where: Mapping[str, str]) -> bool:
-    return all(axis in level and level[axis] == label for axis, label in where.items())
+def _alternatives(where: Where) -> Sequence[Mapping[str, str]]:
+    return (where,) if isinstance(where, Mapping) else where
+
+
+def _matches(level: Mapping[str, str], where: Where) -> bool:
+    return any(
+        all(axis in level and level[axis] == label for axis, label in own.items()) for own in _alternatives(where)
+    )
 
 
 def beside(labels: Sequence[str], found: Sequence[Sequence[Interval | None]]) -> tuple[Series, ...]:
@@ -72,16 +82,21 @@ def unknown(at: str, fields: Mapping[str, str], by: Sequence[str], axes, names) 
             yield Problem(f"{at}.by", name, "is not an axis", f"use one of {', '.join(axes)}")
 
 
-def unknown_levels(at: str, where: Mapping[str, str], levels: Sequence[Mapping[str, str]]) -> Iterable[Problem]:
-    for axis, label in where.items():
+def unknown_levels(at: str, where: Where, levels: Sequence[Mapping[str, str]]) -> Iterable[Problem]:
+    for axis, label in (item for own in _alternatives(where) for item in own.items()):
         known = dict.fromkeys(level[axis] for level in levels if axis in level)
         if levels and label not in known:
             reason = "is not a level of a trial" if known else "is not an axis"
             yield Problem(f"{at}.{axis}", label, reason, f"use one of {', '.join(known or levels[0])}")
 
 
-def no_numbers(at: str, name: str, axes, levels) -> Iterable[Problem]:
+def no_numbers(at: str, name: str, axes, levels, positive: bool = True) -> Iterable[Problem]:
+    """positive: whether its logarithm is taken"""
     if name in axes:
         for label in dict.fromkeys(level[name] for level in levels if name in level):
             if not is_number(label):
                 yield Problem(f"{at}.x", f"{name} {label}", "is not a number", "label the levels with their values")
+            elif positive and float(label) <= 0:
+                yield Problem(
+                    f"{at}.x", f"{name} {label}", "has no logarithm", "leave the level out by `where` or `keep`"
+                )

@@ -10,7 +10,7 @@ from mdm.problems import Problem
 from mdm.studies.analyses.analysis import Finding
 from mdm.studies.analyses.lines import beside, chosen, unknown, unknown_levels
 from mdm.studies.chart import Chart
-from mdm.studies.fits.paired import apart, told
+from mdm.studies.fits.paired import apart, holm, legend, told
 from mdm.studies.rows import Row
 
 
@@ -34,12 +34,13 @@ class Ratios:
             name: [(row.value(name), row.value(self.reference)) for row in chosen(rows, self.where)] for name in others
         }
         found = {name: apart(own, relative=True) for name, own in pairs.items()}
-        if not any(count for _, count in found.values()):
+        if not any(own.count for own in found.values()):
             return Finding(self.title, ("No trial is finished.",), (), (), None)
         what = f"ratio to {self.reference}"
-        series = beside((what,), [[found[name][0] for name in others]])
-        cells = tuple((name, told(*found[name], 1.0)) for name in others)
-        said = "Geometric mean over trials (95% interval) [trials]; ≠: the interval does not hold 1."
+        series = beside((what,), [[found[name].interval for name in others]])
+        differs = dict(zip(others, holm([found[name] for name in others]), strict=True))
+        cells = tuple((name, told(found[name], 1.0, differs[name])) for name in others)
+        said = f"Geometric mean over trials (95% interval of each alone) [trials]; {legend(list(found.values()), 1.0)}"
         shared = posixpath.commonpath([self.reference, *others])
         short = [
             name.removeprefix(f"{shared}/") for name in (self.reference, *others)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,11 +16,24 @@ from mdm.studies.fits import scaling_law
 from mdm.studies.rows import Row
 
 
+class _Run(NamedTuple):
+    n: float | None
+    d: float | None
+    loss: float | None
+    passes: float | None
+
+    @property
+    def repeated(self) -> bool:
+        return self.passes is not None and self.passes > 1
+
+
 @dataclasses.dataclass(frozen=True)
 class ScalingFit:
     """L(N, D) = E + A / N^alpha + B / D^beta, and tokens D*(N) of the compute-optimal frontier for C = 6 N D.
 
     expected: (k, exponent) of a D*(N) = k N^exponent that the result is compared with
+    passes:   figure of how often a run went through its data: where that is above 1 its points are drawn empty, for the law is
+              about data that are new
     """
 
     title: str
@@ -27,9 +41,10 @@ class ScalingFit:
     parameters: str = "parameters"
     tokens: str = "tokens"
     expected: tuple[float, float] | None = None
+    passes: str = "passes"
 
     def problems(self, at, axes, names, levels) -> Iterable[Problem]:
-        fields = {"y": self.y, "parameters": self.parameters, "tokens": self.tokens}
+        fields = {"y": self.y, "parameters": self.parameters, "tokens": self.tokens, "passes": self.passes}
         yield from unknown(at, fields, (), axes, names)
         sizes = {cell_of(level) for level in levels}
         if len(sizes) < scaling_law.LEAST_RUNS:
@@ -37,10 +52,13 @@ class ScalingFit:
             yield Problem(at, None, reason, "add sizes")
 
     def find(self, rows: Sequence[Row]) -> Finding:
-        runs = [(row.value(self.parameters), row.value(self.tokens), row.value(self.y)) for row in rows]
-        runs = [(n, d, loss) for n, d, loss in runs if n is not None and d is not None]
+        runs = [
+            _Run(*(row.value(name) for name in (self.parameters, self.tokens, self.y, self.passes))) for row in rows
+        ]
+        runs = [run for run in runs if run.n is not None and run.d is not None]
+        columns = [[getattr(run, name) for run in runs] for name in ("n", "d", "loss")]
         try:
-            found = scaling_law.scaling_law(*zip(*runs, strict=True), where=self.title) if runs else None
+            found = scaling_law.scaling_law(*columns, where=self.title) if runs else None
         except Refusal as refusal:
             return Finding(
                 self.title, tuple(str(problem) for problem in refusal.problems), (), (), self._chart(runs, None)
@@ -51,31 +69,39 @@ class ScalingFit:
         if self.expected:
             k, exponent = self.expected
             verdict = "holds" if found.exponent.holds(exponent) else "does not hold"
-            statements.append(
-                f"Expected was D*(N) = {k:g} N^{exponent:g}; the interval of the exponent {verdict} {exponent:g}."
-            )
+            verdict = f"the interval of the exponent {verdict} {exponent:g}" if found.determined else "no verdict"
+            statements.append(f"Expected was D*(N) = {k:g} N^{exponent:g}: {verdict}.")
+        if repeated := [run for run in runs if run.repeated]:
+            statements.append(f"{len(repeated)} of {len(runs)} runs went through a stream of their data more than once, up to "
+                              f"{max(run.passes for run in repeated):.2g} times: repeated data, drawn empty.")  # fmt: skip
         statements.append(f"Residuals of log L: at most {np.abs(found.residuals).max():.2g}, "
                           f"root mean square {np.sqrt(np.square(found.residuals).mean()):.2g}.")  # fmt: skip
-        cells = [(name, str(figure)) for name, figure in found.coefficients.items()]
+        k, exponent = self.expected or (None, None)
+        of_expected = lambda value: () if self.expected is None else (value,)  # noqa: E731
+        cells = [(name, str(figure), *of_expected("")) for name, figure in found.coefficients.items()]
         cells += [
-            ("exponent of D*(N) = alpha / beta", str(found.exponent)),
-            ("k of D*(N) = k N^exponent", str(found.factor)),
+            ("exponent of D*(N) = alpha / beta", str(found.exponent), *of_expected(f"{exponent}")),
+            ("k of D*(N) = k N^exponent", str(found.factor), *of_expected(f"{k}")),
         ]
-        for n in sorted({n for n, _, _ in runs}):
-            cells.append((f"D*({n:.3g})", f"{float(found.best_tokens(n)):.3g} tokens"))
-        return Finding(
-            self.title, tuple(statements), ("figure", "value (95% interval)"), tuple(cells), self._chart(runs, found)
-        )
+        for n in sorted({run.n for run in runs}):
+            best = f"{float(found.best_tokens(n)):.3g} tokens"
+            cells.append((f"D*({n:.3g})", best if found.determined else f"{best}, not determined",
+                          *of_expected(f"{k * n**exponent if self.expected else 0:.3g} tokens")))  # fmt: skip
+        header = ("figure", "value (95% interval)", *of_expected("expected"))
+        return Finding(self.title, tuple(statements), header, tuple(cells), self._chart(runs, found))
 
     def _chart(self, runs, found) -> Chart:
         lines = []
-        for n in sorted({n for n, _, _ in runs}):
-            own = sorted((d, loss) for m, d, loss in runs if m == n and loss is not None)
-            lost = tuple(d for m, d, loss in runs if m == n and loss is None)
-            x, y = zip(*own, strict=True) if own else ((), ())
-            lines.append(Series(f"N = {n:.3g}", x, y, diverged=lost))
+        for n in sorted({run.n for run in runs}):
+            own = [run for run in runs if run.n == n and run.loss is not None]
+            lost = tuple(run.d for run in runs if run.n == n and run.loss is None)
+            for hollow in (False, True):
+                some = sorted((run.d, run.loss) for run in own if run.repeated == hollow)
+                x, y = zip(*some, strict=True) if some else ((), ())
+                if some or not hollow:
+                    lines.append(Series(f"N = {n:.3g}", x, y, diverged=() if hollow else lost, hollow=hollow))
             if found and own:
-                grid = np.geomspace(min(x), max(x), 40)
+                grid = np.geomspace(min(run.d for run in own), max(run.d for run in own), 40)
                 lines.append(
                     Series(f"N = {n:.3g}", tuple(grid), tuple(map(float, found.at(n, grid))), line=True, fit=True)
                 )

@@ -102,13 +102,14 @@ def optimum(
 
 
 def _best(octave: float, draws: np.ndarray | None, centre: float) -> Interval:
+    # 2**1024 is no float: where the loss is almost flat, its lowest point is anywhere.
+    setting = float(2.0 ** np.clip(octave, -1000, 1000))
     if draws is None:
-        return Interval(float(2.0**octave), None, None)
+        return Interval(setting, None, None)
     bends_up = draws[:, 0] > 0
     if bends_up.mean() < LEVEL:
-        return Interval(float(2.0**octave), None, None)
+        return Interval(setting, None, None)
     own = draws[bends_up]
     ends = interval(octave, centre - own[:, 1] / (2 * own[:, 0]))
-    # 2**1024 is no float: a draw that is almost flat has its lowest point anywhere.
     low, high = (float(2.0 ** np.clip(end, -1000, 1000)) for end in (ends.low, ends.high))
-    return Interval(float(2.0**octave), low, high)
+    return Interval(setting, low, high)

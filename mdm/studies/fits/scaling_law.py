@@ -1,10 +1,12 @@
 """The scaling law L(N, D) = E + A / N^alpha + B / D^beta, and the compute-optimal frontier that follows from it.
 
 The form, and the fit by a Huber loss on log L in log-sum-exp form from many starts, are those of Hoffmann et al. 2022
-(arXiv 2203.15556, section 3.3 and appendix D.2); intervals by resampling runs, as Besiroglu et al. 2024 (arXiv 2404.10102) do.
-Neither says when the data are too few: here that is part of the result.
+(arXiv 2203.15556, section 3.3 and appendix D.2). Besiroglu et al. 2024 (arXiv 2404.10102) resample runs for intervals; of a dozen
+runs that leaves too few different ones for five coefficients. Here the sizes stay as they are and the residuals are resampled,
+with a variance that is drawn too (see `linear`). Runs that differ in their seed alone are one point, their mean: seeds tell the
+noise of a point, but nothing of how far the law itself is off there. When the data are too few is part of the result.
 
-Letters: R runs, S starts.
+Letters: R points, S starts.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ class ScalingLaw:
     """coefficients: E, A, B, alpha, beta
     exponent:     of D*(N) on the compute-optimal frontier, alpha / beta
     factor:       k of D*(N) = k N^exponent, for C = 6 N D
-    residuals:    log L of the runs minus that of the law, [R]
+    residuals:    log L of the points minus that of the law, [R]
     reservations: what the data do not determine; empty if they determine all of it
     """
 
@@ -72,13 +74,15 @@ def scaling_law(
     seed: int = 0,
     where: str = "scaling law",
 ) -> ScalingLaw:
-    """Fits the law to runs, [R] each. Runs without a finite loss are left out.
+    """Fits the law to the means of runs of one size and horizon. Runs without a finite loss are left out.
 
     Raises Refusal for too few runs, or for runs of too few sizes.
     """
     runs = [run for run in zip(parameters, tokens, losses, strict=True) if run[2] is not None and math.isfinite(run[2])]
     refuse_if(problems(where, [(n, d) for n, d, _ in runs], "runs that can be fitted"))
-    n, d, y = np.log(np.asarray(runs, float)).T
+    points = dict.fromkeys((n, d) for n, d, _ in runs)
+    means = [(*point, np.mean([loss for *own, loss in runs if tuple(own) == point])) for point in points]
+    n, d, y = np.log(np.asarray(means, float)).T
     # Around their means: otherwise log A moves with alpha times log N, about 17, and L-BFGS creeps along a ridge.
     centre = (n.mean(), d.mean())
     n, d = n - centre[0], d - centre[1]
@@ -86,20 +90,22 @@ def scaling_law(
     starts = _starts(y, generator)
     rough = sorted((_minimum(start, n, d, y, _ROUGH) for start in starts), key=lambda found: found.fun)
     best = min((_minimum(found.x, n, d, y) for found in rough[:4]), key=lambda found: found.fun).x
+    predicted = _predicted(best, n, d)[0]
+    residuals = y - predicted
     drawn = []
     for _ in range(repeats):
-        own = _resample(n, d, generator)
+        again = predicted + _resample(residuals, generator)
         # Two starts: where all data have their minimum, and elsewhere, so that a second valley shows in the intervals.
         both = (best, starts[generator.integers(len(starts))])
-        found = min((_minimum(start, n[own], d[own], y[own], _ROUGH) for start in both), key=lambda result: result.fun)
-        drawn.append(_minimum(found.x, n[own], d[own], y[own], _DRAW).x)
+        found = min((_minimum(start, n, d, again, _ROUGH) for start in both), key=lambda result: result.fun)
+        drawn.append(_minimum(found.x, n, d, again, _DRAW).x)
     values, draws = _coefficients(best[None], *centre)[0], _coefficients(np.stack(drawn), *centre)
     coefficients = {name: interval(float(values[i]), draws[:, i]) for i, name in enumerate(_NAMES)}
     exponent, factor = (
         interval(float(value[0]), draw) for value, draw in zip(_frontier(values[None]), _frontier(draws), strict=True)
     )
-    residuals = y - _predicted(best, n, d)[0]
-    return ScalingLaw(coefficients, exponent, factor, residuals, _reservations(coefficients, exponent))
+    floor = math.exp(float(y.min()) - _LEAST_E + _EDGE)
+    return ScalingLaw(coefficients, exponent, factor, residuals, _reservations(coefficients, exponent, floor))
 
 
 def problems(where: str, runs: Sequence[tuple[float, float]], what: str = "runs") -> list[Problem]:
@@ -160,18 +166,15 @@ def _minimum(start: np.ndarray, n: np.ndarray, d: np.ndarray, y: np.ndarray, mos
     return found
 
 
-def _resample(n: np.ndarray, d: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Runs drawn with replacement; again, while they have too few sizes to be fitted at all.
+def _resample(residuals: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Residuals [R] drawn with replacement, around 0, at a scale that is drawn too.
 
-    As many as there are beyond the coefficients, not as many as there are: residuals of a fit are too small by the square root
-    of that ratio, and so would be the intervals.
+    Those of a fit are smaller than the errors, and their size is itself a guess: their sum of squares is spread over a chi-square
+    of R - 5, as for a linear fit.
     """
-    count = max(len(n) - len(_NAMES), len(_NAMES))
-    for _ in range(100):
-        own = generator.integers(len(n), size=count)
-        if len(np.unique(n[own])) >= 2 and len(np.unique(d[own])) >= 2:
-            break
-    return own
+    count = len(residuals)
+    scale = math.sqrt(count / generator.chisquare(count - len(_NAMES)))
+    return scale * (residuals - residuals.mean())[generator.integers(count, size=count)]
 
 
 def _coefficients(points: np.ndarray, n: float, d: float) -> np.ndarray:
@@ -189,8 +192,13 @@ def _frontier(coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return exponent, np.nan_to_num(factor, nan=np.inf, posinf=np.inf)
 
 
-def _reservations(coefficients: Mapping[str, Interval], exponent: Interval) -> tuple[str, ...]:
+def _reservations(coefficients: Mapping[str, Interval], exponent: Interval, floor: float) -> tuple[str, ...]:
+    """floor: an E that is no more than this lies at its bound"""
     found = []
+    if coefficients["E"].value <= floor:
+        found.append(
+            "E lies at its bound, nothing: the losses show no floor, and the exponents are those of a law without one"
+        )
     for name in ("alpha", "beta"):
         value = coefficients[name].value
         if not _EDGE < value < MOST - _EDGE:
@@ -198,4 +206,6 @@ def _reservations(coefficients: Mapping[str, Interval], exponent: Interval) -> t
     for name, figure in (*((name, coefficients[name]) for name in ("E", "alpha", "beta")), ("alpha / beta", exponent)):
         if figure.factor > WIDEST:
             found.append(f"the interval of {name} is wider than a factor of {WIDEST:g}: the data do not determine it")
+        if not figure.holds(figure.value):
+            found.append(f"the best {name} lies outside of its own interval: the fit has more than one valley")
     return tuple(found)

@@ -1,5 +1,7 @@
 """Levels are compared seed by seed; figures within a trial."""
 
+import dataclasses
+
 from mdm.studies.analyses.best_setting import BestSetting
 from mdm.studies.analyses.comparison import Comparison
 from mdm.studies.analyses.ratios import Ratios
@@ -29,6 +31,17 @@ def test_a_difference_far_below_the_scatter_of_seeds_is_found():
     assert chosen.cells[0][1].endswith("[3]")
 
 
+def test_levels_of_another_axis_are_compared_for_themselves():
+    finding = Comparison("Ways", "way", "a", ("loss",), by=("size",)).find(rows())
+    assert finding.header == ("way", "size", "loss") and [cell[:2] for cell in finding.cells] == [
+        ("b", "1"),
+        ("b", "2"),
+    ]
+    assert all(cell[2].endswith("≠ [3]") for cell in finding.cells) and finding.chart.names == ("1", "2")
+    assert "2 comparisons" in finding.statements[0]
+    assert "is not an axis" in told(Comparison("x", "way", "a", ("loss",), by=("colour",)))
+
+
 def test_a_diverged_run_is_no_pair():
     own = rows()
     own[0].metrics["loss"] = None
@@ -56,6 +69,13 @@ def test_what_does_not_exist_is_named():
     assert "2 levels of size" in told(BestSetting("x", "size", "loss", where={"way": "a"}))
 
 
+def test_levels_may_share_their_trials():
+    own = [dataclasses.replace(row, levels={**row.levels, "seed": f"{2 ** int(row.levels['seed'])}"}) for row in rows()]
+    finding = BestSetting("x", "seed", "loss", "size", where=({"way": "b"}, {"way": "a", "size": "1"})).find(own)
+    assert [cell[4] for cell in finding.cells] == ["6 (0 left out)", "3 (0 left out)"]
+    assert "'c': is not a level" in told(BestSetting("x", "seed", "loss", "size", where=({"way": "a"}, {"way": "c"})))
+
+
 def test_the_drift_of_a_best_setting_is_compared_with_what_was_expected():
     levels = [(width, rate, seed) for width in (1, 2, 4, 8) for rate in (0.25, 0.5, 1, 2, 4) for seed in (0, 1)]
     own = []
@@ -71,3 +91,8 @@ def test_the_drift_of_a_best_setting_is_compared_with_what_was_expected():
         s for s in BestSetting("x", "rate", "loss", "width", 2, expected=0.0).find(own).statements if "power" in s
     ]
     assert "does not hold" in statement
+    flat = [Row("x", row.levels, {"loss": -row.metrics["loss"]}, False) for row in own]
+    (statement,) = [
+        s for s in BestSetting("x", "rate", "loss", "width", expected=0.0).find(flat).statements if "One" in s
+    ]
+    assert "no verdict" in statement and "holds" not in statement

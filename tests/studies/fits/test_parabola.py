@@ -90,3 +90,8 @@ def test_repeats_are_no_further_settings():
 def test_settings_must_be_positive():
     with pytest.raises(Refusal, match="positive"):
         optimum([0.0, 1.0, 2.0], [1.0, 0.0, 1.0])
+
+
+def test_a_straight_line_has_no_best_that_is_determined():
+    found = optimum([1.0, 2.0, 4.0] * 2, [0.0, 1.0, 2.0, 1e-9, 1.0, 2.0])
+    assert not found.determined

@@ -34,6 +34,37 @@ def test_coefficients_are_recovered_within_their_intervals():
     assert np.mean(held) >= 0.9
 
 
+@pytest.mark.slow
+def test_intervals_of_the_smallest_design_cover():
+    """4 sizes x 3 horizons."""
+    held = []
+    for seed in range(16):
+        found = scaling_law(*runs(sizes=4, budgets=3, noise=0.003, seed=seed), repeats=80, seed=seed)
+        held += [found.coefficients[name].holds(TRUTH[name]) for name in ("E", "alpha", "beta")]
+        held.append(found.exponent.holds(TRUTH["alpha"] / TRUTH["beta"]))
+    assert np.mean(held) >= 0.85
+
+
+def test_the_smallest_design_has_intervals_that_hold_the_truth_and_its_own_best():
+    found = scaling_law(*runs(sizes=4, budgets=3, noise=0.003, seed=1), repeats=40)
+    for name in ("E", "alpha", "beta"):
+        own = found.coefficients[name]
+        assert own.holds(TRUTH[name]) and own.holds(own.value) and own.low < own.high
+
+
+def test_seeds_of_a_size_are_one_point():
+    n, d, y = runs(sizes=4, budgets=3, noise=0.01)
+    once = scaling_law(n, d, y, repeats=3)
+    thrice = scaling_law(np.repeat(n, 3), np.repeat(d, 3), np.repeat(y, 3), repeats=3)
+    assert thrice.coefficients == once.coefficients and len(thrice.residuals) == 12
+
+
+def test_losses_without_a_floor_are_told():
+    n, d, _ = runs(sizes=4, budgets=4)
+    found = scaling_law(n, d, 400 / n**0.34 + 1200 / d**0.4 - 0.05, repeats=3)
+    assert any("E lies at its bound" in text for text in found.reservations)
+
+
 def test_without_noise_the_law_is_exact():
     found = scaling_law(*runs(), repeats=5)
     for name in ("E", "alpha", "beta"):
