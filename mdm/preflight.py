@@ -52,15 +52,21 @@ def main() -> None:
     chip = CHIPS[_TOPOLOGY.value.partition(":")[0]] if _TOPOLOGY.value else chip_of(devices[0].device_kind)
     found = flight.fly(job, vocabulary, data, devices, chip)
     print(flight.text(found, job, devices))
+    best, summary = None, found.summary()
     if _SEARCH.value:
-        for line in flight.search(job, vocabulary, data, devices, chip):
-            print(line)
-    print(json.dumps(found.summary()), flush=True)
+        for candidate in flight.search(job, vocabulary, data, devices, chip, found):
+            print(candidate)
+            best = candidate if candidate.fits else None
+        summary["search"] = best and best.summary()
+        print("" if best else "none fits: use more chips, or cut the model over the tensor axis")
+    print(json.dumps(summary), flush=True)
     if not found.fits:
         own = found.compiled
         used = f"{own.used / GIB:.2f} GiB a device" if own.used else None
         reason = f"there are {found.limit / GIB:.2f}" if used and found.limit else own.too_large
         remedy = "take more devices, model.remat=full, or fewer training.rows_at_a_time; --search tries them"
+        if best:
+            remedy = f"take model.remat={best.remat} and training.rows_at_a_time={best.rows_at_a_time}, which fit"
         raise Refusal(Problem("memory", used, reason, remedy))
 
 

@@ -61,4 +61,9 @@ def test_a_topology_that_does_not_exist_is_refused():
 def test_a_search_names_what_fits():
     done = preflight("--topology=v5e:2x4", "--search", "--config.training.batch_size=16")
     assert done.returncode == 0, done.stderr
-    assert "rows_at_a_time" in done.stdout
+    last = done.stdout.splitlines()[-1]
+    found = json.loads(last)["search"]
+    assert (
+        f"remat {found['remat']}, rows_at_a_time {found['rows_at_a_time']}" in done.stdout
+        and found["hbm_gib_used"] < 15.75
+    )

@@ -24,13 +24,13 @@ from mdm.training.sharding import Place
 from mdm.training.work import Work, expected_work
 
 DAY = 86400
-REMATS = ("none", "dots", "full")
+REMATS = ("none", "dots", "offload", "full")
 ROWS = (8, 4, 2, 1)
 
 
 @dataclasses.dataclass(frozen=True)
 class Flight:
-    """One job on one set of devices. roofline and limit are None on a machine that the table of chips does not know."""
+    """One job on one set of devices. roofline is None on a chip that the table does not know, limit where the device does not tell it."""
 
     shape: dict[str, int]
     micro_batches: int
@@ -93,9 +93,15 @@ def fly(
         tokens_per_step=batch * job.tokens_per_row,
         compiled=compiled,
         roofline=bound,
-        limit=chip.hbm if chip else None,
+        limit=chip.hbm if chip else _limit_of(devices[0]),
         days=bound and bound.step * steps / DAY,
     )
+
+
+def _limit_of(device: jax.Device) -> float | None:
+    """Bytes that programs get of a device that is here, if it tells (a CPU does not)."""
+    told = device.memory_stats()
+    return told["bytes_limit"] if told and "bytes_limit" in told else None
 
 
 def text(found: Flight, job: Job, devices: Sequence[jax.Device]) -> str:
@@ -141,33 +147,57 @@ def text(found: Flight, job: Job, devices: Sequence[jax.Device]) -> str:
     return "\n".join(lines)
 
 
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """What is recomputed and how many rows a data shard takes at a time, as it was compiled; seconds: estimated of a step."""
+
+    remat: str
+    rows_at_a_time: int
+    compiled: Compiled
+    fits: bool
+    seconds: float | None
+
+    def summary(self) -> dict[str, Any]:
+        own = self.compiled.used / GIB
+        return {
+            "remat": self.remat, "rows_at_a_time": self.rows_at_a_time, "hbm_gib_used": round(own, 3),
+            "estimated_step_seconds": self.seconds and round(self.seconds, 3),
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        told = f"remat {self.remat}, rows_at_a_time {self.rows_at_a_time}: {self.compiled.used / GIB:.1f} GiB"
+        told += f", estimated step {self.seconds:.3f} s" if self.seconds else ""
+        return f"{told}, {'fits: the best of those that do' if self.fits else 'does not fit'}"
+
+
 def search(
-    job: Job, vocabulary: Vocabulary, data: Manifest | None, devices: Sequence[jax.Device], chip: Chip | None
-) -> Iterator[str]:
-    """Lines about every candidate as it is compiled, fastest estimate first, until one fits; the last says which."""
+    job: Job,
+    vocabulary: Vocabulary,
+    data: Manifest | None,
+    devices: Sequence[jax.Device],
+    chip: Chip | None,
+    found: Flight,
+) -> Iterator[Candidate]:
+    """Candidates as they are compiled, fastest estimate first, until one fits. found: the flight of the job as it is, which is
+    not compiled again."""
     candidates = []
-    shape = job.mesh.shape(Devices.of(devices))
-    most = job.training.batch_size // sharding.data_shards(shape)
-    step = build_step(job, vocabulary, make_mesh(job.mesh, devices))
-    size = sum(leaf.size for leaf in jax.tree.leaves(step.network.abstract_parameters()))
-    work = expected_work(job, vocabulary, data, shape["replica"])
+    most = job.training.batch_size // sharding.data_shards(found.shape)
     for remat, rows in itertools.product(REMATS, [rows for rows in ROWS if rows <= most]):
         own = dataclasses.replace(
             job,
             model=dataclasses.replace(job.model, remat=remat),
             training=dataclasses.replace(job.training, rows_at_a_time=rows),
         )
-        seconds = roofline.estimate(own, work, shape, size, vocabulary.output_size, chip).step if chip else -rows
-        candidates.append((seconds, REMATS.index(remat), rows, own))
-    for seconds, remat, rows, own in sorted(candidates, key=lambda c: c[:3]):
-        compiled = ahead.compile_step(own, vocabulary, devices)
-        fits = compiled.fits(chip.hbm if chip else None)
-        told = f"remat {REMATS[remat]}, rows_at_a_time {rows}: {compiled.used / GIB:.1f} GiB"
-        told += f", estimated step {seconds:.3f} s" if chip else ""
-        yield f"{told}, {'fits: the best of those that do' if fits else 'does not fit'}"
-        if fits:
+        if not own.problems(Devices.of(devices)):
+            size, columns = found.parameters, vocabulary.output_size
+            seconds = roofline.estimate(own, found.work, found.shape, size, columns, chip).step if chip else None
+            candidates.append((seconds or -rows, REMATS.index(remat), rows, own, seconds))
+    for _, remat, rows, own, seconds in sorted(candidates, key=lambda c: c[:3]):
+        compiled = found.compiled if own == job else ahead.compile_step(own, vocabulary, devices)
+        candidate = Candidate(REMATS[remat], rows, compiled, compiled.fits(found.limit), seconds)
+        yield candidate
+        if candidate.fits:
             return
-    yield "none fits: use more chips, or cut the model over the tensor axis"
 
 
 def _readers(job: Job, devices: Sequence[jax.Device]) -> Iterator[tuple[str, ...]]:
