@@ -30,7 +30,7 @@ ROWS = (8, 4, 2, 1)
 
 @dataclasses.dataclass(frozen=True)
 class Flight:
-    """One job on one set of devices. roofline is None on a chip that the table does not know, limit where the device does not tell it."""
+    """One job on one set of devices. roofline is None on a chip that the table does not know, limit where no device tells it."""
 
     shape: dict[str, int]
     micro_batches: int
