@@ -12,7 +12,7 @@ HORIZONS = {"laptop": (200, 400, 800, 1600), "pod": (2_500, 5_000, 10_000, 20_00
 CONCLUSION = (
     "The data do not determine the law, of any modality. Larger and longer is better nearly everywhere (8.25 bits at "
     "458,000 parameters and 256,000 tokens, 6.89 at 2.6 million and 2 million), and five coefficients fit the means over "
-    "seeds within 1 % (pictures 4 %), but E trades against the exponents: over a factor of 5.7 in parameters and 8 in "
+    "seeds within 2 % (pictures 4 %), but E trades against the exponents: over a factor of 5.7 in parameters and 8 in "
     "tokens the interval of each exponent, of E and of the exponent of D*(N) is wider than a factor of three. There is no"
     " verdict on the paper's 0.84, for text neither: the three larger sizes hardly differ on it, so that at these "
     "horizons tokens are missing, not parameters. D*(N) stands beside that of the paper's law, which is of other data, "
