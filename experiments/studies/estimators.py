@@ -57,6 +57,8 @@ def get_study(size: str = "laptop") -> Study:
                    "gradient_noise/plain"),
             Ratios("Gradient variance from hiding alone, same rows", tuple(f"masking_noise/{name}" for name in NAMES),
                    "masking_noise/plain"),
+            Ratios("Gradient variance of the adaptive density over the linear one, both evenly spread, same draws",
+                   ("gradient_noise/adaptive",), "gradient_noise/low-discrepancy"),
             Comparison("Held-out loss at equal compute", "trained with", "independent",
                        ("heldout_bits", "heldout_bits/text", "heldout_bits/image", "heldout_bits/audio")),
         ),

@@ -15,7 +15,7 @@ ENDS = (f"{RATES[0]:g}", f"{RATES[-1]:g}")
 CONCLUSION = (
     "Partly. With the parameterisation nothing is seen to move: best rates of 0.0086 (0.0012 to 0.016, beyond what was "
     "tried), 0.0079 (0.0047 to 0.010) and 0.0068 (0.0021 to 0.0098) at depths 2, 4 and 8; by one parabola for all depths "
-    "the power is -0.21 (-0.66 to 0.11), which holds 0 and also a fall by 2.5 over the fourfold depth. Without it there "
+    "the power is -0.21 (-0.64 to 0.13), which holds 0 and also a fall by 2.4 over the fourfold depth. Without it there "
     "is no verdict: the loss at depth 8 is no parabola (7.74 bits at a rate of 0.0039, 7.99 at 0.0156, 7.70 at 0.0625, "
     "there of one seed), one parabola for all depths bends down in most draws, and the lowest mean of three seeds lies at"
     " 0.0039 at every depth, also at 2, where the two are the same network. That the best rate falls without the "

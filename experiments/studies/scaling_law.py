@@ -11,15 +11,15 @@ SHAPES = {"laptop": ((32, 1), (64, 2), (96, 3), (128, 4)), "pod": ((256, 2), (51
 HORIZONS = {"laptop": (200, 400, 800, 1600), "pod": (2_500, 5_000, 10_000, 20_000)}
 CONCLUSION = (
     "The data do not determine the law, of any modality. Larger and longer is better nearly everywhere (8.25 bits at "
-    "458,000 parameters and 256,000 tokens, 6.89 at 2.6 million and 2 million), and five coefficients fit within a few "
-    "per cent, but E trades against the exponents: over a factor of 5.7 in parameters and 8 in tokens the interval of "
-    "each exponent, of E and of the exponent of D*(N) is wider than a factor of three. There is no verdict on the paper's"
-    " 0.84, for text neither: the three larger sizes hardly differ on it, so its exponents say only that at these "
-    "horizons tokens are missing, not parameters. The D*(N) of the table stand beside those of the paper's law but are "
-    "not determined; those of text are no numbers to use. 96 % of the parameters of the smallest size and two thirds of "
-    "the largest are embeddings, which the paper's models are not made of. Horizons of 1,600 steps have one seed each and"
-    " go 1.9 times through the stream of pictures: they are repeated data, drawn empty, and one horizon of four. Sizes "
-    "differ in the shape of their MLP too (4 times the width at 32, 3 times elsewhere, 2.7 at 96)."
+    "458,000 parameters and 256,000 tokens, 6.89 at 2.6 million and 2 million), and five coefficients fit the means over "
+    "seeds within 2 % (pictures 4 %), but E trades against the exponents: over a factor of 5.7 in parameters and 8 in "
+    "tokens the interval of each exponent, of E and of the exponent of D*(N) is wider than a factor of three. There is no"
+    " verdict on the paper's 0.84, for text neither: the three larger sizes hardly differ on it, so that at these "
+    "horizons tokens are missing, not parameters. D*(N) stands beside that of the paper's law, which is of other data, "
+    "tokens and models, but is not determined. 96 % of the parameters of the smallest size and two thirds of the largest "
+    "are embeddings. Horizons of 1,600 steps have one seed each and go 1.9 times through the stream of pictures: repeated"
+    " data, drawn empty, and one horizon of four. The MLP is not of one shape either: 4 times the width at 32, 3 at 64 "
+    "and 128, 2.7 at 96."
 )
 
 

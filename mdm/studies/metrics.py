@@ -10,8 +10,9 @@ passes                       over the stream that was repeated most: above 1, da
 tokens, parameters           D in unique positions, and N (all of the network, embeddings included)
 body_parameters              N without embeddings and output head
 compute                      6 N D in FLOPs, of all parameters
-gradient_noise/ESTIMATOR     with the probe "gradient-noise": trace of the gradient's covariance over its squared mean, for each
-                             estimator of `mdm.training.noise`; its standard error is gradient_noise_error/ESTIMATOR
+gradient_noise/ESTIMATOR     with the probe "gradient-noise": trace of the gradient's covariance over that of the plain estimator
+                             in the same trial, for each estimator of `mdm.training.noise`; gradient_noise_error/ESTIMATOR is
+                             the standard error of the numerator, in the same unit
 masking_noise/ESTIMATOR      likewise, of the same rows hidden in other ways
 tokens_per_second            median over the log
 train_seconds, eval_seconds  measured
@@ -29,7 +30,7 @@ import numpy as np
 from mdm.data.streams import StreamSettings
 from mdm.evaluation.result import Result
 from mdm.tokens.tasks import TASKS
-from mdm.training.noise import ESTIMATORS, Scatter
+from mdm.training.noise import ESTIMATORS, PLAIN, Scatter
 
 TIMES = ("tokens_per_second", "train_seconds", "eval_seconds")
 """Figures of the machine: they differ from one run of a trial to the next."""
@@ -89,13 +90,17 @@ def figures(
 
 
 def of_noise(found: Mapping[str, Scatter]) -> dict[str, float]:
-    """Figures of `NOISE`, in units of the squared norm of the mean gradient, which all estimators share."""
-    signal = float(np.mean([own.signal for own in found.values()]))
+    """Figures of `NOISE`, in units of the plain estimator's noise.
+
+    The squared mean gradient would be the natural unit, but it is a small part of the noise near the end of a run: so few pairs
+    may well estimate it as negative.
+    """
+    units = {"gradient_noise": found[PLAIN].total.mean(), "masking_noise": found[PLAIN].masking.mean()}
     figures = {}
     for name, own in found.items():
         for kind, values in (("gradient_noise", own.total), ("masking_noise", own.masking)):
-            figures[f"{kind}/{name}"] = float(values.mean()) / signal
-            figures[f"{kind}_error/{name}"] = float(values.std(ddof=1)) / math.sqrt(len(values)) / signal
+            figures[f"{kind}/{name}"] = float(values.mean() / units[kind])
+            figures[f"{kind}_error/{name}"] = float(values.std(ddof=1) / math.sqrt(len(values)) / units[kind])
     return figures
 
 

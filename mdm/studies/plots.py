@@ -24,7 +24,9 @@ def draw(chart: Chart) -> str:
         if chart.zero is not None:
             panel.axhline(chart.zero, color="#999999", linewidth=0.8)
         if chart.names:
-            panel.set_xticks(range(len(chart.names)), chart.names, rotation=25, ha="right")
+            many = len(chart.names) > _TICKS
+            turned = {"rotation": 90, "fontsize": 6} if many else {"rotation": 25, "ha": "right"}
+            panel.set_xticks(range(len(chart.names)), chart.names, **turned)
         for series in chart.series:
             colour = _COLOURS[labels.index(series.label) % len(_COLOURS)]
             if series.fit:

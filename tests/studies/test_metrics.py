@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from mdm import config
 from mdm.studies import metrics
+from mdm.training.noise import Scatter
 from tests.evaluation.test_report import result
 from tests.tiny import tiny_config
 
@@ -49,3 +51,11 @@ def test_the_end_of_the_log_is_its_last_tenth(known):
 def test_what_is_not_finite_is_none(known, value):
     found = metrics.figures(known, [result("text", "text", bits=value)], [line(1, value, value)], COUNTS)
     assert found["heldout_bits"] is found["train_loss"] is found["train_bits/text"] is None
+
+
+def test_noise_is_in_units_of_the_plain_estimator():
+    some = lambda total, masking: Scatter(np.array(total), np.array(masking), np.array([-1.0, 0.5]))  # noqa: E731
+    found = metrics.of_noise({"plain": some([3.0, 5.0], [1.0, 3.0]), "adaptive": some([1.0, 3.0], [1.0, 1.0])})
+    assert found["gradient_noise/plain"] == found["masking_noise/plain"] == 1.0
+    assert found["gradient_noise/adaptive"] == 0.5 and found["gradient_noise_error/adaptive"] == pytest.approx(0.25)
+    assert found["masking_noise/adaptive"] == 0.5 and found["masking_noise_error/adaptive"] == 0.0

@@ -84,7 +84,8 @@ class ScalingFit:
             ("k of D*(N) = k N^exponent", str(found.factor), *of_expected(f"{k}")),
         ]
         for n in sorted({run.n for run in runs}):
-            best = f"{float(found.best_tokens(n)):.3g} tokens"
+            best = float(found.best_tokens(n))
+            best = f"{best:.3g} tokens" if np.isfinite(best) else "beyond numbers"
             cells.append((f"D*({n:.3g})", best if found.determined else f"{best}, not determined",
                           *of_expected(f"{k * n**exponent if self.expected else 0:.3g} tokens")))  # fmt: skip
         header = ("figure", "value (95% interval)", *of_expected("expected"))

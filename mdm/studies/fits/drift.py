@@ -38,7 +38,8 @@ def drift(x: Sequence[float], by: Sequence[float], y: Sequence[float], seed: int
     if len(levels) < 2 or np.linalg.matrix_rank(design) < design.shape[1]:
         reason = f"{len(np.unique(x))} settings at {len(levels)} levels do not make a parabola that moves"
         refuse_if([Problem(where, None, reason, "add levels")])
-    (a, moved, *_), draws = linear.fit(design, loss, DRAWS, seed)
+    # A ratio of two coefficients has long tails: their ends take more draws to stand still.
+    (a, moved, *_), draws = linear.fit(design, loss, 20 * DRAWS, seed)
     value = float(-moved / (2 * a))
     if draws is None:
         return Drift(Interval(value, None, None), len(loss), ("there are no more points than coefficients",))
