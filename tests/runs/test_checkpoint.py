@@ -2,6 +2,7 @@
 
 import errno
 import shutil
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -237,7 +238,7 @@ def test_a_step_that_goes_while_it_is_read_has_vanished(tmp_path, monkeypatch):
 def test_those_who_look_for_damage_together_look_at_every_file(tmp_path, count):
     save(tmp_path, [1])
     step = epath.Path(tmp_path / "checkpoints" / "1")
-    files = [path for path in step.rglob("*") if path.is_file() and path.name != "seal.json"]
+    files = [path for path in Path(step).rglob("*") if path.is_file() and path.name != "seal.json"]
     looks = [(number, count) for number in range(count)]
     assert [checkpoint.seal.damage(step, share=share) for share in looks] == [None] * count
     for file in files:
