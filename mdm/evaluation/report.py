@@ -123,7 +123,7 @@ def facts(
     rooms: Sequence[Room],
 ) -> dict[str, list[tuple[str, str]]]:
     """`Report.facts` of a run: what was trained, what it took, what looking at it took."""
-    scoring = sum({(result.split, result.task): result.seconds for result in results}.values())
+    scoring = sum({(result.split, result.stream, result.task): result.seconds for result in results}.values())
     return {
         "Model": [
             ("parameters", f"{parameters:,}"),
