@@ -82,7 +82,8 @@ def choose(
 
     A stream that splits its documents is cut into pieces that fit a row, as a packing plan would cut it from an empty row
     on; only the last piece has the tail. Then `most` documents are chosen first and `most` of their pieces from these, so
-    that the cost does not grow with the data set. Raises Refusal naming every document that is too long to be laid out.
+    that the cost does not grow with the data set. What a stream drops because it does not fit a row is left out of what was
+    chosen. Raises Refusal naming every other document that is too long to be laid out, and if nothing is left.
     """
     stream = manifest.streams[name]
     place = (text_key(name), text_key(split))
@@ -106,9 +107,13 @@ def choose(
             "raise data.row_length, shorten the document, or let its stream split documents",
         )
         for example in examples
-        if example.positions > row_length
+        if example.positions > row_length and not settings.drop_long
     )
-    return examples
+    fitting = [example for example in examples if example.positions <= row_length]
+    if chosen and not fitting:
+        reason = f"none of its documents that were chosen fits a row of {row_length}"
+        refuse_if([Problem(f"{name}, {split}", len(examples), reason, "raise data.row_length")])
+    return fitting
 
 
 def _least(own: Iterable[Shard], most: int, place: tuple[int, int]) -> list[tuple[Shard, np.ndarray]]:
@@ -141,9 +146,10 @@ def _cut(
             "raise data.row_length",
         )
         for index, tail in zip(indices[long], tails[long], strict=True)
+        if not settings.drop_long
     )
     found = []
-    for index, n, tail in zip(indices, content, tails, strict=True):
+    for index, n, tail in zip(indices[~long], content[~long], tails[~long], strict=True):
         rows = packing.pack_split(np.array([n]), np.array([tail]), row_length)
         pieces = [(int(index), start, stop) for row in rows for _, start, stop in row]
         found += enumerate(pieces)

@@ -50,6 +50,19 @@ def test_a_document_that_is_too_long_is_refused_by_name(manifest):
         own(manifest, "image-text", row=24)
 
 
+@pytest.mark.parametrize("stream", ["image-text", "text"])
+def test_what_a_stream_drops_is_not_scored(manifest, stream):
+    dropping = dataclasses.replace(STREAMS[stream], drop_long=True)
+    every = {e.number: e.positions for e in own(manifest, stream)}
+    row = sorted(every.values())[len(every) // 2] if stream == "image-text" else 20
+    found = choose(manifest, stream, dropping, "train", 100, row)
+    assert found and max(e.positions for e in found) <= row
+    if stream == "image-text":
+        assert {e.number for e in found} == {number for number, positions in every.items() if positions <= row}
+    with pytest.raises(Refusal, match="none of its documents"):
+        choose(manifest, stream, dropping, "train", 100, 3)
+
+
 @given(st.lists(st.integers(3, 200), min_size=1, max_size=12), st.integers(1, 3))
 def test_row_lengths_waste_least(positions, most):
     found = row_lengths(positions, 200, most)
