@@ -20,6 +20,7 @@ from mdm.door import Model
 from mdm.evaluation.continuations import TextScoring
 from mdm.evaluation.elbo import Scorer, Scores
 from mdm.evaluation.folder import EvaluationFolder
+from mdm.evaluation.made_with import MadeWith
 from mdm.evaluation.result import Result
 from mdm.evaluation.settings import EvaluationSettings
 from mdm.model import attention
@@ -314,7 +315,8 @@ def test_a_card_tells_of_its_own_weights_only(root, tmp_path):
     own = {name: mdm.load(str(run), weights=name).trained for name in ("ema", "parameters")}
     folder = EvaluationFolder(own["ema"].folder.evaluations)
     folder.create()
-    folder.write(2, "likelihood", [dataclasses.replace(result("text", "text"), step=2, weights="ema").to_json()])
+    line = dataclasses.replace(result("text", "text"), step=2, weights="ema").to_json()
+    folder.write(2, "likelihood", [line], MadeWith({"weights": "ema"}))
     cards = {name: export.card(model, export._flat(model)) for name, model in own.items()}
     assert "8.000 ± 0.200" in cards["ema"] and "not been evaluated" not in cards["ema"]
     assert (

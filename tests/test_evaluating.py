@@ -227,7 +227,7 @@ def test_the_report_compares_steps_and_runs_and_its_gallery_is_watched(trained, 
     page = (tmp_path / "report.html").read_text()
     assert "How its steps compare" in page and "In given orders" in page
     section = page.split("Beside other runs")[1]
-    assert "other/run" in section and "+0.000" in section and "scores by document" in section
+    assert "other/run" in section and "+0.000" in section and "document by document" in section
     assert re.findall(r'<td class="t">([a-z_.]+)</td><td class="t">(\d+)</td><td class="t">(\d+)</td>', section) == [
         ("training.tokens", str(4 * made.ROW), str(8 * made.ROW))
     ]

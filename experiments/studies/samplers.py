@@ -64,7 +64,6 @@ WRITE = {
     "32 steps": {"steps": 32},
     "64 steps": {"steps": 64},
     "256 steps": {"steps": 256},
-    "first-hitting": {"order": "first-hitting"},
     "cosine grid": {"grid": "cosine"},
     "confidence, noise 4.5": {"order": "confidence", "noise": 4.5},
     "blocks of 32": {"order": "confidence", "noise": 4.5, "block": 32, "steps": 16},

@@ -93,6 +93,7 @@ class Starting:
     nothing else."""
 
     def __init__(self, folder: RunFolder, number: int):
+        self._run = folder
         self.folder = folder.start(number)
         self.now = _new(number)
         self._next = folder.start(number + 1) / _FILE
@@ -114,7 +115,7 @@ class Starting:
             return
         try:
             self._run.mark_end(self.now.told, self.now.reached)
-        except OSError as error:
+        except Exception as error:  # of a bucket's client it may be anything
             logging.error("%s was not written: %s", self._run.end, error)
 
     def write_placement(self, table: str) -> None:

@@ -1,5 +1,6 @@
 """The scaling law is recovered from runs with noise, within its intervals; runs that do not determine it are told."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -56,7 +57,9 @@ def test_seeds_of_a_size_are_one_point():
     n, d, y = runs(sizes=4, budgets=3, noise=0.01)
     once = scaling_law(n, d, y, repeats=3)
     thrice = scaling_law(np.repeat(n, 3), np.repeat(d, 3), np.repeat(y, 3), repeats=3)
-    assert thrice.coefficients == once.coefficients and len(thrice.residuals) == 12
+    assert len(thrice.residuals) == 12
+    for name, own in once.coefficients.items():
+        np.testing.assert_allclose(dataclasses.astuple(thrice.coefficients[name]), dataclasses.astuple(own), rtol=1e-5)
 
 
 def test_losses_without_a_floor_are_told():
