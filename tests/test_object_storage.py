@@ -72,21 +72,23 @@ def test_a_bucket_that_refuses_a_save_costs_that_save_and_the_next_start_goes_on
     assert curve(run) == curve(local) and run.read_end() == local.read_end()
 
 
-def test_of_two_jobs_on_one_folder_the_later_start_goes_on(bucket, experiment):
+def test_of_two_jobs_on_one_folder_the_later_start_goes_on(bucket, experiment, monkeypatch):
     """A bucket has no lock. Another job takes the number that this one was about to take, and later begins once more."""
     environment, store = bucket
     other = json.dumps({"number": 1, "host": "other", "began": 0.0, "alive": 0.0}).encode()
 
-    def interfere(method, name):
-        if method == "POST" and name == "two/starts/1/start.json" and name not in store.objects:
-            store.put(name, other, {})
-        if name.startswith("two/checkpoints/3/") and "two/starts/3/start.json" not in store.objects:
-            store.put("two/starts/3/start.json", other, {})
-        return 0
+    put = store.put
 
-    store.refuses = interfere
-    done = binaries.run("train", f"--config={experiment}", "--workdir=gs://bucket/two", environment=environment)
-    store.refuses = lambda method, name: 0
+    def beside_another_job(name, content, wanted):
+        if name == "two/starts/1/start.json" and name not in store.objects:
+            put(name, other, {})
+        if name.startswith("two/checkpoints/3/") and "two/starts/3/start.json" not in store.objects:
+            put("two/starts/3/start.json", other, {})
+        return put(name, content, wanted)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "put", beside_another_job)
+        done = binaries.run("train", f"--config={experiment}", "--workdir=gs://bucket/two", environment=environment)
     assert done.returncode == exits.REFUSED and "a later start of this run has begun" in done.stderr, done.stderr
     assert store.objects["two/starts/1/start.json"].content == store.objects["two/starts/3/start.json"].content == other
     assert json.loads(store.objects["two/starts/2/start.json"].content)["code"] == exits.REFUSED
