@@ -19,6 +19,7 @@ def apply(config: dict, overrides: Mapping[str, Any], problems: list[Problem]) -
     In a group without settings (`corruption.schedules`, say, by task) any name may be set: who reads the group knows its names.
     """
     changed = copy.deepcopy(config)
+    free: list[Any] = []  # groups that had no settings: a second name of one is as good as the first
     for key, value in overrides.items():
         parts = _PART.findall(key)
         place: Any = changed
@@ -26,7 +27,9 @@ def apply(config: dict, overrides: Mapping[str, Any], problems: list[Problem]) -
             own: Any = int(part[1:-1]) if part.startswith("[") else part
             known = range(len(place)) if isinstance(place, list) else place if isinstance(place, Mapping) else ()
             last = number == len(parts) - 1
-            if own not in known and not (last and place == {}):
+            if last and place == {}:
+                free.append(place)
+            if own not in known and not (last and any(place is group for group in free)):
                 problems.append(_unknown(key, parts[:number], part, value, place))
                 break
             if last:

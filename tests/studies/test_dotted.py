@@ -42,6 +42,11 @@ def test_a_key_that_is_not_there_is_told(key, told):
     assert len(problems) == 1 and told in str(problems[0])
 
 
+def test_a_group_without_settings_takes_several():
+    problems = []
+    assert dotted.apply(CONFIG, {"empty.a": 1, "empty.b": 2}, problems)["empty"] == {"a": 1, "b": 2} and not problems
+
+
 def test_configs_are_split_into_what_they_share_and_the_rest():
     other = {"empty": {}, "model": {"width": 3, "depth": 2}, "data": {"stages": []}}
     shared, (first, second) = dotted.split([CONFIG, other])
