@@ -67,4 +67,7 @@ def test_what_was_written_is_written_again(change, vocabulary, cheap):
     )
     assert (np.asarray(plain.canvas.rows.ids) != np.asarray(other.canvas.rows.ids)).sum() > 2
     assert int(plain.calls.whole) == 8
-    assert 8 < int(other.calls.whole) <= 15 if "corrector" in change else int(other.calls.whole) == 8
+    if "corrector" in change:
+        assert 8 < int(other.calls.whole) <= 15
+    else:  # no call where nothing is to be written: so at the last step, if none was opened before it
+        assert int(other.calls.whole) in (7, 8)

@@ -24,15 +24,17 @@ def runs(sizes=6, budgets=6, noise=0.0, seed=0):
 
 
 def test_coefficients_are_recovered_within_their_intervals():
+    """Of a fit that misses, most coefficients miss together: of 12 fits with intervals of 95 %, three or more do in 2 % of cases,
+    so a right fitter holds more than 0.85."""
     held = []
-    for seed in range(6):
+    for seed in range(12):
         found = scaling_law(*runs(noise=0.003, seed=seed), repeats=60, seed=seed)
         assert found.determined, found.reservations
         assert found.coefficients["E"].value == pytest.approx(1.7, rel=0.03)
         assert np.sqrt(np.square(found.residuals).mean()) == pytest.approx(0.003, rel=0.35)
         held += [found.coefficients[name].holds(value) for name, value in TRUTH.items()]
         held.append(found.exponent.holds(TRUTH["alpha"] / TRUTH["beta"]))
-    assert np.mean(held) >= 0.9
+    assert np.mean(held) >= 0.85
 
 
 @pytest.mark.slow
