@@ -2,9 +2,9 @@
 
 The form, and the fit by a Huber loss on log L in log-sum-exp form from many starts, are those of Hoffmann et al. 2022
 (arXiv 2203.15556, section 3.3 and appendix D.2). Besiroglu et al. 2024 (arXiv 2404.10102) resample runs for intervals; of a dozen
-runs that leaves too few different ones for five coefficients. Here the sizes stay as they are and the residuals are resampled,
-with a variance that is drawn too (see `linear`). Runs that differ in their seed alone are one point, their mean: seeds tell the
-noise of a point, but nothing of how far the law itself is off there. When the data are too few is part of the result.
+runs that leaves too few different ones for five coefficients. Here the sizes stay as they are and errors of the size of the
+residuals are drawn. Runs that differ in their seed alone are one point, their mean: seeds tell the noise of a point, but nothing
+of how far the law itself is off there. When the data are too few is part of the result.
 
 Letters: R points, S starts.
 """
@@ -94,7 +94,7 @@ def scaling_law(
     residuals = y - predicted
     drawn = []
     for _ in range(repeats):
-        again = predicted + _resample(residuals, generator)
+        again = predicted + _errors(residuals, generator)
         # Two starts: where all data have their minimum, and elsewhere, so that a second valley shows in the intervals.
         both = (best, starts[generator.integers(len(starts))])
         found = min((_minimum(start, n, d, again, _ROUGH) for start in both), key=lambda result: result.fun)
@@ -166,15 +166,15 @@ def _minimum(start: np.ndarray, n: np.ndarray, d: np.ndarray, y: np.ndarray, mos
     return found
 
 
-def _resample(residuals: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Residuals [R] drawn with replacement, around 0, at a scale that is drawn too.
+def _errors(residuals: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Errors [R] of a size that is drawn too, as for a linear fit (`linear`): the sum of squared residuals over a chi-square of
+    R - 5.
 
-    Those of a fit are smaller than the errors, and their size is itself a guess: their sum of squares is spread over a chi-square
-    of R - 5, as for a linear fit.
+    Normal, not the residuals themselves: a Huber fit goes through about five of its points, whose residuals are nothing, and
+    intervals from residuals drawn anew held 92 % where these hold 97 %.
     """
-    count = len(residuals)
-    scale = math.sqrt(count / generator.chisquare(count - len(_NAMES)))
-    return scale * (residuals - residuals.mean())[generator.integers(count, size=count)]
+    sigma = math.sqrt(float(np.square(residuals).sum()) / generator.chisquare(len(residuals) - len(_NAMES)))
+    return sigma * generator.standard_normal(len(residuals))
 
 
 def _coefficients(points: np.ndarray, n: float, d: float) -> np.ndarray:

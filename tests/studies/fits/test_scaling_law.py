@@ -1,6 +1,5 @@
 """The scaling law is recovered from runs with noise, within its intervals; runs that do not determine it are told."""
 
-import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,8 +23,6 @@ def runs(sizes=6, budgets=6, noise=0.0, seed=0):
 
 
 def test_coefficients_are_recovered_within_their_intervals():
-    """Of a fit that misses, most coefficients miss together: of 12 fits with intervals of 95 %, three or more do in 2 % of cases,
-    so a right fitter holds more than 0.85."""
     held = []
     for seed in range(12):
         found = scaling_law(*runs(noise=0.003, seed=seed), repeats=60, seed=seed)
@@ -34,7 +31,7 @@ def test_coefficients_are_recovered_within_their_intervals():
         assert np.sqrt(np.square(found.residuals).mean()) == pytest.approx(0.003, rel=0.35)
         held += [found.coefficients[name].holds(value) for name, value in TRUTH.items()]
         held.append(found.exponent.holds(TRUTH["alpha"] / TRUTH["beta"]))
-    assert np.mean(held) >= 0.85
+    assert np.mean(held) >= 0.9
 
 
 @pytest.mark.slow
@@ -61,7 +58,8 @@ def test_seeds_of_a_size_are_one_point():
     thrice = scaling_law(np.repeat(n, 3), np.repeat(d, 3), np.repeat(y, 3), repeats=3)
     assert len(thrice.residuals) == 12
     for name, own in once.coefficients.items():
-        np.testing.assert_allclose(dataclasses.astuple(thrice.coefficients[name]), dataclasses.astuple(own), rtol=1e-5)
+        other = thrice.coefficients[name]
+        assert (other.value, other.low, other.high) == pytest.approx((own.value, own.low, own.high), rel=1e-4)
 
 
 def test_losses_without_a_floor_are_told():
