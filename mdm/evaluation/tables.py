@@ -111,7 +111,8 @@ def _difference(own: Result, other: Result | None, costs: Sequence[DocumentScore
         return ""
     if own.data != other.data:
         return "other data"
-    if len(costs) == 2:
+    # Rows of another length cut text elsewhere: then the two may have no document in common.
+    if len(costs) == 2 and set(costs[0].documents) & set(costs[1].documents):
         found = paired(*costs)
         return f"{found.bits:+.3f}" + ("" if found.se_data is None else f" ± {found.se_data:.3f}")
     errors = (own.se_data, other.se_data)

@@ -270,22 +270,30 @@ def test_runs_stand_beside_each_other_with_what_differs():
     assert "Beside other runs" not in render(own)
 
 
-def test_runs_that_kept_what_each_document_cost_are_compared_in_pairs():
-    """20 documents that cost very different amounts, each of them 0.5 bits a token less in the other run."""
-    nats = 8.1 * 5 * np.log(2) * np.linspace(0.5, 1.5, 20)
-    own, other = (
-        dataclasses.replace(
-            scores([nats - less], list(map(str, range(20))), task="text-to-image", modality="image"), weights="ema"
-        )
-        for less in (0, 0.5 * 5 * np.log(2))
-    )
+def difference(own, other):
+    """What the page says of two runs with these scores of documents, of the same figures."""
     pair = [
         Evaluated(step, [result("text-to-image", "image", weights="ema")], documents=[costs])
         for step, costs in ((9, own), (8, other))
     ]
     page = render(pair[0], others=[EvaluatedRun("b/run", {}, pair[1])])
     (row,) = [row for row in cells(page.split("Beside other runs")[1]) if row[:2] == ["heldout", "text-to-image"]]
-    assert row[-1] == "-0.500 ± 0.000"
+    return row[-1]
+
+
+def costs_of(nats, names):
+    return dataclasses.replace(scores([nats], names, task="text-to-image", modality="image"), weights="ema")
+
+
+def test_runs_that_kept_what_each_document_cost_are_compared_in_pairs():
+    """20 documents that cost very different amounts, each of them 0.5 bits a token less in the other run."""
+    nats, names = 8.1 * 5 * np.log(2) * np.linspace(0.5, 1.5, 20), list(map(str, range(20)))
+    own, other = (costs_of(nats - less, names) for less in (0, 0.5 * 5 * np.log(2)))
+    assert difference(own, other) == "-0.500 ± 0.000"
+
+
+def test_runs_that_share_no_document_are_compared_by_their_means():
+    assert difference(costs_of([1.0, 2.0], "ab"), costs_of([3.0, 5.0], "cd")) == "+0.000 ± 0.283"
 
 
 def test_orders_choices_and_the_harness_are_on_the_page():
