@@ -228,8 +228,7 @@ class Evaluation:
     @functools.cached_property
     def _streams(self) -> dict[str, tuple[str, ...]]:
         """Name -> the tasks that it draws."""
-        streams = self._settings.data.streams
-        return {name: tuple(t for t, share in own.tasks.items() if share > 0) for name, own in streams.items()}
+        return {name: own.drawn for name, own in self._settings.data.streams.items()}
 
     def _exhibits(self, stream: str) -> list[Exhibit]:
         return [e for split in SPLITS[::-1] for e in exhibits.read(self._data.directory, stream, split)]

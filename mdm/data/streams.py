@@ -34,6 +34,11 @@ class StreamSettings:
     split_documents: bool = False
     drop_long: bool = False
 
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """Tasks that are drawn at all: those with a share above zero."""
+        return tuple(task for task, share in self.tasks.items() if share > 0)
+
     def manner(self, row_length: int) -> Manner:
         """How its documents are packed into rows."""
         return Manner(row_length, self.split_documents, self.drop_long)
@@ -45,7 +50,7 @@ class StreamSettings:
                 found.append(Problem(f"{at}.tasks", task, "is not a task", f"use one of {tuple(TASKS)}"))
             if not 0 <= share < float("inf"):
                 found.append(Problem(f"{at}.tasks.{task}", share, "is not a probability", "give a number >= 0"))
-        if not sum(share for share in self.tasks.values() if share > 0):
+        if not self.drawn:
             found.append(Problem(f"{at}.tasks", dict(self.tasks), "no task has a share above zero", "give one"))
         kinds = {TASKS[task].modalities for task in self.tasks if task in TASKS}
         if len(kinds) > 1:
@@ -105,7 +110,7 @@ class Stream:
             told = "%s %s: %d of %d documents do not fit a row of %d and are left out (data.streams.%s.drop_long)"
             logging.warning(told, name, split, self.dropped, every, row_length, name)
         self._opened = Opened(functools.partial(_open, self._plans, manifest.directory, self._shards), most_open)
-        self._tasks = tuple(task for task, share in settings.tasks.items() if share > 0)
+        self._tasks = settings.drawn
         shares = np.array([settings.tasks[task] for task in self._tasks], float)
         self._cumulative = np.cumsum(shares) / shares.sum()
 

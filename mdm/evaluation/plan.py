@@ -98,7 +98,7 @@ class Decisions:
         return MadeWith(settings, tuple(sorted(usable)))
 
     def _tasks(self) -> dict[str, list[str]]:
-        return {name: [t for t, share in own.tasks.items() if share > 0] for name, own in self.streams.items()}
+        return {name: list(own.drawn) for name, own in self.streams.items()}
 
     def _common(self) -> dict[str, Any]:
         return {"weights": self.plan.weights, "data": self.data(), "tasks": self._tasks()}

@@ -50,8 +50,7 @@ def tasks_of(
         EvaluationTask(name, task, split, what)
         for split in splits
         for name, stream in streams.items()
-        for task, share in stream.tasks.items()
-        if share > 0
+        for task in stream.drawn
     )
 
 

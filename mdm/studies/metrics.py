@@ -49,7 +49,7 @@ Metrics = dict[str, float | None]
 
 def names(streams: Mapping[str, StreamSettings], probes: Sequence[str] = ()) -> set[str]:
     """Figures of a trial with these streams and probes."""
-    tasks = {task for stream in streams.values() for task, share in stream.tasks.items() if share > 0}
+    tasks = {task for stream in streams.values() for task in stream.drawn}
     pairs = {(task, modality) for task in tasks if task in TASKS for modality in TASKS[task].targets}
     modalities = {modality for _, modality in pairs}
     return {
