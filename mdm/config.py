@@ -129,7 +129,7 @@ def from_dict(value: Mapping, where: str) -> Settings:
     settings = _build(Settings, _completed(Settings, value, "", added), "", problems)
     if added:
         logging.info("%s is of an earlier version; at their defaults: %s", where, ", ".join(added))
-    refuse_if(dataclasses.replace(p, where=f"{where}: {p.where}") for p in problems)
+    refuse_if(problem.inside(where) for problem in problems)
     return settings
 
 

@@ -29,6 +29,10 @@ class Problem:
         found = "" if self.value is None else f" = {self.value!r}"
         return f"{self.where}{found}: {self.reason} -> {self.remedy}"
 
+    def inside(self, at: str) -> Problem:
+        """The same, told of what belongs to `at`."""
+        return dataclasses.replace(self, where=f"{at}: {self.where}")
+
 
 class Refusal(exits.Ending):
     """Raised for input that cannot be used; carries every problem that was found, not the first one.
@@ -46,6 +50,9 @@ class Refusal(exits.Ending):
         count = len(self.problems)
         lines = "\n".join(f"  - {problem}" for problem in self.problems)
         return f"{count} problem{'s' if count != 1 else ''}:\n{lines}"
+
+    def inside(self, at: str) -> Refusal:
+        return Refusal(problem.inside(at) for problem in self.problems)
 
 
 class Fault(exits.Ending):
@@ -82,7 +89,7 @@ def collecting(problems: list[Problem], at: str = "") -> Iterator[None]:
     try:
         yield
     except Refusal as refusal:
-        problems.extend(dataclasses.replace(p, where=f"{at}: {p.where}" if at else p.where) for p in refusal.problems)
+        problems.extend((refusal.inside(at) if at else refusal).problems)
 
 
 def refuse_if(problems: Iterable[Problem]) -> None:

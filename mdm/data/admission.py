@@ -40,4 +40,4 @@ def _open(key: str, modality: str, read: Callable[[], Media]) -> Media:
     try:
         return _CHECKED[modality](medium)
     except Refusal as refusal:
-        raise Refusal([dataclasses.replace(p, where=f"{key}: {p.where}") for p in refusal.problems]) from refusal
+        raise refusal.inside(key) from refusal

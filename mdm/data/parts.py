@@ -161,7 +161,7 @@ def _documents(
             yield from itertools.chain.from_iterable(_documents([one], codecs, skip) for one in opened)
             return
         key = opened[0][0].key
-        skip(key, Refusal([dataclasses.replace(p, where=f"{key}: {p.where}") for p in refusal.problems]))
+        skip(key, refusal.inside(key))
         yield None
         return
     for number in range(len(opened)):

@@ -139,8 +139,7 @@ class Rows:
         try:
             lay_out(row, segments, self.manifest.vocabulary)
         except Refusal as refusal:
-            where = f"{self.streams[stream].name} row {ordinal}"
-            raise Refusal([dataclasses.replace(p, where=f"{where}: {p.where}") for p in refusal.problems]) from refusal
+            raise refusal.inside(f"{self.streams[stream].name} row {ordinal}") from refusal
 
 
 @dataclasses.dataclass(frozen=True)

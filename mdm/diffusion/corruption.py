@@ -23,7 +23,7 @@ from jax import lax
 
 from mdm.diffusion import adaptive, schedules
 from mdm.diffusion.adaptive import Learned
-from mdm.problems import Problem, Refusal
+from mdm.problems import Problem, collecting
 from mdm.tokens.rows import CONDITION, TARGET, Batch, Row
 from mdm.tokens.tasks import TASK_NAMES, TASKS
 
@@ -66,10 +66,8 @@ class CorruptionSettings:
         for key, name in (("schedule", self.schedule), *((f"schedules.{t}", n) for t, n in self.schedules.items())):
             if name == ADAPTIVE and self.mode == INDEPENDENT:
                 continue
-            try:
+            with collecting(found):
                 schedules.parse(name, 1e-3, f"{at}.{key}")
-            except Refusal as refusal:
-                found.extend(refusal.problems)
         if self.adaptive_half_life < 1:
             remedy = "some hundred steps' worth of tokens is usual"
             found.append(Problem(f"{at}.adaptive_half_life", self.adaptive_half_life, "must be positive", remedy))

@@ -20,7 +20,7 @@ from mdm.evaluation import statistics
 from mdm.evaluation.continuations import TextScorer
 from mdm.evaluation.result import device, versions
 from mdm.fingerprint import file_digest
-from mdm.problems import Problem, Refusal, refuse_if
+from mdm.problems import Problem, Refusal, collecting, refuse_if
 
 MOST_CHOICES = 1000  # of one question
 _MOST_TOLD = 20  # problems of one file
@@ -120,12 +120,8 @@ def measure(scorer: TextScorer, parameters: Any, path: Path) -> Choices:
     rows, problems = [], []
     for question in questions:
         for choice in question.choices:
-            try:
+            with collecting(problems, f"{path}: line {question.line}"):
                 rows.append(scorer.read(question.context, choice))
-            except Refusal as refusal:
-                problems += [
-                    dataclasses.replace(p, where=f"{path}: line {question.line}: {p.where}") for p in refusal.problems
-                ]
     refuse_if(problems[:_MOST_TOLD])
     scores = scorer.scores(parameters, rows)
     ends = np.cumsum([len(question.choices) for question in questions])

@@ -232,7 +232,7 @@ def _task(
     own: list[Problem] = []
     found = _harness("--harness", name, call, own)
     if isinstance(tally.failure, Refusal):
-        own = [dataclasses.replace(p, where=f"--harness={name}: {p.where}") for p in tally.failure.problems]
+        own = list(tally.failure.inside(f"--harness={name}").problems)
     elif tally.failure is not None:
         raise tally.failure
     problems += own

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from mdm.problems import Problem, Refusal
+from mdm.problems import Problem, Refusal, collecting
 from mdm.sampling.grids import GRIDS, TRAINED, ratios
 from mdm.sampling.guidance import parse_schedule
 from mdm.sampling.kept import CACHES
@@ -90,10 +90,8 @@ class SamplerSettings:
         except Refusal:
             remedy = f"use one of {(*GRIDS, TRAINED)} or the name of a noise schedule"
             found.append(Problem(f"{at}.grid", self.grid, "unknown", remedy))
-        try:
+        with collecting(found):
             parse_schedule(self.guidance_schedule, f"{at}.guidance_schedule")
-        except Refusal as refusal:
-            found.extend(refusal.problems)
         for key, legal in (("remask", REMASKS), ("cache", CACHES)):
             if getattr(self, key) not in legal:
                 found.append(Problem(f"{at}.{key}", getattr(self, key), "unknown", f"use one of {tuple(legal)}"))
