@@ -31,7 +31,6 @@ DROPPED = ".dropped.npz"
 _BUCKETS = 64  # of documents that may be duplicates: each is looked at by one worker, in memory
 _EXACT = np.dtype([("key", "<u8"), ("rest", "<u8"), ("train", "?"), ("order", "<u8"), ("index", "<u4")])
 _NEAR = np.dtype([("key", "<u8"), ("train", "?"), ("order", "<u8"), ("index", "<u4")])
-_THREADS = 32  # that share the files a process may have open
 
 
 def stages(job: Job) -> tuple[Callable, ...]:
@@ -106,7 +105,7 @@ def _losers(job: Job, group: tuple[int, Iterable[tuple[int, bytes]]]) -> Iterato
 def _signatures(job: Job) -> Opened[np.ndarray]:
     """uint32 [N, places] of the documents of a part."""
     load = lambda number: np.load(job.part(number, parts.SIGNATURES), mmap_mode="r", allow_pickle=False)  # noqa: E731
-    return Opened(load, opened.most_shards(_THREADS))
+    return Opened(load, opened.most_files())
 
 
 def _write(job: Job, group: tuple[int, Iterable[tuple[str, bytes]]]) -> None:

@@ -15,6 +15,7 @@ from mdm.problems import Problem
 Thing = TypeVar("Thing")
 
 _MOST = 1024  # shards: a reader of 4,096 documents takes some 40 KB of memory
+_THREADS = 32  # of an engine, that share the files of one process
 _SHARE = 8  # of the files that a process may have open; a shard is three: its records and two files of its plan
 
 
@@ -23,6 +24,11 @@ def most_shards(streams: int) -> int:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _MOST if limit == resource.RLIM_INFINITY else min(_MOST, limit // _SHARE)
     return max(1, most // streams)
+
+
+def most_files() -> int:
+    """How many files each thread of an engine may keep open, if all of them do."""
+    return most_shards(_THREADS)
 
 
 def too_many(error: OSError, path: Path) -> Problem | None:

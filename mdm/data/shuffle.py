@@ -27,7 +27,6 @@ from mdm.data.opened import Opened
 from mdm.data.workspace import Job, Task
 
 _DIRECT = 1 << 16  # visits of a part for a shard, about 0.1 ms each
-_THREADS = 32  # that share the files a process may have open, each reading parts or runs of its own
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,4 +152,4 @@ def _write(
 
 def _readers(files: Sequence[Path]) -> Opened[ArrayRecordReader]:
     open_: Callable[[int], ArrayRecordReader] = lambda n: ArrayRecordReader(str(files[n]), "readahead_buffer_size:0")  # noqa: E731
-    return Opened(open_, opened.most_shards(_THREADS))
+    return Opened(open_, opened.most_files())
