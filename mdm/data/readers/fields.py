@@ -93,10 +93,8 @@ def _text(value: Any, folder: Path, where: str, options: FieldOptions) -> Media:
 
 def _image(value: Any, folder: Path, where: str, options: FieldOptions) -> Media:
     value = _content(value, where)
-    if isinstance(value, bytes):
-        return read_image(value, where)
-    if isinstance(value, str):
-        return read_image(below(folder, value, where))
+    if isinstance(value, bytes | str):
+        return _file(read_image, value, folder, where)
     array = array_of(value, where)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 3):
         return codes_of(array, where)
@@ -107,12 +105,15 @@ def _audio(value: Any, folder: Path, where: str, options: FieldOptions) -> Media
     struct = isinstance(value, Mapping)
     rate = value["sampling_rate"] if struct and "sampling_rate" in value else None
     value = _content(value, where)
-    if isinstance(value, bytes):
-        return read_sound(value, where)
-    if isinstance(value, str):
-        return read_sound(below(folder, value, where))
+    if isinstance(value, bytes | str):
+        return _file(read_sound, value, folder, where)
     array = array_of(value, where)
     return Sound(_samples(array, options.bits, where), _whole(rate, where)) if struct else codes_of(array, where)
+
+
+def _file(read: Callable[..., Media], value: bytes | str, folder: Path, where: str) -> Media:
+    """Of the bytes of a file, or of a file below a folder."""
+    return read(value, where) if isinstance(value, bytes) else read(below(folder, value, where))
 
 
 def _content(value: Any, where: str) -> Any:
