@@ -27,16 +27,9 @@ def misfit(stored: Any, wanted: Any) -> str | None:
 def _leaves(tree: Any) -> dict[str, tuple[tuple[int, ...], str]]:
     found = {}
     for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
-        name = "/".join(str(_key(part)) for part in path)
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
         found[name] = (tuple(leaf.shape), jax.numpy.dtype(leaf.dtype).name)
     return found
-
-
-def _key(part: Any) -> Any:
-    for name in ("key", "idx", "name"):
-        if hasattr(part, name):
-            return getattr(part, name)
-    raise TypeError(f"{part!r} is no way into a tree of arrays")
 
 
 def _told(leaf: tuple[tuple[int, ...], str]) -> str:
