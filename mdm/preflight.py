@@ -54,7 +54,7 @@ def main() -> None:
     print(flight.text(found, job, devices))
     best, summary = None, found.summary()
     if _SEARCH.value:
-        for candidate in flight.search(job, vocabulary, data, devices, chip, found):
+        for candidate in flight.search(job, vocabulary, devices, chip, found):
             print(candidate)
             best = candidate if candidate.fits else None
         summary["search"] = best and best.summary()

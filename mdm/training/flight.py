@@ -173,7 +173,6 @@ class Candidate:
 def search(
     job: Job,
     vocabulary: Vocabulary,
-    data: Manifest | None,
     devices: Sequence[jax.Device],
     chip: Chip | None,
     found: Flight,
