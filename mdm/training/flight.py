@@ -120,10 +120,7 @@ def text(found: Flight, job: Job, devices: Sequence[jax.Device]) -> str:
         ("compilation", f"{own.seconds:.0f} s, {own.custom_calls} TPU kernels"),
         ("memory of a device", _memory(found)),
         *(job.batch_scale.facts() if job.optimizer.batch_scaling.on else ()),
-        *(
-            ("careful", warning)
-            for warning in job.batch_scale.warnings(job.optimizer.clip, min(job.optimizer.beta1, job.optimizer.beta2))
-        ),
+        *(("careful", warning) for warning in job.warnings),
         (
             "model FLOPs a token",
             f"{found.flops_per_token:.4g}: body {flops.TRAINING * found.work.body / job.data.row_length:.4g}",

@@ -127,6 +127,12 @@ class Job:
         return batch_scale(self.optimizer.batch_scaling, batch, self.training.tokens)
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the rule for the batch size does not promise for this job."""
+        own = self.optimizer
+        return tuple(self.batch_scale.warnings(own.clip, min(own.beta1, own.beta2)))
+
+    @property
     def rows(self) -> int:
         """Run rows that the token budget buys, in whole batches."""
         batch = self.training.batch_size
@@ -364,7 +370,7 @@ def _bytes(state: State) -> int:
 def _describe(job: Job, rows: Rows, state: State, start: Behind) -> None:
     if job.optimizer.batch_scaling.on:
         logging.info("batch scaling: %s", "; ".join(f"{name} {what}" for name, what in job.batch_scale.facts()))
-    for warning in job.batch_scale.warnings(job.optimizer.clip, min(job.optimizer.beta1, job.optimizer.beta2)):
+    for warning in job.warnings:
         logging.warning(warning)
     for stream in rows.streams:
         logging.info("%s: %d documents, %d rows of %d a pass, %.1f %% filled",
