@@ -137,14 +137,12 @@ class Evaluation:
         size = sum(leaf.size for leaf in jax.tree.leaves(model.parameters))
         row_length, batch_size = settings.data.row_length, settings.training.batch_size
         facts = report.facts(size, settings.model, row_length, batch_size, own.results, lines, rooms)
-        run = EvaluatedRun(against.name(self._run.path), config.to_dict(settings), own)
         page = report.render(
             report.Report(
                 title=f"mdm: {self._name}",
                 lines=lines,
-                own=own,
+                run=EvaluatedRun(against.name(self._run.path), config.to_dict(settings), own),
                 history=evaluated.history(self.folder, own),
-                run=run,
                 others=[_complete(against.read(other, step), other) for other in others],
                 manifest=self._data,
                 rooms=rooms,

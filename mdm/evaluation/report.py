@@ -31,9 +31,8 @@ class Report:
 
     title:    of the page
     lines:    the metrics log
-    own:      of one step
-    history:  step -> results that compare with those of `own`
-    others:   runs to set beside this one; run: this one
+    run:      at one step; others: to set beside it
+    history:  step -> results that compare with those of this step
     manifest: of the data set
     rooms:    of the gallery
     facts:    title of a group -> (name, value) pairs for people: model, hardware, times
@@ -41,13 +40,17 @@ class Report:
 
     title: str
     lines: Sequence[Mapping[str, float]]
-    own: Evaluated
-    history: Mapping[int, Sequence[Result]]
     run: EvaluatedRun
+    history: Mapping[int, Sequence[Result]]
     others: Sequence[EvaluatedRun]
     manifest: Manifest
     rooms: Sequence[Room]
     facts: Mapping[str, Sequence[tuple[str, str]]]
+
+    @property
+    def own(self) -> Evaluated:
+        """All that there is of the step."""
+        return self.run.own
 
 
 def render(report: Report) -> str:

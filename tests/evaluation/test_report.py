@@ -51,7 +51,7 @@ class Manifest:
 def render(own, lines=(), rooms=(), history=None, others=()):
     run = EvaluatedRun("a/run", {"model": {"width": 8, "depth": 2}}, own)
     facts = {"Model": [("width", "8")]}
-    return report.render(report.Report("a run", lines, own, history or {}, run, others, Manifest(), rooms, facts))
+    return report.render(report.Report("a run", lines, run, history or {}, others, Manifest(), rooms, facts))
 
 
 @pytest.fixture
