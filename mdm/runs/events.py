@@ -18,9 +18,7 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import directory_check
 
-from mdm.runs.uploads import Uploads
-
-_PART = 1 << 18  # bytes from which on a file is not uploaded any more
+from mdm.runs.uploads import PART, Uploads
 
 _NUMBERS = itertools.count()  # of files of this process: their names are else only told apart by seconds
 
@@ -85,7 +83,7 @@ class Events:
         (file,) = Path(self._here.name).iterdir()
         content = file.read_bytes()
         uploads.put(self._folder / file.name, content)
-        if len(content) >= _PART:
+        if len(content) >= PART:
             self._end_file()
 
     def _end_file(self) -> None:

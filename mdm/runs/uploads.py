@@ -11,7 +11,7 @@ from collections.abc import Callable
 from absl import logging
 from etils import epath
 
-_PART = 1 << 18  # bytes from which on a part is not written any more
+PART = 1 << 18  # bytes from which on an object is not written any more: what follows goes into the next one
 _PAUSE = 10.0  # seconds between two uploads: what comes meanwhile goes with the next one
 
 
@@ -68,7 +68,7 @@ class Growing:
     def add(self, line: str) -> None:
         self._content += line.encode()
         self._uploads.put(self._part(self._number), self._content)
-        if len(self._content) >= _PART:
+        if len(self._content) >= PART:
             self._number, self._content = self._number + 1, b""
 
 

@@ -32,7 +32,7 @@ def written(monkeypatch):
 
 
 def test_what_is_uploaded_grows_with_the_lines_and_not_with_their_square(part, written, monkeypatch):
-    monkeypatch.setattr(uploads, "_PART", 1000)
+    monkeypatch.setattr(uploads, "PART", 1000)
     for lines in (100, 200):
         written.clear()
         own = Uploads()
@@ -84,7 +84,7 @@ def test_the_parts_of_a_log_are_one_log_and_the_next_start_joins_them(tmp_path, 
 
 
 def test_events_are_uploaded_in_files_of_bounded_size(tmp_path, written, monkeypatch):
-    monkeypatch.setattr(events, "_PART", 2000)
+    monkeypatch.setattr(events, "PART", 2000)
     own = Uploads()
     writer = events.Events(epath.Path(tmp_path), 1, own)
     for step in range(100):
@@ -97,7 +97,7 @@ def test_events_are_uploaded_in_files_of_bounded_size(tmp_path, written, monkeyp
 
 
 def test_the_log_of_a_process_is_kept_in_parts(tmp_path, monkeypatch):
-    monkeypatch.setattr(uploads, "_PART", 100)
+    monkeypatch.setattr(uploads, "PART", 100)
     handler = _Objects(epath.Path(tmp_path / "log-0.txt"))
     for number in range(10):
         handler.emit(logging.LogRecord("mdm", logging.INFO, "", 0, "line %d of the log", (number,), None))
