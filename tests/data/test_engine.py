@@ -48,6 +48,15 @@ def killed(function, at):
     return run
 
 
+def kill(monkeypatch, owner, name, at, prepare):
+    """Prepares until call number `at` of `owner.name`, which kills."""
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, killed(getattr(owner, name), at))
+        with pytest.raises(Exception, match="Killed|") as error:
+            prepare()
+        assert "Killed" in repr(error.value) + str(error.value)
+
+
 def assert_same(one, other):
     mine, others = prose.files_of(one), prose.files_of(other)
     assert mine.keys() == others.keys()
@@ -69,11 +78,7 @@ def test_in_two_steps_the_same_bytes_are_written_also_after_a_kill(media, once, 
         "bin": (assembly.shards, "write_records", 5),
         "end": (assembly, "publish", 1),
     }[place]
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, name, killed(getattr(owner, name), at))
-        with pytest.raises(Exception, match="Killed|") as error:
-            prose.prepared(prose.settings_of(media), tmp_path / "set")
-        assert "Killed" in repr(error.value) + str(error.value)
+    kill(monkeypatch, owner, name, at, lambda: prose.prepared(prose.settings_of(media), tmp_path / "set"))
     assert_same(once, prose.prepared(prose.settings_of(media), tmp_path / "set", Engine(workers=2)))
 
 
@@ -109,11 +114,7 @@ def test_a_start_after_a_kill_finishes_with_the_same_bytes(media, once, tmp_path
         "publish": (assembly, "_move", 5),
         "manifest": (manifests.Manifest, "save", 1),
     }[place]
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, name, killed(getattr(owner, name), at))
-        with pytest.raises(Exception, match="Killed|") as error:
-            prose.prepared(prose.settings_of(media), tmp_path / "set")
-        assert "Killed" in repr(error.value) + str(error.value)
+    kill(monkeypatch, owner, name, at, lambda: prose.prepared(prose.settings_of(media), tmp_path / "set"))
     with pytest.raises(Refusal, match="no prepared data set"):
         manifests.load(tmp_path / "set")
     made = []
