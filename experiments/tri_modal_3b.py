@@ -16,12 +16,12 @@ from ml_collections import ConfigDict
 
 from mdm import config
 
-HARDWARE = {  # attention kernel, what is recomputed, rows a chip holds at a time, ways of tensor parallelism
-    "v4": ("splash", "full", 2, 1),
-    "v5p": ("splash", "full", 2, 1),
-    "v5e": ("splash", "full", 1, 1),
-    "v6e": ("splash", "full", 2, 1),
-    "h100": ("cudnn", "full", 2, 1),
+HARDWARE = {  # attention kernel, what is recomputed, rows a chip holds at a time, ways of tensor parallelism, chunk of the head
+    "v4": ("splash", "full", 2, 1, 1024),
+    "v5p": ("splash", "full", 2, 1, 1024),
+    "v5e": ("splash", "full", 2, 1, 1024),
+    "v6e": ("splash", "full", 2, 1, 2048),  # most products for its HBM: a chunk of 1024 would wait for the columns
+    "h100": ("cudnn", "full", 2, 1, 1024),
 }
 
 
@@ -40,7 +40,9 @@ def get_config(hardware: str = "v5p") -> ConfigDict:
     c.data.workers = 8
     c.model.width, c.model.depth, c.model.head_size = 3072, 24, 128
     c.model.walk, c.model.compute_dtype = "scan", "bfloat16"
-    c.model.attention, c.model.remat, c.training.rows_at_a_time, c.mesh.tensor = HARDWARE[hardware]
+    attention, remat, rows, tensor, chunk = HARDWARE[hardware]
+    c.model.attention, c.model.remat, c.model.head_chunk = attention, remat, chunk
+    c.training.rows_at_a_time, c.mesh.tensor = rows, tensor
     # Tuned at the pilot's shape; Complete(d)P carries the figures over.
     c.model.parameterization.base_width, c.model.parameterization.base_depth = 1024, 8
     c.corruption.mode = "complementary"

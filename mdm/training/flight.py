@@ -26,6 +26,15 @@ from mdm.training.work import Work, expected_work
 DAY = 86400
 REMATS = ("none", "dots", "offload", "full")
 ROWS = (8, 4, 2, 1)
+_BOUNDS = {
+    "compute": "products of the layers",
+    "hbm": "their HBM",
+    "head": "products of the head",
+    "head_hbm": "its HBM",
+    "links": "links",
+    "network": "network",
+    "optimizer": "optimizer",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +136,7 @@ def text(found: Flight, job: Job, devices: Sequence[jax.Device]) -> str:
         ),
     ]
     if bound:
-        facts += [(f"bound by {name}", f"{getattr(bound, name):.3f} s") for name in
-                  ("compute", "hbm", "links", "network", "optimizer")]  # fmt: skip
+        facts += [(f"bound by {told}", f"{getattr(bound, name):.3f} s") for name, told in _BOUNDS.items()]
         per_day = found.tokens_per_step / bound.step * DAY
         facts += [
             ("slowest replica", f"{bound.imbalance:.3f} of the mean"),

@@ -22,7 +22,8 @@ LOGIT_PASSES = 4
 
 ASSUMPTIONS = (
     f"matrix products reach {MATMUL_SHARE:.0%} of the chip's bfloat16 peak",
-    "traffic over links and to HBM overlaps with products; the optimizer and the network between slices do not",
+    "traffic over links and to HBM overlaps with products, the head's with its own; the optimizer and the network between slices "
+    "do not",
     f"a layer moves {ACTIVATION_PASSES} arrays of [tokens, width] through HBM, the head the float32 logits of its positions "
     f"{LOGIT_PASSES} times and its columns and their gradients once a chunk",
     "weights of layers and their gradients travel in bfloat16, gradients of embeddings and head in float32; between slices every "
@@ -33,10 +34,15 @@ ASSUMPTIONS = (
 
 @dataclasses.dataclass(frozen=True)
 class Roofline:
-    """Seconds a step, by what bounds it; `step` joins them."""
+    """Seconds a step, by what bounds it; `step` joins them.
+
+    head, head_hbm: products and traffic of the output head, which runs behind the layers and hides nothing of theirs
+    """
 
     compute: float
     hbm: float
+    head: float
+    head_hbm: float
     links: float
     network: float
     optimizer: float
@@ -45,7 +51,8 @@ class Roofline:
 
     @property
     def step(self) -> float:
-        return max(self.compute * self.imbalance, self.hbm, self.links) + self.network + self.optimizer
+        head = max(self.head * self.imbalance, self.head_hbm)
+        return max(self.compute * self.imbalance, self.hbm, self.links) + head + self.network + self.optimizer
 
 
 def estimate(job: Job, work: Work, shape: Mapping[str, int], parameters: int, columns: int, chip: Chip) -> Roofline:
@@ -57,7 +64,9 @@ def estimate(job: Job, work: Work, shape: Mapping[str, int], parameters: int, co
     micro = training.micro_batches(shards)
     model_flops = flops.TRAINING * work.row * training.batch_size
     again = {"none": 0.0, "full": work.body}.get(model.remat, model.depth * flops.attention(model, length))
-    compute = (model_flops + again * training.batch_size) / chips / (chip.flops * MATMUL_SHARE)
+    products = chips * chip.flops * MATMUL_SHARE
+    compute = (flops.TRAINING * work.body + again) * training.batch_size / products
+    head = flops.TRAINING * (work.row - work.body) * training.batch_size / products
 
     passes = 3 if model.remat == "full" else 2
     layers = model.depth * flops.layer_weights(model)
@@ -65,8 +74,8 @@ def estimate(job: Job, work: Work, shape: Mapping[str, int], parameters: int, co
     weights = 2 * layers / tensor * passes * micro
     # The head's FLOPs are 2 D a logit: 4 bytes of a logit; a chunk reads D columns twice and adds to their gradient, 12 bytes.
     logits = (work.row - work.body) * training.batch_size / chips / (2 * model.width)
-    head = logits * (4 * LOGIT_PASSES + 12 * model.width / model.head_chunk)
-    hbm = (weights + model.depth * ACTIVATION_PASSES * 2 * tokens * model.width + head) / chip.hbm_bandwidth
+    head_hbm = logits * (4 * LOGIT_PASSES + 12 * model.width / model.head_chunk) / chip.hbm_bandwidth
+    hbm = (weights + model.depth * ACTIVATION_PASSES * 2 * tokens * model.width) / chip.hbm_bandwidth
     own = parameters / fsdp / tensor
     # reads the gradient (twice, once for its norm), the parameter, two moments, the average; writes all but the gradient
     optimizer = 4 * own * 10 / chip.hbm_bandwidth
@@ -80,5 +89,5 @@ def estimate(job: Job, work: Work, shape: Mapping[str, int], parameters: int, co
     links += model.depth * passes * 2 * hidden / tensor * (sequence - 1) / chip.link_bandwidth
     sent = (2 * layers / tensor + 4 * tables) / fsdp
     network = micro * 2 * sent * (replica - 1) / replica / chip.network_bandwidth
-    found = Roofline(compute, hbm, links, network, optimizer, work.imbalance, 0.0)
+    found = Roofline(compute, hbm, head, head_hbm, links, network, optimizer, work.imbalance, 0.0)
     return dataclasses.replace(found, mfu=model_flops / chips / chip.flops / found.step)

@@ -102,6 +102,17 @@ def test_estimates_follow_the_hardware():
     assert roofline.estimate(job, work, one | {"replica": 2}, 10**9, 1000, chip).network > 0
 
 
+@pytest.mark.parametrize("name, chunk", [("v5p", 1024), ("v5e", 1024), ("v6e", 2048)])
+def test_the_heads_chunk_of_a_preset_does_not_wait_for_its_columns(name, chunk):
+    """The bound of the head is its products at the preset's chunk, and would be its traffic at an eighth of it."""
+    job = preset("tri_modal_3b", name)
+    assert job.model.head_chunk == chunk
+    work, one = Work(1e12, (1e12,), (1.0,), 1.0), {"replica": 1, "fsdp": 64, "tensor": 1, "sequence": 1}
+    narrow = dataclasses.replace(job, model=dataclasses.replace(job.model, head_chunk=chunk // 8))
+    own, waiting = (roofline.estimate(j, work, one, 10**9, 1000, CHIPS[name]) for j in (job, narrow))
+    assert own.head_hbm < own.head == waiting.head < waiting.head_hbm and own.step < waiting.step
+
+
 @pytest.mark.parametrize("name", ["v9:2x2", "v5p", "v5p:4", "v5p:axb", "", "h100:8"])
 def test_a_topology_that_does_not_exist_is_refused(name):
     with pytest.raises(Refusal, match="--topology"):
