@@ -22,7 +22,7 @@ from mdm.codecs import registry
 from mdm.data.mixture import Stage
 from mdm.data.pipeline import DataSettings
 from mdm.data.preparation import CodecChoice, PreparationSettings
-from mdm.data.sources import SOURCES, SourceSettings
+from mdm.data.sources import BY_CONCEPT, SOURCES, SourceSettings
 from mdm.data.streams import StreamSettings
 from mdm.diffusion.corruption import CorruptionSettings
 from mdm.diffusion.objective import ObjectiveSettings
@@ -87,7 +87,7 @@ def base() -> ConfigDict:
 
 
 def source(kind: str, path: str, stream: str, **options) -> ConfigDict:
-    """An entry of `config.prepare.sources`. options: of its kind, where they are not the defaults."""
+    """An entry of `config.prepare.sources`. options: of its kind, where they are not the defaults, and its `side`."""
     return ConfigDict({"kind": kind, "path": path, "stream": stream, **options})
 
 
@@ -148,6 +148,8 @@ def to_dict(value: Any) -> Any:
         chosen = {
             name: getattr(value.chosen, name) for name in fields if getattr(value.chosen, name) != getattr(usual, name)
         }
+        if value.side != BY_CONCEPT:
+            chosen["side"] = value.side
         return dict(zip(("kind", "path", "stream"), place, strict=True)) | to_dict(chosen)
     if dataclasses.is_dataclass(value):
         return {
@@ -255,10 +257,11 @@ def _source(value: Any, at: str, problems: list[Problem]) -> SourceSettings | No
     if not isinstance(value, Mapping) or "kind" not in value:
         return _wrong(value, at, "a source (a group of settings with a kind)", problems)
     place = ("kind", "path", "stream")
+    side = value["side"] if "side" in value else BY_CONCEPT
     if value["kind"] not in tuple(SOURCES):
         problems.append(Problem(f"{at}.kind", value["kind"], "unknown", f"use one of {tuple(SOURCES)}"))
         return None
-    given = {key: part for key, part in value.items() if key not in place}
+    given = {key: part for key, part in value.items() if key not in (*place, "side")}
     usual = SOURCES[value["kind"]].options()
     options = changed(usual, given, at, problems) if given else usual
     missing = [key for key in place if key not in value]
@@ -266,7 +269,8 @@ def _source(value: Any, at: str, problems: list[Problem]) -> SourceSettings | No
         problems += [Problem(f"{at}.{key}", None, "is missing", "see mdm.config.source") for key in missing]
         return None
     own = [_build(str, value[key], f"{at}.{key}", problems) for key in place]
-    return SourceSettings(*own, options=None if options == usual else options)
+    side = _build(str, side, f"{at}.side", problems)
+    return SourceSettings(*own, options=None if options == usual else options, side=side)
 
 
 def _codec(value: Any, at: str, problems: list[Problem]) -> CodecChoice | None:

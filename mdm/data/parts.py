@@ -20,7 +20,7 @@ from mdm.data import documents, duplicates, sources
 from mdm.data.media import Item
 from mdm.data.workspace import Job, Task
 from mdm.problems import Problem, Refusal
-from mdm.tokens.hashing import mix, text_key, uniform
+from mdm.tokens.hashing import mix, text_key
 from mdm.tokens.rows import Document
 from mdm.tokens.vocabulary import MODALITIES
 
@@ -49,11 +49,6 @@ class Part:
 def order_of(seed: int, key: str) -> int:
     """Documents are written in this order, which looks random."""
     return int(mix(seed, text_key(key)))
-
-
-def is_heldout(seed: int, share: float, concept: str) -> bool:
-    """On which side of the split a concept lies: the same in every source and on every machine."""
-    return bool(uniform(seed, text_key(concept)) < share)
 
 
 def load(job: Job, number: int) -> Part:
@@ -85,7 +80,7 @@ def _write(job: Job, task: Task) -> None:
         for item, media, document, record in _encoded(job, task, codecs):
             writer.write(record)
             rows["order"].append(order_of(job.seed, item.key))
-            rows["heldout"].append(is_heldout(job.seed, job.heldout, item.concept))
+            rows["heldout"].append(settings.split_of(item.concept, job.seed, job.heldout) == "heldout")
             rows["lengths"].append([document[m].size if m in document else 0 for m in MODALITIES])
             rows["digests"].append(duplicates.digest(media) if wanted != "keep" else np.zeros(0, np.uint8))
             if wanted == "near" and set(media) == {"text"}:

@@ -52,8 +52,9 @@ class CodecChoice:
 
 @dataclasses.dataclass(frozen=True)
 class PreparationSettings:
-    """heldout: share of concepts kept from training; shard_documents: at most so many in a file; most_skips: unreadable
-    items that may be left out (each is named in skips.jsonl) before preparation is refused."""
+    """heldout: share of concepts kept from training, in sources that do not say on which side they lie; shard_documents: at most
+    so many in a file; most_skips: unreadable items that may be left out (each is named in skips.jsonl) before preparation is
+    refused."""
 
     sources: Mapping[str, SourceSettings]
     codecs: Mapping[str, CodecChoice]
@@ -120,7 +121,7 @@ def _make(
     left_out: Sequence[Problem],
     preparation: str,
 ) -> Manifest:
-    split_of = lambda concept: SPLITS[int(parts.is_heldout(settings.seed, settings.heldout, concept))]  # noqa: E731
+    split_of = functools.partial(SourceSettings.split_of, seed=settings.seed, share=settings.heldout)
     learning = any(registry.CODECS[choice.kind].learns for choice in settings.codecs.values())
     surveyed = survey(settings.sources, tasks, split_of, settings.seed, learning, left_out)
     _refuse_without_codec(settings, surveyed)
@@ -162,6 +163,9 @@ def _plain(settings: PreparationSettings) -> dict:
     """The settings as JSON, without what changes no code."""
     value = dataclasses.asdict(settings)
     del value["most_skips"]
+    for source in value["sources"].values():
+        if source["side"] == sources.BY_CONCEPT:  # as everything was before there was a choice
+            del source["side"]
     return value
 
 

@@ -14,23 +14,28 @@ from pathlib import Path
 from mdm.data import samples
 from mdm.data.admission import admit
 from mdm.data.demo import books, emoji, glosses, prompts, stamps, synthesis
+from mdm.data.manifest import SPLITS
 from mdm.data.media import Item
 from mdm.data.readers import arrays, columns, folders, json_lines, prose, speech, tables, tfds_folder, webdataset
 from mdm.data.readers.reader import Options, Piece, Reader, whole
 from mdm.problems import Problem
+from mdm.tokens.hashing import text_key, uniform
 
 SAMPLES = "samples://"  # the media that ship with the package
+BY_CONCEPT = "by-concept"
 
 
 @dataclasses.dataclass(frozen=True)
 class SourceSettings:
     """kind: a name in `SOURCES`; path: a folder or file (`samples://...` for the package's own), or where packages are fetched
-    to; stream: its documents'; options: of its kind, None for its defaults."""
+    to; stream: its documents'; options: of its kind, None for its defaults; side: "train" or "heldout" where its publisher has
+    divided training from validation, else each concept is drawn."""
 
     kind: str
     path: str
     stream: str
     options: Options | None = None
+    side: str = BY_CONCEPT
 
     @property
     def chosen(self) -> Options:
@@ -41,9 +46,16 @@ class SourceSettings:
         if self.kind not in SOURCES:
             return [Problem(f"{at}.kind", self.kind, "unknown", f"use one of {tuple(SOURCES)}")]
         found = self.chosen.problems(at)
+        if self.side not in (BY_CONCEPT, *SPLITS):
+            found.append(Problem(f"{at}.side", self.side, "unknown", f"use one of {(BY_CONCEPT, *SPLITS)}"))
         if SOURCES[self.kind].local and not _resolve(self.path).exists():
             found.append(Problem(f"{at}.path", self.path, "does not exist", "check the path"))
         return found
+
+    def split_of(self, concept: str, seed: int, share: float) -> str:
+        """Where a concept lies; a drawn one lies there in every source, on every machine. share: of concepts held out."""
+        drawn = SPLITS[int(uniform(seed, text_key(concept)) < share)]
+        return drawn if self.side == BY_CONCEPT else self.side
 
 
 def pieces(name: str, settings: SourceSettings) -> Iterator[Piece]:

@@ -58,12 +58,12 @@ class Survey:
 def survey(
     settings: Mapping[str, SourceSettings],
     tasks: Sequence[Task],
-    split_of: Callable[[str], str],
+    split_of: Callable[[SourceSettings, str], str],
     seed: int,
     fitted: bool,
     left_out: Sequence[Problem],
 ) -> Survey:
-    """split_of: concept -> split; fitted: whether a codec has to learn from media; left_out: sources that cannot be had.
+    """split_of: source, concept -> split; fitted: whether a codec has to learn from media; left_out: sources that cannot be had.
 
     Raises Refusal for a stream that mixes kinds of documents or, if that shows already, has none in a split.
     """
@@ -77,7 +77,7 @@ def survey(
             if count >= (MOST_ITEMS if fitted else MOST_UNFITTED) or held >= MOST_HELD:
                 complete = False
                 break
-            items[source.stream, split_of(item.concept)].append(item)
+            items[source.stream, split_of(source, item.concept)].append(item)
             kinds[source.stream].add(tuple(m for m in MODALITIES if m in item.media))
             count, held = count + 1, held + item.held
     for stream, found in kinds.items():
@@ -95,5 +95,5 @@ def refuse_empty(counts: Mapping[tuple[str, str], int], left_out: Sequence[Probl
     """Raises Refusal for the first stream without documents in a split, after the sources that were left out."""
     for (stream, split), count in counts.items():
         if not count:
-            remedy = "add media, or change prepare.heldout or prepare.seed"
+            remedy = "add media, change prepare.heldout or prepare.seed, or the side of a source"
             raise Refusal([*left_out, Problem(f"stream {stream}", split, "would hold no documents", remedy)])

@@ -129,6 +129,9 @@ def test_options_of_a_source_in_a_config(tmp_path):
     assert settings.prepare.sources["j"].chosen == FieldOptions(text="body", duplicates="exact")
     assert config.from_dict(config.to_dict(settings), "config.json") == settings
     assert resolved().prepare.sources["j"].options is None
+    divided = resolved(side="heldout")
+    assert divided.prepare.sources["j"].side == "heldout"
+    assert config.from_dict(config.to_dict(divided), "config.json") == divided
     with pytest.raises(Refusal, match=r"prepare\.sources\.j\.duplicats.*did you mean prepare\.sources\.j\.duplicates"):
         resolved(duplicats="exact")
     with pytest.raises(Refusal, match=r"prepare\.sources\.j\.duplicates.*unknown"):
@@ -140,7 +143,7 @@ def test_a_survey_holds_no_more_than_its_caps_of_a_table_that_is_one_piece(tmp_p
     (tmp_path / "a.jsonl").write_text("\n".join(json.dumps({"text": f"text {i}"}) for i in range(500)))
     settings = {"j": SourceSettings("json-lines", str(tmp_path / "a.jsonl"), "text")}
     tasks = [Task(0, "j", piece) for piece in sources.pieces("j", settings["j"])]
-    split_of = lambda concept: SPLITS[concept.endswith("7")]  # noqa: E731
+    split_of = lambda source, concept: SPLITS[concept.endswith("7")]  # noqa: E731
     look = lambda: surveys.survey(settings, tasks, split_of, 0, fitted, [])  # noqa: E731
     whole = look()
     assert len(tasks) == 1 and whole.complete and sum(map(len, whole.items.values())) == 500

@@ -23,6 +23,7 @@ from mdm.data.sources import SourceSettings
 from mdm.exits import REFUSED
 from mdm.problems import Problem, Refusal
 from tests import binaries
+from tests.data import prose
 
 
 def write_media(root):
@@ -233,6 +234,35 @@ def test_a_stream_without_codec_or_of_mixed_documents_is_refused(media, tmp_path
     mixed = {name: dataclasses.replace(source, stream="one") for name, source in settings.sources.items()}
     with pytest.raises(Refusal, match="mixes kinds"):
         prepare(dataclasses.replace(settings, sources=mixed), tmp_path / "b")
+
+
+def test_sources_lie_on_the_side_that_they_declare_whatever_is_held_out(tmp_path):
+    """Also where the two share a text; a third source of the stream is still drawn by concept."""
+    plain = prose.settings_of(prose.write(tmp_path / "c"), heldout=0.5)
+    drawn = plain.sources["t"]
+    made = prose.write(tmp_path / "a"), prose.write(tmp_path / "b", files=2)
+    train, heldout = (
+        dataclasses.replace(drawn, path=str(path), side=side) for path, side in zip(made, manifests.SPLITS, strict=True)
+    )
+    named = {"train": train, "valid": heldout, "drawn": drawn}
+    manifest = prepare(dataclasses.replace(plain, sources=named), tmp_path / "set")
+    found = {split: [key.split("/")[0] for key, _ in documents(manifest, "text", split)] for split in manifests.SPLITS}
+    assert found["train"].count("train") == 60 and found["heldout"].count("valid") == 24
+    assert "valid" not in found["train"] and "train" not in found["heldout"]
+    assert 0 < found["train"].count("drawn") < 60
+    alone = {name: dataclasses.replace(own, side="train") for name, own in named.items()}
+    with pytest.raises(Refusal, match="'heldout': would hold no documents.*the side of a source"):
+        prepare(dataclasses.replace(plain, sources=alone), tmp_path / "none")
+    unknown = dataclasses.replace(plain, sources={"t": dataclasses.replace(drawn, side="test")})
+    assert [problem.where for problem in unknown.problems("prepare")] == ["prepare.sources.t.side"]
+
+
+def test_a_data_set_of_before_there_were_sides_is_still_the_same(tmp_path):
+    settings = prose.settings_of(prose.write(tmp_path / "a"))
+    now = preparation._plain(settings)
+    assert "side" not in now["sources"]["t"]
+    declared = dataclasses.replace(settings.sources["t"], side="train")
+    assert preparation._plain(dataclasses.replace(settings, sources={"t": declared}))["sources"]["t"]["side"] == "train"
 
 
 def test_a_source_whose_packages_cannot_be_had_is_left_out(media, tmp_path, monkeypatch):
