@@ -63,8 +63,11 @@ def get_study(size: str = "laptop") -> Study:
                    "gradient_noise/plain"),
             Ratios("Gradient variance from hiding alone, same rows", tuple(f"masking_noise/{name}" for name in NAMES),
                    "masking_noise/plain"),
-            Ratios("Gradient variance of the adaptive density over the linear one, both evenly spread, same draws",
-                   ("gradient_noise/adaptive",), "gradient_noise/low-discrepancy"),
+            # "independent" is trained with evenly spread ratios too: this is what pairs and the adaptive density stand beside.
+            Ratios("Gradient variance over that of evenly spread ratios",
+                   ("gradient_noise/complementary", "gradient_noise/adaptive"), "gradient_noise/low-discrepancy"),
+            Ratios("Gradient variance from hiding alone over that of evenly spread ratios",
+                   ("masking_noise/complementary", "masking_noise/adaptive"), "masking_noise/low-discrepancy"),
             Comparison("Held-out loss at equal compute", "trained with", "independent",
                        ("heldout_bits", "heldout_bits/text", "heldout_bits/image", "heldout_bits/audio")),
         ),

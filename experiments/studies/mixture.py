@@ -45,6 +45,8 @@ def get_study(size: str = "laptop") -> Study:
             {"from_row": half, "rows": {"text": 2, "image_text": 2, "audio_text": 2}},
         ]
     }
+    all_streams = tuple({"mixture": name} for name in levels if not name.startswith("no "))
+    lacking = tuple({"mixture": name} for name in ("even", "no audio", "no image"))
     return Study(
         title="Mixture",
         question="How do shares, stages and loss weights of the modalities move the loss of each?",
@@ -59,7 +61,8 @@ def get_study(size: str = "laptop") -> Study:
         seeds=(0, 1, 2),
         metrics=(*MODALITIES, *TASKS, "passes"),
         analyses=(
-            Comparison("Against even shares", "mixture", "even", MODALITIES),
-            Comparison("Against even shares, by task", "mixture", "even", TASKS),
+            Comparison("Against even shares", "mixture", "even", MODALITIES, where=all_streams),
+            Comparison("Against even shares, by task", "mixture", "even", TASKS, where=all_streams),
+            Comparison("Without a stream, against even shares", "mixture", "even", MODALITIES, where=lacking),
         ),
     )  # fmt: skip

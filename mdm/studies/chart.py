@@ -7,13 +7,13 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """Points of one label. error: standard errors; line: joined; fit: a fitted curve, in the colour of the points of its label;
-    diverged: x of runs that have no y; hollow: points that are drawn empty, to set them apart."""
+    """Points of one label. error: how far bars reach below and above each; line: joined; fit: a fitted curve, in the colour of
+    the points of its label; diverged: x of runs that have no y; hollow: points that are drawn empty, to set them apart."""
 
     label: str
     x: tuple[float, ...]
     y: tuple[float, ...]
-    error: tuple[float, ...] | None = None
+    error: tuple[tuple[float, float], ...] = ()
     line: bool = False
     fit: bool = False
     diverged: tuple[float, ...] = ()
@@ -22,7 +22,8 @@ class Series:
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
-    """names: of the places 0, 1, ... on an x axis that has no numbers; zero: a line across, where nothing differs"""
+    """names: of the places 0, 1, ... on an x axis that has no numbers; zero: a line across, where nothing differs; by: what the
+    labels of the series are of"""
 
     x: str
     y: str
@@ -31,3 +32,4 @@ class Chart:
     log_y: bool = False
     names: tuple[str, ...] = ()
     zero: float | None = None
+    by: str = ""

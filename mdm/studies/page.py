@@ -6,6 +6,7 @@ Made anew from what is finished, at any time.
 from __future__ import annotations
 
 import dataclasses
+import json
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,7 +56,7 @@ def write(
         if figure:
             atomic.write_text(folder.figures / name, figure, shared=folder.local)
     facts: dict[str, Any] = {
-        "study": study, "table": table(study, rows, trials), "intervals": intervals(study),
+        "study": study, "table": table(study, rows, trials), "intervals": intervals(study), "varied": varied(study),
         "finished": len(rows), "missing": expected - len(rows),
         "diverged": sum(row.diverged for row in rows), "command": command, "made_with": _made_with(folder, trials),
     }  # fmt: skip
@@ -89,11 +90,31 @@ def table(study: Study, rows: Sequence[Row], trials: Sequence[Trial]) -> Table:
 def intervals(study: Study) -> str:
     """What the intervals of the page are over."""
     count = len(study.seeds)
-    over = f"Intervals and errors are over {count} seeds" if count > 1 else "There is one seed and no error"
+    over = f"Errors and differences are over {count} seeds" if count > 1 else "There is one seed and no error"
     return (
-        f"{over}. A seed sets {', '.join(study.seeded)} and nothing else: what that does not decide, such as the order of the "
-        "rows of a training run and the documents it is scored on, is the same in all trials, and its variance is in no interval."
+        f"{over}; intervals of a fit come from the scatter of the points about it, of ratios from that of the trials. "
+        f"A seed sets {', '.join(study.seeded)} and nothing else: what that does not decide, such as the order of the rows "
+        "of a training run and the documents it is scored on, is the same in all trials, and its variance is in no interval."
     )
+
+
+def varied(study: Study) -> tuple[tuple[str, str, str], ...]:
+    """(axis, level, what it sets), or (axis, "", key) of an axis that is one setting with its values as labels."""
+    found = []
+    for axis in study.axes:
+        keys = {key for settings in axis.levels.values() for key in settings}
+        plain = all(list(map(_short, own.values())) == [label] for label, own in axis.levels.items())
+        if plain and len(keys) == 1:
+            found.append((axis.name, "", f"{keys.pop()}: {', '.join(axis.levels)}"))
+            continue
+        for label, own in axis.levels.items():
+            told = ", ".join(f"{key} = {_short(value)}" for key, value in own.items())
+            found.append((axis.name, label, told or "as the base has it"))
+    return tuple(found)
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
 
 
 def _made_with(folder: StudyFolder, trials: Sequence[Trial]) -> list[tuple[str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import matplotlib
 from matplotlib import pyplot, ticker
 
@@ -9,6 +11,8 @@ from mdm.evaluation.plots import STYLE, svg
 from mdm.studies.chart import Chart
 
 _TICKS = 8
+_LONG = 26  # letters of a label that fits beside the panel
+_LEGEND = 64  # letters of a line of the legend
 _COLOURS = ("#2f6db3", "#c2571a", "#2c8a57", "#8a4fa3", "#a3862c", "#4aa3a3", "#b33c62", "#5b5b5b")
 
 
@@ -32,7 +36,8 @@ def draw(chart: Chart) -> str:
             if series.fit:
                 panel.plot(series.x, series.y, color=colour, linewidth=1, linestyle="--")
                 continue
-            panel.errorbar(series.x, series.y, series.error, color=colour, marker="o", markersize=4, capsize=2,
+            bars = tuple(zip(*series.error, strict=True)) or None
+            panel.errorbar(series.x, series.y, bars, color=colour, marker="o", markersize=4, capsize=2,
                            markerfacecolor="none" if series.hollow else None, linewidth=1.3 if series.line else 0,
                            elinewidth=1, label="" if series.hollow else series.label)  # fmt: skip
             panel.plot(series.diverged, [1.0] * len(series.diverged), "x", color=colour, clip_on=False,
@@ -47,6 +52,11 @@ def draw(chart: Chart) -> str:
             panel.yaxis.set_major_formatter(ticker.ScalarFormatter())
             panel.yaxis.set_minor_locator(ticker.NullLocator())
         panel.set(xlabel=chart.x, ylabel=chart.y)
-        if len(labels) > 1:
-            panel.legend(fontsize=8)
+        if len(chart.y) > _LONG:
+            panel.yaxis.label.set_fontsize(8)
+        if len(labels) > 1:  # beside the panel, where it covers no point
+            columns = max(1, min(len(labels), _LEGEND // (max(map(len, labels)) + 4)))
+            figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=columns, fontsize=8,
+                          title=chart.by or None, title_fontsize=8, frameon=False)  # fmt: skip
+            figure.set_figheight(3.2 + 0.18 * math.ceil(len(labels) / columns))
         return svg(figure)

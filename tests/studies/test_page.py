@@ -85,7 +85,20 @@ def test_the_page_holds_figures_fits_and_facts(folder):
 def test_the_page_says_what_its_intervals_hold(folder):
     markdown, html = render(folder, STUDY, make(folder))
     for page_ in (markdown, html):
-        assert "over 2 seeds. A seed sets training.seed and nothing else" in page_
+        assert "differences are over 2 seeds;" in page_ and "A seed sets training.seed and nothing else" in page_
+
+
+def test_the_page_says_what_each_level_sets(folder):
+    rates = Axis.of("rate", "optimizer.learning_rate", RATES)
+    study = tiny_study(axes=(Axis("width", {"16": {"a.b": [1], "a.c": 0.1}, "32": {}}), rates))
+    assert page.varied(study) == (
+        ("width", "16", "a.b = [1], a.c = 0.1"),
+        ("width", "32", "as the base has it"),
+        ("rate", "", "optimizer.learning_rate: 0.001, 0.01, 0.1"),
+    )
+    markdown, html = render(folder, study, make(folder))
+    assert "- width **16**: a.b = [1], a.c = 0.1" in markdown and "width <b>16</b>: a.b = [1], a.c = 0.1" in html
+    assert "(table.csv)" in markdown and "(settings.json)" in markdown
 
 
 def test_settings_that_were_searched_are_in_the_table(folder):
@@ -198,7 +211,7 @@ def test_a_scaling_fit_with_reservations_has_no_verdict_and_marks_repeated_data(
     said = " ".join(found.statements)
     assert "no verdict" in said and "hold 0.84" not in said and "3 of 9 runs went through" in said
     assert sum(series.hollow for series in found.chart.series) == 3
-    assert all(cell[1].endswith("not determined") for cell in found.cells if cell[0].startswith("D*("))
+    assert [cell[1] for cell in found.cells if cell[0].startswith(("D*(", "k of"))] == ["not determined"] * 4
 
 
 def test_a_mean_leaves_out_what_diverged():

@@ -86,7 +86,9 @@ class BestSetting:
                               f"{max(values) / min(values):.2f}; the widest interval spans a factor of "
                               f"{max(figure.factor for figure in best.values()):.2f}.")  # fmt: skip
         statements += self._drift(fitted)
-        chart = Chart(self.x, self.y, (*lines(rows, self.x, self.y, by, line=False), *curves), log_x=True)
+        chart = Chart(
+            self.x, self.y, (*lines(rows, self.x, self.y, by, line=False), *curves), log_x=True, by=self.by or ""
+        )
         header = (
             self.by or "trials",
             f"best {self.x} (95% interval)",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from mdm.problems import Problem
 from mdm.studies.analyses.analysis import Finding
-from mdm.studies.analyses.lines import beside, chosen, unknown, unknown_levels
+from mdm.studies.analyses.lines import Where, beside, chosen, unknown, unknown_levels
 from mdm.studies.chart import Chart
 from mdm.studies.fits.paired import apart, holm, legend, told
 from mdm.studies.rows import Row, groups
@@ -18,7 +18,7 @@ class Comparison:
     """Mean difference of `figures` to the level `reference` of `axis`, over pairs of trials that differ in this axis alone.
 
     Pairs share their seed, and with it initial parameters and rows: their difference scatters less than either of them.
-    where: only trials of these levels
+    where: only trials of these levels; or of any of several such sets of levels
     by: axes of whose levels each is compared for itself; pairs of all others are taken together
     """
 
@@ -26,14 +26,15 @@ class Comparison:
     axis: str
     reference: str
     figures: tuple[str, ...]
-    where: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    where: Where = dataclasses.field(default_factory=dict)
     by: tuple[str, ...] = ()
 
     def problems(self, at, axes, names, levels) -> Iterable[Problem]:
         yield from unknown(
             at, {f"figures[{n}]": name for n, name in enumerate(self.figures)}, (self.axis, *self.by), axes, names
         )
-        yield from unknown_levels(at, {**self.where, self.axis: self.reference}, levels)
+        yield from unknown_levels(at, self.where, levels)
+        yield from unknown_levels(at, {self.axis: self.reference}, levels)
 
     def find(self, rows: Sequence[Row]) -> Finding:
         rows = chosen(rows, self.where)
@@ -51,13 +52,14 @@ class Comparison:
             return Finding(self.title, ("No pair is finished.",), (), (), None)
         differs = dict(zip(found, holm(list(found.values())), strict=True))
         cells = [(*cell, *(told(found[cell, name], 0.0, differs[cell, name]) for name in self.figures)) for cell in own]
-        what = f"difference to {self.reference}"
+        what = f"difference to {self.axis} {self.reference}"
         series = beside(self.figures, [[found[cell, name].interval for cell in own] for name in self.figures])
         said = f"Mean {what} (95% interval of each alone) [pairs]; {legend(list(found.values()), 0.0)}"
         # One level beside the reference need not be named at every place.
         alone = bool(self.by) and len({cell[0] for cell in own}) == 1
         names = tuple(", ".join(cell[1:] if alone else cell) for cell in own)
-        chart = Chart(", ".join(self.by) if alone else self.axis, what, series, names=names, zero=0.0)
+        y = f"{self.figures[0]}, {what}" if len(self.figures) == 1 else what
+        chart = Chart(", ".join(self.by) if alone else self.axis, y, series, names=names, zero=0.0)
         return Finding(self.title, (said,), (self.axis, *self.by, *self.figures), tuple(cells), chart)
 
     def _rest(self, row: Row) -> tuple:

@@ -28,5 +28,7 @@ class Curve:
         yield from no_numbers(at, self.x, axes, levels, self.log_x)
 
     def find(self, rows: Sequence[Row]) -> Finding:
-        chart = Chart(self.x, self.y, lines(rows, self.x, self.y, self.by), self.log_x, self.log_y)
+        chart = Chart(
+            self.x, self.y, lines(rows, self.x, self.y, self.by), self.log_x, self.log_y, by=", ".join(self.by)
+        )
         return Finding(self.title, (), (), (), chart)

@@ -17,7 +17,9 @@ def lines(rows: Sequence[Row], x: str, y: str, by: Sequence[str], line: bool = T
     for cell, own in groups(rows, by).items():
         places = sorted({value for row in own if (value := row.value(x)) is not None})
         means = [mean([row.value(y) for row in own if row.value(x) == place]) for place in places]
-        shown = [(place, m.mean, m.error or 0.0) for place, m in zip(places, means, strict=True) if m.mean is not None]
+        shown = [
+            (place, m.mean, (m.error or 0.0,) * 2) for place, m in zip(places, means, strict=True) if m.mean is not None
+        ]
         lost = tuple(place for place, m in zip(places, means, strict=True) if m.diverged)
         u, v, error = zip(*shown, strict=True) if shown else ((), (), ())
         found.append(Series(", ".join(cell) or "all", u, v, error, line, diverged=lost))
@@ -54,7 +56,7 @@ def beside(labels: Sequence[str], found: Sequence[Sequence[Interval | None]]) ->
     for number, (label, own) in enumerate(zip(labels, found, strict=True)):
         shift = 0.5 * (number - (len(labels) - 1) / 2) / len(labels)
         points = [(place + shift, figure) for place, figure in enumerate(own) if figure is not None]
-        bars = tuple(0.0 if f.low is None else max(f.value - f.low, f.high - f.value) for _, f in points)
+        bars = tuple((0.0, 0.0) if f.low is None else (f.value - f.low, f.high - f.value) for _, f in points)
         series.append(Series(label, tuple(x for x, _ in points), tuple(f.value for _, f in points), bars))
     return tuple(series)
 

@@ -51,4 +51,10 @@ class PowerFit:
             curves.append(Series(label, tuple(grid), tuple(map(float, found.at(grid))), line=True, fit=True))
         series = (*lines(rows, self.x, self.y, self.by, line=False), *curves)
         header = (", ".join(self.by) or "trials", "a (95% interval)", "b (95% interval)", "scatter of ln y", "points")
-        return Finding(self.title, tuple(statements), header, tuple(cells), Chart(self.x, self.y, series, True, True))
+        return Finding(
+            self.title,
+            tuple(statements),
+            header,
+            tuple(cells),
+            Chart(self.x, self.y, series, True, True, by=", ".join(self.by)),
+        )

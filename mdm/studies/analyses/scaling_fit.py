@@ -15,6 +15,8 @@ from mdm.studies.chart import Chart, Series
 from mdm.studies.fits import scaling_law
 from mdm.studies.rows import Row
 
+_OPEN = "not determined"
+
 
 class _Run(NamedTuple):
     n: float | None
@@ -73,7 +75,8 @@ class ScalingFit:
             statements.append(f"Expected was D*(N) = {k:g} N^{exponent:g}: {verdict}.")
         if repeated := [run for run in runs if run.repeated]:
             statements.append(f"{len(repeated)} of {len(runs)} runs went through a stream of their data more than once, up to "
-                              f"{max(run.passes for run in repeated):.2g} times: repeated data, drawn empty.")  # fmt: skip
+                              f"{max(run.passes for run in repeated):.2g} times: repeated data, drawn empty, and fitted with the "
+                              "others.")  # fmt: skip
         statements.append(f"Residuals of log L: at most {np.abs(found.residuals).max():.2g}, "
                           f"root mean square {np.sqrt(np.square(found.residuals).mean()):.2g}.")  # fmt: skip
         k, exponent = self.expected or (None, None)
@@ -81,12 +84,13 @@ class ScalingFit:
         cells = [(name, str(figure), *of_expected("")) for name, figure in found.coefficients.items()]
         cells += [
             ("exponent of D*(N) = alpha / beta", str(found.exponent), *of_expected(f"{exponent}")),
-            ("k of D*(N) = k N^exponent", str(found.factor), *of_expected(f"{k}")),
+            ("k of D*(N) = k N^exponent", str(found.factor) if found.determined else _OPEN, *of_expected(f"{k}")),
         ]
-        for n in sorted({run.n for run in runs}):
-            best = float(found.best_tokens(n))
-            best = f"{best:.3g} tokens" if np.isfinite(best) else "beyond numbers"
-            cells.append((f"D*({n:.3g})", best if found.determined else f"{best}, not determined",
+        for n in sorted(
+            {run.n for run in runs}
+        ):  # of exponents that are not determined a power of N is no number of tokens
+            best = f"{float(found.best_tokens(n)):.3g} tokens" if found.determined else _OPEN
+            cells.append((f"D*({n:.3g})", best,
                           *of_expected(f"{k * n**exponent if self.expected else 0:.3g} tokens")))  # fmt: skip
         header = ("figure", "value (95% interval)", *of_expected("expected"))
         return Finding(self.title, tuple(statements), header, tuple(cells), self._chart(runs, found))

@@ -13,6 +13,7 @@ from mdm.studies.fits import linear
 from mdm.studies.fits.interval import DRAWS, LEVEL, Interval, interval
 
 LEAST = 3  # settings; fewer do not make a parabola
+_ROUNDED = 1e-4  # octaves: labels, from which settings are read, have six digits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +62,7 @@ def optimum(
     if found.any():
         tried = np.unique(settings[found])
         means = [losses[found & (settings == value)].mean() for value in tried]
-        found &= np.abs(np.log2(settings / tried[int(np.argmin(means))])) <= octaves
+        found &= np.abs(np.log2(settings / tried[int(np.argmin(means))])) <= octaves + _ROUNDED
     tried = np.unique(settings[found])
     if len(tried) < LEAST:
         reason = f"{len(tried)} of them gave a loss that can be fitted; a parabola needs {LEAST}"

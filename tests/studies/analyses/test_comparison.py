@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import pytest
+
 from mdm.studies.analyses.best_setting import BestSetting
 from mdm.studies.analyses.comparison import Comparison
 from mdm.studies.analyses.ratios import Ratios
@@ -29,6 +31,17 @@ def test_a_difference_far_below_the_scatter_of_seeds_is_found():
     assert finding.chart.names == ("b",) and finding.chart.zero == 0.0
     chosen = Comparison("Ways", "way", "a", ("loss",), where={"size": "2"}).find(rows())
     assert chosen.cells[0][1].endswith("[3]")
+    both = Comparison("Ways", "way", "a", ("loss",), where=({"size": "1"}, {"size": "2", "seed": "0"})).find(rows())
+    assert both.cells[0][1].endswith("[4]")
+
+
+def test_bars_reach_as_far_as_the_interval_to_each_side():
+    finding = Ratios("Noise", ("noise/a", "noise/b"), "noise/a").find(rows())
+    (series,) = finding.chart.series
+    ((below, above),) = series.error
+    low, high = (float(end) for end in finding.cells[0][1].partition("(")[2].partition(")")[0].split(" to "))
+    assert series.y[0] - below == pytest.approx(low, abs=1e-3) and series.y[0] + above == pytest.approx(high, abs=1e-3)
+    assert below < above
 
 
 def test_levels_of_another_axis_are_compared_for_themselves():

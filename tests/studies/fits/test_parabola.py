@@ -50,6 +50,11 @@ def test_far_settings_are_left_out_on_request():
     assert optimum(RATES, y).best.value != pytest.approx(2**-9.0, rel=0.1)
 
 
+def test_a_label_that_was_rounded_is_as_far_away_as_the_setting():
+    rates = [float(f"{2.0**-k:g}") for k in range(9, 3, -1)]  # 2^-9 is labelled 0.00195312
+    assert optimum(rates, [4.0, 3.0, 2.5, 2.2, 2.1, 2.0], octaves=5).points == 6
+
+
 def test_a_lowest_point_beyond_what_was_tried_is_told():
     found = optimum(RATES, losses(-2.0))
     assert not found.determined and "outside" in found.reservations[0]
