@@ -11,8 +11,8 @@ from mdm.evaluation.plots import STYLE, svg
 from mdm.studies.chart import Chart
 
 _TICKS = 8
-_LONG = 26  # letters of a label that fits beside the panel
-_LEGEND = 64  # letters of a line of the legend
+_LONG = 28  # letters of a label of that size that fit beside the panel
+_LEGEND = 60  # letters of a line of the legend
 _COLOURS = ("#2f6db3", "#c2571a", "#2c8a57", "#8a4fa3", "#a3862c", "#4aa3a3", "#b33c62", "#5b5b5b")
 
 
@@ -52,11 +52,10 @@ def draw(chart: Chart) -> str:
             panel.yaxis.set_major_formatter(ticker.ScalarFormatter())
             panel.yaxis.set_minor_locator(ticker.NullLocator())
         panel.set(xlabel=chart.x, ylabel=chart.y)
-        if len(chart.y) > _LONG:
-            panel.yaxis.label.set_fontsize(8)
-        if len(labels) > 1:  # beside the panel, where it covers no point
+        panel.yaxis.label.set_fontsize(min(11, 11 * _LONG / len(chart.y)))
+        if len(labels) > 1:  # above the panel, where it covers no point
             columns = max(1, min(len(labels), _LEGEND // (max(map(len, labels)) + 4)))
-            figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=columns, fontsize=8,
-                          title=chart.by or None, title_fontsize=8, frameon=False)  # fmt: skip
-            figure.set_figheight(3.2 + 0.18 * math.ceil(len(labels) / columns))
+            panel.legend(loc="lower left", bbox_to_anchor=(-0.12, 1.03), ncols=columns, fontsize=8, title=chart.by or None,
+                         title_fontsize=8, alignment="left", frameon=False, borderaxespad=0)  # fmt: skip
+            figure.set_figheight(3.3 + 0.18 * math.ceil(len(labels) / columns))
         return svg(figure)
