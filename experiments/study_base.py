@@ -3,10 +3,10 @@
 On two CPU cores launch/quickstart.sh prepares the data; a trial of the smallest model then takes half a minute. `FILE:pod` of
 every study takes experiments/tri_modal_320m.py in place of it, with the data set that --data names.
 
-The batch rule is off: a study that is about it sets its own base. The laptop's base rate of 2^-6 was set before it was measured;
-by the study of the width it is about twice the best one at 320 steps of four rows, and studies of other batches and horizons take
-it over as it is. An adaptive density forgets half within corruption.adaptive_half_life tokens: the default of a million is longer
-than a laptop's whole run, so there it is nearly a mean over all of it.
+The batch rule is off: a study that is about it sets its own base. The laptop's base rate of 2^-6 was set before it was
+measured; by the studies of width and depth the best one at 320 steps of four rows is 0.0092 (0.0052 to 0.0124). Studies of other
+batches and horizons take 2^-6 over as it is. An adaptive density forgets half within corruption.adaptive_half_life tokens: the
+default of a million is longer than a laptop's whole run, so there it is nearly a mean over all of it.
 """
 
 import runpy

@@ -14,12 +14,12 @@ CONCLUSION = (
     "458,000 parameters and 256,000 tokens, 6.89 at 2.6 million and 2 million), and five coefficients fit the means over "
     "seeds within 2 % (pictures 4 %), but E trades against the exponents: over a factor of 5.7 in parameters and 8 in "
     "tokens the interval of each exponent, of E and of the exponent of D*(N) is wider than a factor of three. There is no"
-    " verdict on the paper's 0.84, for text neither: the three larger sizes hardly differ on it, so that at these "
-    "horizons tokens are missing, not parameters. D*(N) stands beside that of the paper's law, which is of other data, "
-    "tokens and models, but is not determined. 96 % of the parameters of the smallest size and two thirds of the largest "
-    "are embeddings. Horizons of 1,600 steps have one seed each and go 1.9 times through the stream of pictures: repeated"
-    " data, drawn empty, and one horizon of four. The MLP is not of one shape either: 4 times the width at 32, 3 at 64 "
-    "and 128, 2.7 at 96."
+    " verdict on the paper's 0.84. For text the interval of that exponent (2.3 to 104) leaves it out, which is not "
+    "trusted: the fit of text reaches the bound of what exponents may be. D*(N) stands empty beside that of the paper's "
+    "law, which is of other data, tokens and models. 96 % of the parameters of the smallest size and two thirds of the "
+    "largest are embeddings and output head. Horizons of 1,600 steps have one seed each, weigh in the fit like the means "
+    "of three, and go 1.9 times through the stream of pictures: repeated data, drawn empty, and one horizon of four. The "
+    "MLP is not of one shape either: 4 times the width at 32, 3 at 64 and 128, 2.7 at 96."
 )
 
 
@@ -52,6 +52,8 @@ def get_study(size: str = "laptop") -> Study:
             Axis("steps", {str(steps): horizon(steps) for steps in HORIZONS[size]}),
         ),
         seeds=(0, 1, 2),
+        # The longest runs cost as much as all others together: one seed tells whether the law reaches so far.
+        keep=lambda level: level["seed"] == "0" or level["steps"] != str(HORIZONS[size][-1]),
         metrics=(
             "heldout_bits", "heldout_bits/text/text", "heldout_bits/text-to-image/image", "heldout_bits/text-to-speech/audio",
             "parameters", "body_parameters", "tokens", "passes",

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 SEED = "seed"  # name of the axis that every study has
+_ROUNDING = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Mean:
 
     def __str__(self) -> str:
         text = "diverged" if self.mean is None else f"{self.mean:.5g}"
-        text += "" if self.error is None else f" ± {self.error:.2g}"
+        told = self.error is not None and self.error > _ROUNDING * abs(self.mean)  # a count is the same for all seeds
+        text += f" ± {self.error:.2g}" if told else ""
         return text + (f" ({self.diverged} diverged)" if self.diverged and self.mean is not None else "")
 
 

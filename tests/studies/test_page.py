@@ -218,3 +218,4 @@ def test_a_mean_leaves_out_what_diverged():
     found = rows.mean([1.0, 3.0, None, math.inf])
     assert (found.mean, found.count, found.diverged) == (2.0, 2, 2) and found.error == pytest.approx(1.0)
     assert rows.mean([None]).mean is None and rows.mean([5.0]).error is None
+    assert str(rows.mean([1.0, 2.0])) == "1.5 ± 0.5" and str(rows.mean([0.1, 0.1, 0.1])) == "0.1"
