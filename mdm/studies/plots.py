@@ -52,7 +52,7 @@ def draw(chart: Chart) -> str:
             panel.yaxis.set_major_formatter(ticker.ScalarFormatter())
             panel.yaxis.set_minor_locator(ticker.NullLocator())
         panel.set(xlabel=chart.x, ylabel=chart.y)
-        panel.yaxis.label.set_fontsize(min(11, 11 * _LONG / len(chart.y)))
+        panel.yaxis.label.set_fontsize(min(11, 11 * _LONG / max(map(len, chart.y.splitlines()))))
         if len(labels) > 1:  # above the panel, where it covers no point
             columns = max(1, min(len(labels), _LEGEND // (max(map(len, labels)) + 4)))
             panel.legend(loc="lower left", bbox_to_anchor=(-0.12, 1.03), ncols=columns, fontsize=8, title=chart.by or None,

@@ -58,7 +58,7 @@ class Comparison:
         # One level beside the reference need not be named at every place.
         alone = bool(self.by) and len({cell[0] for cell in own}) == 1
         names = tuple(", ".join(cell[1:] if alone else cell) for cell in own)
-        y = f"{self.figures[0]}, {what}" if len(self.figures) == 1 else what
+        y = f"{self.figures[0]},\n{what}" if len(self.figures) == 1 else what
         chart = Chart(", ".join(self.by) if alone else self.axis, y, series, names=names, zero=0.0)
         return Finding(self.title, (said,), (self.axis, *self.by, *self.figures), tuple(cells), chart)
 

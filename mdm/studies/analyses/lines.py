@@ -14,7 +14,10 @@ from mdm.studies.rows import SEED, Row, groups, is_number, mean
 def lines(rows: Sequence[Row], x: str, y: str, by: Sequence[str], line: bool = True) -> tuple[Series, ...]:
     """Means over the rows of one x and one level of `by`."""
     found = []
-    for cell, own in groups(rows, by).items():
+    cut = groups(rows, by)
+    if all(is_number(label) for cell in cut for label in cell):
+        cut = dict(sorted(cut.items(), key=lambda item: tuple(map(float, item[0]))))
+    for cell, own in cut.items():
         places = sorted({value for row in own if (value := row.value(x)) is not None})
         means = [mean([row.value(y) for row in own if row.value(x) == place]) for place in places]
         shown = [

@@ -82,6 +82,15 @@ def test_what_does_not_exist_is_named():
     assert "2 levels of size" in told(BestSetting("x", "size", "loss", where={"way": "a"}))
 
 
+def test_lines_of_numbers_come_in_their_order():
+    own = [
+        dataclasses.replace(row, levels={**row.levels, "size": "10" if row.levels["size"] == "1" else "2"})
+        for row in rows()
+    ]
+    chart = BestSetting("x", "seed", "loss", "size").find(own).chart
+    assert [series.label for series in chart.series if not series.fit] == ["2", "10"]
+
+
 def test_levels_may_share_their_trials():
     own = [dataclasses.replace(row, levels={**row.levels, "seed": f"{2 ** int(row.levels['seed'])}"}) for row in rows()]
     finding = BestSetting("x", "seed", "loss", "size", where=({"way": "b"}, {"way": "a", "size": "1"})).find(own)
