@@ -53,7 +53,7 @@ class Search:
 @dataclasses.dataclass(frozen=True)
 class Study:
     """title, question, expectation: for people; the last is what there is reason to expect, and from where
-    conclusion: what came out and whether it agrees with that, written by whoever read the figures; empty before
+    conclusion: what came out, written by whoever read the figures; empty before. Its first sentence says whether that agrees
     base:      config file, or a function that makes the config
     axes:      crossed with each other and with `seeds`
     metrics:   figures of the table, names of `mdm.studies.metrics`

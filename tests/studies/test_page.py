@@ -88,6 +88,13 @@ def test_the_page_says_what_its_intervals_hold(folder):
         assert "differences are over 2 seeds;" in page_ and "A seed sets training.seed and nothing else" in page_
 
 
+@pytest.mark.parametrize("said", ["It agrees. By 2.5 (1 to 4) | and so on.", "It agrees."])
+def test_a_conclusion_begins_with_its_verdict(folder, said):
+    markdown, html = render(folder, dataclasses.replace(STUDY, conclusion=said), make(folder))
+    assert "**Result. It agrees.**\n" in markdown and "<b>Result. It agrees" in html
+    assert ("By 2.5 (1 to 4) \\| and so on.\n" in markdown) == ("2.5" in said)
+
+
 def test_the_page_says_what_each_level_sets(folder):
     rates = Axis.of("rate", "optimizer.learning_rate", RATES)
     study = tiny_study(axes=(Axis("width", {"16": {"a.b": [1], "a.c": 0.1}, "32": {}}), rates))
