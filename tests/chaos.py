@@ -49,7 +49,7 @@ def main(root: Path, kills: int, seed: int) -> None:
         run = root / f"run-{number}"
         while sum(kill["run"] == number for kill in done) < most and len(done) < kills:
             draw = random.Random(f"{seed} {len(done)}")
-            kill = {"run": number, "processes": processes, **strike(root, run, processes, len(done), draw, done)}
+            kill = {"run": number, "processes": processes, **strike(root, run, processes, len(done), draw)}
             with (root / "kills.jsonl").open("a") as file:
                 file.write(json.dumps(kill) + "\n")
             done.append(kill)
@@ -81,7 +81,7 @@ def whole(root: Path, processes: int) -> None:
         expect([evaluate(root, folder).wait()], {0})
 
 
-def strike(root: Path, run: Path, processes: int, number: int, draw: random.Random, done: list) -> dict:
+def strike(root: Path, run: Path, processes: int, number: int, draw: random.Random) -> dict:
     """One kill, and what must hold behind it."""
     for _ in range(ATTEMPTS):
         moment, most = MOMENTS[number % len(MOMENTS)]
@@ -89,7 +89,7 @@ def strike(root: Path, run: Path, processes: int, number: int, draw: random.Rand
         if moment in ("restore", "evaluation") and not begun:
             moment, most = MOMENTS[draw.choice((0, 3, 5))]
         number_of_it, delay = draw.randint(1, most + 1), draw.uniform(0, LONGEST)
-        term = draw.random() < 0.5 if processes == 1 else number % 2 == 1 or len(done) < 5
+        term = draw.random() < 0.5 if processes == 1 else number % 2 == 1 or number < 5
         victims = [evaluate(root, run)] if moment == "evaluation" else train(root, run, processes)
         struck = victims[0] if moment in LED else draw.choice(victims)
         hit = struck.reaches(moment, number_of_it)
@@ -99,8 +99,10 @@ def strike(root: Path, run: Path, processes: int, number: int, draw: random.Rand
         codes = [victim.wait() for victim in victims]
         after = {0, exits.PREEMPTED} if term and moment != "evaluation" else {0, -signal.SIGTERM, -signal.SIGKILL}
         expect(codes, after)
-        announced = max((kill["announced"] for kill in done if kill["run"] == int(run.name.split("-")[1])), default=0)
-        announced = max([announced, *(step for victim in victims for step in victim.sealed)])
+        before = int(read(run / "announced") or 0)  # in the folder: one that got through takes it along
+        announced = max([before, *(step for victim in victims for step in victim.sealed)])
+        if announced > before:
+            (run / "announced").write_text(str(announced))
         in_a_child(functools.partial(check_announced, run, announced, exits.PREEMPTED in codes))
         if hit and set(codes) != {0}:
             return {"moment": moment, "which": number_of_it, "delay": round(delay, 3), "announced": announced,
