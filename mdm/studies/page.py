@@ -20,8 +20,19 @@ from mdm.studies.folder import StudyFolder
 from mdm.studies.plan import Trial
 from mdm.studies.rows import SEED, Row, groups, mean
 from mdm.studies.study import Study
+from mdm.studies.work import SAMPLING, TRAINING
 
 _HERE = Path(__file__).parent
+_BARS = (
+    "Bars in the figures are standard errors, of differences and ratios 95% intervals; crosses on the upper edge are runs that "
+    "diverged; dashed lines are fits; empty points are of repeated data."
+)
+_FIGURES = {
+    TRAINING: "Figures are explained in mdm/studies/metrics.py; heldout_bits is the negative ELBO of documents that are not "
+    "trained on, in bits a token.",
+    SAMPLING: "Figures are explained in mdm/studies/sampling.py.",
+}
+_PLUS = "A plus behind a commit: files differed from it."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +66,9 @@ def write(
     for name, figure in zip(names, drawn, strict=True):
         if figure:
             atomic.write_text(folder.figures / name, figure, shared=folder.local)
+    verdict, stop, reasons = study.conclusion.partition(". ")
     facts: dict[str, Any] = {
+        "verdict": f"{verdict}{stop}".rstrip(), "reasons": reasons, "bars": _BARS, "figures": _FIGURES[study.work], "plus": _PLUS,
         "study": study, "table": table(study, rows, trials), "intervals": intervals(study), "varied": varied(study),
         "finished": len(rows), "missing": expected - len(rows),
         "diverged": sum(row.diverged for row in rows), "command": command, "made_with": _made_with(folder, trials),

@@ -63,6 +63,14 @@ def groups(rows: Sequence[Row], axes: Sequence[str]) -> dict[tuple[str, ...], li
     return found
 
 
+def in_order(rows: Sequence[Row], axes: Sequence[str]) -> dict[tuple[str, ...], list[Row]]:
+    """As `groups`, sorted where all labels are numbers."""
+    found = groups(rows, axes)
+    if not all(is_number(label) for cell in found for label in cell):
+        return found
+    return dict(sorted(found.items(), key=lambda item: tuple(map(float, item[0]))))
+
+
 def is_number(label: str) -> bool:
     try:
         return math.isfinite(float(label))

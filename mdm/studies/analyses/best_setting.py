@@ -22,7 +22,7 @@ from mdm.studies.analyses.lines import (
 )
 from mdm.studies.chart import Chart, Series
 from mdm.studies.fits import drift, parabola
-from mdm.studies.rows import Row, groups, is_number
+from mdm.studies.rows import Row, in_order, is_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,10 +61,8 @@ class BestSetting:
         by = (self.by,) if self.by else ()
         rows = chosen(rows, self.where)
         statements, cells, curves, best, fitted = [], [], [], {}, []
-        cut = {cell or ("all",): own for cell, own in groups(rows, by).items()}
-        if all(is_number(label) for label, *_ in cut):
-            cut = dict(sorted(cut.items(), key=lambda item: float(item[0][0])))
-        for (label, *_), own in cut.items():
+        for cell, own in in_order(rows, by).items():
+            label = cell[0] if cell else "all"
             x, y = zip(*((row.value(self.x), row.value(self.y)) for row in own), strict=True)
             try:
                 found = parabola.optimum(x, y, self.octaves, where=f"{self.title}, {label}")

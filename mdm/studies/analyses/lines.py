@@ -8,16 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from mdm.problems import Problem
 from mdm.studies.chart import Series
 from mdm.studies.fits.interval import Interval
-from mdm.studies.rows import SEED, Row, groups, is_number, mean
+from mdm.studies.rows import SEED, Row, in_order, is_number, mean
 
 
 def lines(rows: Sequence[Row], x: str, y: str, by: Sequence[str], line: bool = True) -> tuple[Series, ...]:
     """Means over the rows of one x and one level of `by`."""
     found = []
-    cut = groups(rows, by)
-    if all(is_number(label) for cell in cut for label in cell):
-        cut = dict(sorted(cut.items(), key=lambda item: tuple(map(float, item[0]))))
-    for cell, own in cut.items():
+    for cell, own in in_order(rows, by).items():
         places = sorted({value for row in own if (value := row.value(x)) is not None})
         means = [mean([row.value(y) for row in own if row.value(x) == place]) for place in places]
         shown = [

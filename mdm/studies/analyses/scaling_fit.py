@@ -86,9 +86,8 @@ class ScalingFit:
             ("exponent of D*(N) = alpha / beta", str(found.exponent), *of_expected(f"{exponent}")),
             ("k of D*(N) = k N^exponent", str(found.factor) if found.determined else _OPEN, *of_expected(f"{k}")),
         ]
-        for n in sorted(
-            {run.n for run in runs}
-        ):  # of exponents that are not determined a power of N is no number of tokens
+        for n in sorted({run.n for run in runs}):
+            # Of an exponent that is not determined, a power of N is no number of tokens.
             best = f"{float(found.best_tokens(n)):.3g} tokens" if found.determined else _OPEN
             cells.append((f"D*({n:.3g})", best,
                           *of_expected(f"{k * n**exponent if self.expected else 0:.3g} tokens")))  # fmt: skip
