@@ -257,7 +257,6 @@ def _source(value: Any, at: str, problems: list[Problem]) -> SourceSettings | No
     if not isinstance(value, Mapping) or "kind" not in value:
         return _wrong(value, at, "a source (a group of settings with a kind)", problems)
     place = ("kind", "path", "stream")
-    side = value["side"] if "side" in value else BY_CONCEPT
     if value["kind"] not in tuple(SOURCES):
         problems.append(Problem(f"{at}.kind", value["kind"], "unknown", f"use one of {tuple(SOURCES)}"))
         return None
@@ -269,7 +268,7 @@ def _source(value: Any, at: str, problems: list[Problem]) -> SourceSettings | No
         problems += [Problem(f"{at}.{key}", None, "is missing", "see mdm.config.source") for key in missing]
         return None
     own = [_build(str, value[key], f"{at}.{key}", problems) for key in place]
-    side = _build(str, side, f"{at}.side", problems)
+    side = _build(str, value["side"], f"{at}.side", problems) if "side" in value else BY_CONCEPT
     return SourceSettings(*own, options=None if options == usual else options, side=side)
 
 

@@ -54,8 +54,9 @@ class SourceSettings:
 
     def split_of(self, concept: str, seed: int, share: float) -> str:
         """Where a concept lies; a drawn one lies there in every source, on every machine. share: of concepts held out."""
-        drawn = SPLITS[int(uniform(seed, text_key(concept)) < share)]
-        return drawn if self.side == BY_CONCEPT else self.side
+        if self.side != BY_CONCEPT:
+            return self.side
+        return SPLITS[int(uniform(seed, text_key(concept)) < share)]
 
 
 def pieces(name: str, settings: SourceSettings) -> Iterator[Piece]:
