@@ -28,9 +28,9 @@ REMATS = ("none", "dots", "offload", "full")
 ROWS = (8, 4, 2, 1)
 _BOUNDS = {
     "compute": "products of the layers",
-    "hbm": "their HBM",
+    "hbm": "HBM, of the layers",
     "head": "products of the head",
-    "head_hbm": "its HBM",
+    "head_hbm": "HBM, of the head",
     "links": "links",
     "network": "network",
     "optimizer": "optimizer",
