@@ -49,7 +49,7 @@ class Documents:
 
     def __getitem__(self, index: int):
         name, reader, number, at = self._places[int(index)]
-        ((_, document),) = reader.read([at])
+        document = reader.read([at])[0].content
         tails = {m: int(tail_length(document[m].size, number, m)) for m in document}
         if tuple(document) == ("text",):
             most = self._length - 2

@@ -66,7 +66,7 @@ def main(_) -> None:
         seconds["encode"] = float(np.median(found[f"batches of {BATCH}"]))
         with tempfile.TemporaryDirectory(prefix="mdm-preparing-") as directory:
             began = time.perf_counter()
-            records = [documents.encode(str(n), {modality: own}) for n, own in enumerate(codes[BATCH])]
+            records = [documents.encode(str(n), str(n), {modality: own}) for n, own in enumerate(codes[BATCH])]
             shards.write_records(Path(directory) / "records", records)
             seconds["write"] = time.perf_counter() - began
         seconds["all"] = sum(seconds.values())

@@ -43,7 +43,7 @@ class Documents:
 
     def __getitem__(self, index: int):
         shard, at = divmod(int(index), self._each)
-        ((_, document),) = self._readers[shard].read([at])
+        document = self._readers[shard].read([at])[0].content
         if tuple(document) == ("text",):
             return {"ids": document["text"]}
         length = 3 + sum(codes.size for codes in document.values())

@@ -114,8 +114,8 @@ def write_shard(job: Job, bounds: Boundaries, number: int, ordered: Sequence[byt
     }
     lengths = np.zeros((len(ordered), len(MODALITIES)), np.int32)
     for row, record in enumerate(ordered):
-        _, document = documents.decode(record, f"shard {number} record {row}")
-        for modality, codes in document.items():
+        stored = documents.decode(record, f"shard {number} record {row}")
+        for modality, codes in stored.content.items():
             lengths[row, MODALITIES.index(modality)] = codes.size
             flat = codes.reshape(-1, len(job.codebooks[modality]))
             for book, size in enumerate(job.codebooks[modality]):

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from mdm.data import shards
+from mdm.data.documents import Stored
 from mdm.data.manifest import Manifest, Shard
 from mdm.problems import Problem, Refusal
-from mdm.tokens.rows import Document
 from mdm.tokens.vocabulary import MODALITIES
 
 _AT_ONCE = 256  # records
@@ -47,8 +47,8 @@ def lengths(manifest: Manifest, stream: str, split: str) -> Mapping[str, np.ndar
     return {modality: every[:, MODALITIES.index(modality)] for modality in own.modalities}
 
 
-def spread(manifest: Manifest, stream: str, split: str, most: int) -> Iterator[tuple[int, str, Document]]:
-    """(number, key, document) of at most `most` documents, evenly spread over a split and in order."""
+def spread(manifest: Manifest, stream: str, split: str, most: int) -> Iterator[tuple[int, Stored]]:
+    """(number, document as it is kept) of at most `most` documents, evenly spread over a split and in order."""
     own: Sequence[Shard] = manifest.streams[stream].shards[split]
     total = sum(shard.documents for shard in own)
     numbers = np.unique(np.linspace(0, total - 1, min(most, total)).round().astype(np.int64))
@@ -58,8 +58,8 @@ def spread(manifest: Manifest, stream: str, split: str, most: int) -> Iterator[t
         reader = shards.ShardReader(manifest.directory, shard)
         for start in range(0, len(indices), _AT_ONCE):
             part = indices[start : start + _AT_ONCE]
-            for index, (key, document) in zip(part, reader.read(part), strict=True):
-                yield shard.first + index, key, document
+            for index, stored in zip(part, reader.read(part), strict=True):
+                yield shard.first + index, stored
 
 
 def usage(manifest: Manifest, split: str, most: int) -> tuple[Usage, ...]:
@@ -71,8 +71,8 @@ def usage(manifest: Manifest, split: str, most: int) -> tuple[Usage, ...]:
     counts = {own.name: np.zeros(own.symbols, np.int64) for own in ranges}
     read = dict.fromkeys(counts, 0)
     for stream in manifest.streams:
-        for number, _, document in spread(manifest, stream, split, most):
-            for modality, codes in document.items():
+        for number, stored in spread(manifest, stream, split, most):
+            for modality, codes in stored.content.items():
                 own = [r.name for r in ranges if r.modality == modality]
                 columns = codes.reshape(-1, len(own)) if modality == "audio" else codes.reshape(-1, 1)
                 for name, column in zip(own, columns.T, strict=True):

@@ -114,7 +114,7 @@ def _encoded(
             if document is None:
                 continue
             try:
-                record = documents.encode(item.key, document)
+                record = documents.encode(item.key, item.concept, document)
             except Refusal as refusal:
                 skip(item.key, refusal)
                 continue

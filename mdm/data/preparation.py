@@ -136,7 +136,7 @@ def _make(
         most_skips=settings.most_skips,
         seed=settings.seed,
     )
-    job.open(fingerprint([preparation, {m: codec.fingerprint for m, codec in codecs.items()}]))
+    job.open(fingerprint([preparation, documents.LAYOUT, {m: codec.fingerprint for m, codec in codecs.items()}]))
     skipped = _encode(job, tasks, engine)
     if any(source.chosen.duplicates != "keep" for source in settings.sources.values()):
         engine.run([task.number for task in tasks], *deduplication.stages(job))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +27,8 @@ def file_name(split: str, number: int, count: int) -> str:
 
 
 def write(directory: Path, file: str, items: Sequence[tuple[str, Document]], first: int) -> Shard:
-    """Writes one shard and its lengths; both appear only when they are whole."""
-    size, digest = write_records(directory / file, [documents.encode(key, document) for key, document in items])
+    """Writes one shard of (key, document), each a concept of its own, and its lengths; both appear only when they are whole."""
+    size, digest = write_records(directory / file, [documents.encode(key, key, document) for key, document in items])
     lengths = np.array([[d[m].size if m in d else 0 for m in MODALITIES] for _, d in items], np.int32)
     shard = Shard(file, len(items), first, size, digest)
     (directory / "lengths").mkdir(exist_ok=True)
@@ -82,8 +82,8 @@ class ShardReader:
     def __setstate__(self, state):
         self.__init__(**state)
 
-    def read(self, indices: Sequence[int]) -> list[tuple[str, Document]]:
-        """(key, document) of each index. Raises Refusal, naming shard and record, for a file that is not the manifest's;
+    def read(self, indices: Sequence[int]) -> list[documents.Stored]:
+        """The document of each index. Raises Refusal, naming shard and record, for a file that is not the manifest's;
         Fault if the storage does not give it."""
         with self._lock:
             if self._reader is None:
@@ -130,11 +130,11 @@ def _unanswered(path: Path, error: OSError) -> Refusal | Fault:
     return Fault(f"{path}: its storage does not answer ({error}); start again when it does")
 
 
-def read_all(manifest: Manifest, stream: str, split: str):
-    """Yields (number within the stream and split, key, document) of every document, in order, 256 at a time."""
+def read_all(manifest: Manifest, stream: str, split: str) -> Iterator[tuple[int, documents.Stored]]:
+    """Yields (number within the stream and split, document as it is kept) of every document, in order, 256 at a time."""
     for shard in manifest.streams[stream].shards[split]:
         reader = ShardReader(manifest.directory, shard)
         for start in range(0, shard.documents, 256):
             indices = range(start, min(start + 256, shard.documents))
-            for index, (key, document) in zip(indices, reader.read(indices), strict=True):
-                yield shard.first + index, key, document
+            for index, stored in zip(indices, reader.read(indices), strict=True):
+                yield shard.first + index, stored

@@ -140,7 +140,7 @@ class Stream:
             place = np.repeat(own, counts)
             draws = uniform(*self._seed, ordinals[place], 1 + within)
             tasks = np.searchsorted(self._cumulative, draws, side="right")
-            documents = [document for _, document in reader.read(pieces[:, 0].tolist())]
+            documents = [stored.content for stored in reader.read(pieces[:, 0].tolist())]
             tails = self._tails(documents, self._shards[shard].first + pieces[:, 0])
             for at, document, piece, task, tail in zip(
                 place.tolist(), documents, pieces.tolist(), tasks.tolist(), tails, strict=True

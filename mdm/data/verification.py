@@ -59,7 +59,7 @@ def _lengths(directory: Path, shard: Shard) -> Iterator[Problem]:
     recorded, reader = shards.lengths(directory, shard), shards.ShardReader(directory, shard)
     for start in range(0, shard.documents, _AT_ONCE):
         own = range(start, min(start + _AT_ONCE, shard.documents))
-        sizes = [[d[m].size if m in d else 0 for m in MODALITIES] for _, d in reader.read(own)]
+        sizes = [[s.content[m].size if m in s.content else 0 for m in MODALITIES] for s in reader.read(own)]
         wrong = np.flatnonzero((np.array(sizes) != recorded[own.start : own.stop]).any(axis=1))
         if wrong.size:
             where = f"{shards.lengths_path(directory, shard)} document {start + wrong[0]}"

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from mdm.data import packing, shards
+from mdm.data.documents import Stored
 from mdm.data.manifest import Manifest, Shard, Stream
 from mdm.data.streams import StreamSettings
 from mdm.problems import Problem, refuse_if
@@ -23,9 +24,6 @@ from mdm.tokens.vocabulary import MODALITIES, Vocabulary
 
 _WHOLE = -1  # the stop of a document that is not cut, as in a packing plan
 
-GroupOf = Callable[[str, str, Document], str]
-"""(stream, key, whole document) -> name of its group: documents of one group are drawn together by the bootstrap."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Example:
@@ -33,7 +31,7 @@ class Example:
 
     number: 64-bit hash of (stream, split, document, piece), the key of its noise
     key:    of its document in the data set
-    group:  see `GroupOf`
+    group:  documents of one group are drawn together by the bootstrap
     tails:  ENDs behind each modality
     """
 
@@ -52,12 +50,12 @@ class Example:
         return build_row([Segment(self.content, TASKS[task], self.tails)], vocabulary, length)
 
 
-def group_of(stream: str, key: str, document: Document) -> str:
-    """What stands for a concept where a data set names none: pairs with the same text belong together, prose is its own.
-
-    The same rule as that of tables without a concept column, where the text is the concept.
-    """
-    return key if set(document) == {"text"} else document["text"].tobytes().hex()
+def group_of(stored: Stored) -> str:
+    """Its concept. Where a data set kept none, pairs with the same text belong together and prose is its own: the rule of tables
+    without a concept column."""
+    if stored.concept:
+        return stored.concept
+    return stored.key if set(stored.content) == {"text"} else stored.content["text"].tobytes().hex()
 
 
 def content_number(content: Document) -> int:
@@ -76,7 +74,6 @@ def choose(
     split: str,
     most: int,
     row_length: int,
-    group: GroupOf = group_of,
 ) -> list[Example]:
     """At most `most` examples of a stream and split, in the order of the data set.
 
@@ -98,7 +95,7 @@ def choose(
     for shard, piece, number in pieces:
         if number in kept:
             wanted.setdefault(shard, []).append((piece, number))
-    examples = [e for shard, own in wanted.items() for e in _read(manifest, stream, shard, own, group)]
+    examples = [e for shard, own in wanted.items() for e in _read(manifest, stream, shard, own)]
     refuse_if(
         Problem(
             f"{name}, {split}: {example.key}",
@@ -156,11 +153,11 @@ def _cut(
     return found
 
 
-def _read(manifest: Manifest, stream: Stream, shard: Shard, wanted: Sequence, group: GroupOf) -> Iterable[Example]:
+def _read(manifest: Manifest, stream: Stream, shard: Shard, wanted: Sequence) -> Iterable[Example]:
     indices = sorted({piece[0] for piece, _ in wanted})
     read = dict(zip(indices, shards.ShardReader(manifest.directory, shard).read(indices), strict=True))
     for (index, start, stop), number in wanted:
-        key, document = read[index]
+        document = read[index].content
         tails = {
             m: int(tail_length(document[m].size, shard.first + index, m)) for m in stream.modalities if m in document
         }
@@ -168,4 +165,4 @@ def _read(manifest: Manifest, stream: Stream, shard: Shard, wanted: Sequence, gr
         if stop != _WHOLE:
             content = {"text": document["text"][start:stop].copy()}  # a view would keep the whole document alive
             tails = {"text": tails["text"] if stop == document["text"].size else 0}
-        yield Example(number, key, group(stream.name, key, document), content, tails)
+        yield Example(number, read[index].key, group_of(read[index]), content, tails)

@@ -132,12 +132,13 @@ def _strip(rows: Rows, number: int) -> dict[str, Any]:
 
 def _documents(manifest: Manifest, stream: str, split: str, most: int, codecs: dict[str, Codec]) -> Sequence[dict]:
     found = []
-    for number, key, document in census.spread(manifest, stream, split, most):
+    for number, stored in census.spread(manifest, stream, split, most):
+        document = stored.content
         media = {
             m: codecs[m].decode([codes])[0] if m in codecs else str(codes.tolist()) for m, codes in document.items()
         }
         own = {m: medium[:_EXCERPT] if isinstance(medium, str) else medium for m, medium in media.items()}
         sizes = {modality: codes.shape for modality, codes in document.items()}
         labels = {m: f"{m}, {' x '.join(map(str, shape))} codes" for m, shape in sizes.items()}
-        found.append({"number": number, "key": key, "media": [shown.medium(labels[m], own[m]) for m in own]})
+        found.append({"number": number, "key": stored.key, "media": [shown.medium(labels[m], own[m]) for m in own]})
     return found

@@ -12,7 +12,7 @@ import numpy as np
 from mdm.data.manifest import Manifest
 from mdm.data.streams import StreamSettings
 from mdm.evaluation.batches import row_lengths
-from mdm.evaluation.documents import Example, GroupOf, choose, group_of
+from mdm.evaluation.documents import Example, choose
 from mdm.evaluation.elbo import DenoiserFactory, Scorer, Scores
 from mdm.evaluation.ordered import OrderScorer, OrderSettings
 from mdm.evaluation.settings import EvaluationSettings
@@ -46,7 +46,6 @@ class Material:
         settings: EvaluationSettings,
         row_length: int,
         streams: Mapping[str, StreamSettings],
-        group: GroupOf = group_of,
         units_of: UnitsOf = nothing,
         orders: OrderSettings = OrderSettings(),
         multiple: int = 1,
@@ -54,7 +53,7 @@ class Material:
         refuse_if([*_problems(network, manifest, settings, streams), *orders.problems("orders")])
         self.manifest, self.settings, self.units_of, self.orders = manifest, settings, units_of, orders
         self.vocabulary = network.vocabulary
-        self._streams, self._row_length, self._group, self._multiple = dict(streams), row_length, group, multiple
+        self._streams, self._row_length, self._multiple = dict(streams), row_length, multiple
         self._scorer = Scorer(network, settings.samples)
         self._order_scorer = OrderScorer(network)
         self._examples: dict[tuple[str, str], list[Example]] = {}
@@ -77,7 +76,7 @@ class Material:
 
     def _choose(self, stream: str, split: str) -> list[Example]:
         own, most = self._streams[stream], self.settings.documents
-        return choose(self.manifest, stream, own, split, most, self._row_length, self._group)
+        return choose(self.manifest, stream, own, split, most, self._row_length)
 
     @property
     def _lengths(self) -> tuple[int, ...]:
@@ -92,7 +91,7 @@ class Material:
     def unigram(self, stream: str) -> Unigram:
         """Frequencies of the training split of a stream."""
         own, settings = self._streams[stream], self.settings
-        counted = choose(self.manifest, stream, own, "train", settings.unigram_documents, self._row_length, self._group)
+        counted = choose(self.manifest, stream, own, "train", settings.unigram_documents, self._row_length)
         return Unigram(counted, next(iter(own.tasks)), self.vocabulary)
 
     @functools.cache  # noqa: B019

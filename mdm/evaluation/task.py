@@ -12,7 +12,6 @@ from absl import logging
 from mdm.data.manifest import Manifest
 from mdm.data.streams import StreamSettings
 from mdm.evaluation.chain_rule import chain_rule
-from mdm.evaluation.documents import GroupOf, group_of
 from mdm.evaluation.elbo import DenoiserFactory
 from mdm.evaluation.incomplete import refuse_missing
 from mdm.evaluation.likelihood import likelihood
@@ -94,16 +93,14 @@ def evaluate(
     settings: EvaluationSettings,
     row_length: int,
     streams: Mapping[str, StreamSettings],
-    group: GroupOf = group_of,
     units_of: UnitsOf = nothing,
 ) -> list[Result]:
     """The likelihood of every task of `streams`, of one checkpoint.
 
     streams:    name -> its settings, as in the run's `data.streams`
     row_length: of the run; no document is laid out in more
-    group:      names the concept of a document, for the bootstrap
     units_of:   counts bytes, characters, pictures and seconds behind codes
     Raises Refusal for settings, streams, splits or a vocabulary that do not fit together, and for unreadable data.
     """
-    material = Material(network, manifest, settings, row_length, streams, group, units_of)
+    material = Material(network, manifest, settings, row_length, streams, units_of)
     return run(material, tasks_of(streams, settings.splits), parameters)

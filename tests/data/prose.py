@@ -36,8 +36,8 @@ def texts(manifest: Manifest, stream: str = "text", split: str | None = None) ->
     """key -> text of every document."""
     found = {}
     for own in SPLITS if split is None else (split,):
-        for _, key, document in read_all(manifest, stream, own):
-            found[key] = bytes(document["text"].astype("uint8")).decode()
+        for _, stored in read_all(manifest, stream, own):
+            found[stored.key] = bytes(stored.content["text"].astype("uint8")).decode()
     return found
 
 

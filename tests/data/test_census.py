@@ -19,7 +19,7 @@ def manifest(tmp_path_factory):
 def test_lengths_are_those_of_the_documents(manifest):
     for stream in manifest.streams:
         found = census.lengths(manifest, stream, "train")
-        documents = [document for _, _, document in shards.read_all(manifest, stream, "train")]
+        documents = [stored.content for _, stored in shards.read_all(manifest, stream, "train")]
         assert set(found) == set(documents[0])
         for modality, own in found.items():
             assert own.tolist() == [document[modality].size for document in documents]
@@ -27,12 +27,12 @@ def test_lengths_are_those_of_the_documents(manifest):
 
 @pytest.mark.parametrize("most", [1, 7, 60, 1000])
 def test_documents_are_spread_over_all_shards(manifest, most):
-    found = [number for number, _, _ in census.spread(manifest, "text", "train", most)]
+    found = [number for number, _ in census.spread(manifest, "text", "train", most)]
     assert len(found) == min(most, 60) and found == sorted(set(found))
     if most == 7:
         assert found == [0, 10, 20, 30, 39, 49, 59]  # as evenly as whole numbers allow, ends included
-    whole = {number: key for number, key, _ in shards.read_all(manifest, "text", "train")}
-    assert all(whole[number] == key for number, key, _ in census.spread(manifest, "text", "train", most))
+    whole = {number: stored.key for number, stored in shards.read_all(manifest, "text", "train")}
+    assert all(whole[number] == stored.key for number, stored in census.spread(manifest, "text", "train", most))
 
 
 def test_every_code_is_counted_in_its_own_book(manifest):
@@ -40,8 +40,8 @@ def test_every_code_is_counted_in_its_own_book(manifest):
     assert list(found) == ["text", "image", "audio.0", "audio.1"]
     for book in (0, 1):
         wanted = np.zeros((50, 60)[book], int)
-        for _, _, document in shards.read_all(manifest, "audio-text", "train"):
-            np.add.at(wanted, document["audio"][:, book], 1)
+        for _, stored in shards.read_all(manifest, "audio-text", "train"):
+            np.add.at(wanted, stored.content["audio"][:, book], 1)
         assert found[f"audio.{book}"].counts.tolist() == wanted.tolist()
     assert found["text"].documents == 180 and found["image"].documents == 60
 

@@ -58,7 +58,7 @@ def _codes(manifest):
     from mdm.data.shards import read_all
 
     for split in ("train", "heldout"):
-        yield from ((key, document["text"]) for _, key, document in read_all(manifest, "text", split))
+        yield from ((stored.key, stored.content["text"]) for _, stored in read_all(manifest, "text", split))
 
 
 def test_a_record_without_text_is_named_by_its_key(tmp_path, monkeypatch):

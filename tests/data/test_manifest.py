@@ -11,6 +11,7 @@ from mdm.codecs.text_bytes import Bytes
 from mdm.data import manifest, shards
 from mdm.data.verification import verify
 from mdm.exits import REFUSED
+from mdm.fingerprint import fingerprint
 from mdm.problems import Fault, Refusal
 from tests import binaries
 from tests.data import synthetic
@@ -92,7 +93,7 @@ def test_storage_that_does_not_answer_is_no_damage(made, monkeypatch):
         os.dup2(kept, number)
         os.close(kept)
         os.close(no_answer)
-    assert reader.read([0])[0][0] == first[0][0]
+    assert reader.read([0])[0].key == first[0].key
     monkeypatch.setattr(shards.np, "load", _no_answer)
     with pytest.raises(Fault, match="no answer"):
         shards.lengths(made.directory, shard)
@@ -184,8 +185,9 @@ def test_documents_survive_the_round_trip_and_tfds_reads_them(made):
     total = sum(stream.documents("train") for stream in made.streams.values())
     assert len(source) == total
     ours = [item for name in made.streams for item in shards.read_all(made, name, "train")]
-    for theirs, (_, key, document) in zip(source, ours, strict=True):
-        assert theirs["key"].decode() == key
+    for theirs, (_, stored) in zip(source, ours, strict=True):
+        key, document = stored.key, stored.content
+        assert theirs["key"].decode() == key and theirs["concept"].decode() == fingerprint(key)
         for modality in ("text", "image", "audio"):
             flat = document[modality].reshape(-1) if modality in document else np.zeros(0, np.int32)
             np.testing.assert_array_equal(theirs[modality], flat)

@@ -21,6 +21,7 @@ from mdm.data.preparation import CodecChoice, PreparationSettings, prepare
 from mdm.data.readers.reader import whole
 from mdm.data.sources import SourceSettings
 from mdm.exits import REFUSED
+from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
 from tests import binaries
 from tests.data import prose
@@ -92,7 +93,7 @@ def test_codes_are_those_of_the_codecs(prepared):
     settings, manifest = prepared
     text = registry.load(manifest.directory / "codecs" / "text")
     image = registry.load(manifest.directory / "codecs" / "image")
-    found = dict(documents(manifest, "image-text", "train") + documents(manifest, "image-text", "heldout"))
+    found = {d.key: d.content for split in manifests.SPLITS for d in documents(manifest, "image-text", split)}
     assert len(found) == 24
     path = settings.sources["p"].path
     for key in list(found)[:4]:
@@ -105,8 +106,24 @@ def test_codes_are_those_of_the_codecs(prepared):
 def test_a_concept_lies_on_one_side(prepared):
     _, manifest = prepared
     for stream in ("image-text", "audio-text"):
-        sides = [{d["text"].tobytes() for _, d in documents(manifest, stream, split)} for split in manifests.SPLITS]
+        sides = [
+            {d.content["text"].tobytes() for d in documents(manifest, stream, split)} for split in manifests.SPLITS
+        ]
         assert all(sides) and not sides[0] & sides[1]
+
+
+def test_a_document_keeps_its_concept(prepared):
+    """Pairs of one text share it; a document of prose is its own; as TFDS sees it, too."""
+    _, manifest = prepared
+    found = {}
+    for stream in manifest.streams:
+        for own in (own for split in manifests.SPLITS for own in documents(manifest, stream, split)):
+            of = own.key if stream == "text" else own.content["text"].astype(np.uint8).tobytes().decode()
+            assert own.concept == fingerprint(of)
+            found[own.key] = own.concept
+    builder = tfds.builder_from_directory(manifest.directory)
+    theirs = {r["key"].decode(): r["concept"].decode() for s in manifests.SPLITS for r in builder.as_data_source(s)}
+    assert theirs == found
 
 
 def test_every_shard_holds_at_most_what_was_said_and_codecs_report_their_ceiling(prepared):
@@ -246,7 +263,7 @@ def test_sources_lie_on_the_side_that_they_declare_whatever_is_held_out(tmp_path
     )
     named = {"train": train, "valid": heldout, "drawn": drawn}
     manifest = prepare(dataclasses.replace(plain, sources=named), tmp_path / "set")
-    found = {split: [key.split("/")[0] for key, _ in documents(manifest, "text", split)] for split in manifests.SPLITS}
+    found = {split: [d.key.split("/")[0] for d in documents(manifest, "text", split)] for split in manifests.SPLITS}
     assert found["train"].count("train") == 60 and found["heldout"].count("valid") == 24
     assert "valid" not in found["train"] and "train" not in found["heldout"]
     assert 0 < found["train"].count("drawn") < 60
@@ -282,7 +299,7 @@ def test_a_source_whose_packages_cannot_be_had_is_left_out(media, tmp_path, monk
 def test_originals_are_kept_as_exhibits(prepared):
     _, manifest = prepared
     own = list(exhibits.read(manifest.directory, "audio-text", "heldout"))
-    keys = {key for key, _ in documents(manifest, "audio-text", "heldout")}
+    keys = {d.key for d in documents(manifest, "audio-text", "heldout")}
     assert own and {exhibit.key for exhibit in own} <= keys
     texts = [exhibit.media["text"] for exhibit in own]
     assert len(set(texts)) == len(texts)  # a concept each

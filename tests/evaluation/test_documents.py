@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tensorflow_datasets.proto import tf_example_pb2
 
-from mdm.data import shards
+from mdm.data import documents, shards
+from mdm.data.documents import Stored
 from mdm.evaluation.batches import MULTIPLE, batches, row_lengths
-from mdm.evaluation.documents import choose
+from mdm.evaluation.documents import choose, group_of
 from mdm.evaluation.shuffled import shuffle
 from mdm.evaluation.unigram import Unigram
 from mdm.problems import Refusal
@@ -38,11 +40,36 @@ def test_pieces_of_a_document_are_disjoint_and_make_it_whole(manifest):
     assert len(pieces) == 40 and any(len(p) > 1 for p in pieces.values())
     whole = {}
     for shard in manifest.streams["text"].shards["train"]:
-        whole |= dict(shards.ShardReader(manifest.directory, shard).read(range(shard.documents)))
+        whole |= {
+            own.key: own.content for own in shards.ShardReader(manifest.directory, shard).read(range(shard.documents))
+        }
     for key, parts in pieces.items():
         text = np.concatenate([part.content["text"] for part in parts])
         assert np.array_equal(text, whole[key]["text"])
         assert [part.tails["text"] > 0 for part in parts] == [False] * (len(parts) - 1) + [True]
+
+
+def test_documents_of_one_concept_are_one_group(manifest):
+    """As their preparation kept it. Of a data set that kept none, pairs with one text are, and each document of prose."""
+    pair = {"text": np.array([1, 2], np.int32), "audio": np.array([[3, 4]], np.int32)}
+    told = [
+        documents.decode(documents.encode(key, concept, pair), "")
+        for key, concept in (("a", "x"), ("b", "x"), ("c", "y"))
+    ]
+    assert group_of(told[0]) == group_of(told[1]) != group_of(told[2])
+    old = [Stored("a", "", pair), Stored("b", "", pair), Stored("c", "", pair | {"text": np.array([1], np.int32)})]
+    assert group_of(old[0]) == group_of(old[1]) != group_of(old[2])
+    assert [group_of(Stored(key, "", {"text": pair["text"]})) for key in "ab"] == ["a", "b"]
+    stored = {kept.key: kept for _, kept in shards.read_all(manifest, "text", "train")}
+    assert all(example.group == stored[example.key].concept for example in own(manifest, "text"))
+
+
+def test_a_record_without_a_concept_is_read():
+    """As data sets had them before it was kept."""
+    example = tf_example_pb2.Example.FromString(documents.encode("a", "x", {"text": np.array([1, 2], np.int32)}))
+    del example.features.feature["concept"]
+    stored = documents.decode(example.SerializeToString(), "")
+    assert (stored.key, stored.concept, stored.content["text"].tolist()) == ("a", "", [1, 2])
 
 
 def test_a_document_that_is_too_long_is_refused_by_name(manifest):
