@@ -29,6 +29,7 @@ from mdm.evaluation.settings import EvaluationSettings
 from mdm.problems import Problem, Refusal, refuse_if
 from mdm.sampling.canvas import expected_tail
 from mdm.sampling.defaults import DEFAULTS
+from mdm.sampling.programs import merged
 from mdm.tokens.tasks import TASK_NAMES, TASKS
 from mdm.tokens.vocabulary import MODALITIES
 from mdm.trained import TrainedModel
@@ -118,11 +119,11 @@ class Model:
                 problems.append(Problem(name, value, "is out of range", f"use a whole number from {least} to {most}"))
         extent = extent_of(own, given, f"{task}: ", problems, length=length, keep=keep, mask=mask, more=more)
         refuse_if(problems)
-        request = self.trained.request(task, given, extent)
-        batches = self.trained.batches([request] * count, [task] * count, batch)
         seeds = range(seed, seed + count)
-        made = [self.trained.write(one, [request] * count, settings, seeds).documents for one in batches]
-        return [media for documents in made for media in self.trained.decode_all(documents)]
+        requests = self.trained.requests(task, given, list(map(settings.room_seed, seeds)), extent)
+        batches = self.trained.batches(requests, [task] * count, batch)
+        made = merged([(one.numbers, self.trained.write(one, requests, settings, seeds)) for one in batches])
+        return self.trained.decode_all(made.documents)
 
     def score(
         self, task: str, documents: Sequence[Mapping[str, Media]], *, samples: int = 32, repeats: int = 2, seed: int = 0

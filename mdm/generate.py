@@ -80,7 +80,7 @@ def main() -> None:
     with collecting(problems):
         model = TrainedModel.load(_WORKDIR.value, _STEP.value, _WEIGHTS.value)
         refuse_if(model.task_problems(task))
-        jobs = generating.jobs_of(model, task, asked, problems)
+        jobs = generating.jobs_of(model, task, asked, sampler, problems)
         names = [job.prompt.where for job in jobs]
         batches = model.batches([job.request for job in jobs], names, max(1, _BATCH.value))
     refuse_if(problems)

@@ -27,13 +27,15 @@ class Job(NamedTuple):
     seed: int
 
 
-def jobs_of(model: TrainedModel, task: str, asked: Sequence[Prompt], problems: list[Problem]) -> list[Job]:
+def jobs_of(
+    model: TrainedModel, task: str, asked: Sequence[Prompt], sampler: SamplerSettings, problems: list[Problem]
+) -> list[Job]:
     """What is asked for, one result after another; what is wrong with it goes to `problems`."""
     jobs = []
     for prompt in asked:
         with collecting(problems, prompt.where):
-            request = model.request(task, prompt.given, prompt.extent)
-            jobs += [Job(prompt, request, seed) for seed in prompt.seeds]
+            own = model.requests(task, prompt.given, list(map(sampler.room_seed, prompt.seeds)), prompt.extent)
+            jobs += [Job(prompt, request, seed) for request, seed in zip(own, prompt.seeds, strict=True)]
     return jobs
 
 
@@ -84,6 +86,7 @@ def _facts(job: Job) -> dict:
         "record": job.prompt.where,
         **{k: said[k] for k in ("prompt", "image", "sound", "keep", "mask", "more", "length")},
         "seed": job.seed,
+        "shapes": {modality: list(shape) for modality, shape in job.request.shapes.items()},
     }
 
 

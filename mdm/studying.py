@@ -63,7 +63,14 @@ def _sample(data: str | None, own: SamplingSettings) -> Sampled:
     streams = [name for name, stream in model.settings.data.streams.items() if own.task in stream.tasks]
     if not streams:
         raise Refusal(Problem("task", own.task, f"{own.run} was not trained on it", "take another task or run"))
-    shown = Originals(lambda _: list(exhibits.read(prepared.directory, streams[0], own.split)), own.documents)
+    held = list(exhibits.read(prepared.directory, streams[0], own.split))[own.first : own.first + own.documents]
+    if len(held) < own.documents:
+        where, found = (
+            f"{prepared.directory}: originals of {streams[0]}, {own.split}",
+            f"{len(held)} from {own.first} on",
+        )
+        raise Refusal(Problem(where, found, f"{own.documents} are asked for", "ask for fewer documents, or less first"))
+    shown = Originals(lambda _: held, own.documents)
     maker = Counted(model)
     figures = generated.measure(maker, (own.task,), shown, lambda _: own.sampler, own.measures, own.seed)
     return Sampled(figures, maker.network_calls, maker.part_calls, maker.seconds)

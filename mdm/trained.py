@@ -34,16 +34,19 @@ from mdm.model.transformer import ModelSettings
 from mdm.problems import Problem, Refusal, collecting, refuse_if
 from mdm.runs.checkpoint import PARAMETERS, CheckpointReader
 from mdm.runs.folder import RunFolder
-from mdm.sampling.batches import Batch, Fit, one_batch, plan_batches
-from mdm.sampling.canvas import Request, share_room
+from mdm.sampling.batches import Batch, Fit, by_length, plan_batches
+from mdm.sampling.canvas import Request, expected_tail, share_room
 from mdm.sampling.grids import TRAINED
-from mdm.sampling.programs import Programs, Sampled
+from mdm.sampling.programs import Programs, Sampled, merged
 from mdm.sampling.settings import SamplerSettings
-from mdm.tokens.rows import Document
+from mdm.tokens.hashing import mix, text_key, uniform
+from mdm.tokens.rows import Document, tail_length
 from mdm.tokens.tasks import TASK_NAMES, TASKS, Task
 from mdm.tokens.vocabulary import ENDING, Vocabulary
 from mdm.training import sharding
 from mdm.training.mesh import Devices, MeshSettings, make_mesh
+
+_ROWS = 16  # that are sampled at once, where nobody says how many
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -119,11 +122,15 @@ class TrainedModel:
         """Codes of one medium."""
         return self._codec(modality).encode([media])[0]
 
-    def request(self, task: str, given: Mapping[str, Media], extent: Extent = WHOLE) -> Request:
-        """A request from media.
+    def requests(
+        self, task: str, given: Mapping[str, Media], seeds: Sequence[int | None], extent: Extent = WHOLE
+    ) -> list[Request]:
+        """Requests from the same media.
 
         given:  the conditions, and any target of which a part is known
-        extent: how much of the targets is made; a length that is not given is what the training data suggest, with room to end
+        seeds:  one a request: by it the positions of a target are drawn whose length is not given, as rows of training are laid
+                out; None gives it what is expected. The model may end inside of them
+        extent: how much of the targets is made
         Raises Refusal as `task_problems` says, and for media that their codec does not take.
         """
         refuse_if(self.task_problems(task))
@@ -134,7 +141,14 @@ class TrainedModel:
             old = known[m] if m in known else np.ones(codes[m].shape, bool)
             known[m] = np.concatenate([old, np.zeros(beyond, bool)])
             codes[m] = np.concatenate([codes[m], np.zeros(beyond, codes[m].dtype)])
-        return Request(task, codes, self._shapes(TASKS[task], codes, extent.lengths), known, tuple(extent.lengths))
+        shapes = [self._shapes(TASKS[task], codes, extent.lengths, seed) for seed in seeds]
+        return [Request(task, codes, own, known, tuple(extent.lengths)) for own in shapes]
+
+    def request(
+        self, task: str, given: Mapping[str, Media], seed: int | None = None, extent: Extent = WHOLE
+    ) -> Request:
+        """One of `requests`."""
+        return self.requests(task, given, [seed], extent)[0]
 
     def task_problems(self, task: str) -> list[Problem]:
         """Why this run cannot do a task: there is no such task, a codec is missing, or it was not trained on it."""
@@ -150,9 +164,10 @@ class TrainedModel:
         return found
 
     def generate(self, requests: Sequence[Request], sampler: SamplerSettings, seeds: Sequence[int]) -> Sampled:
-        """Codes of every target of every request. All requests are written in one batch; a seed a request."""
-        whole = one_batch(requests, self.network.vocabulary, self.settings.data.row_length, self.fit)
-        return self.write(whole, requests, sampler, seeds)
+        """Codes of every target of every request, in few batches, those of like length together; a seed a request."""
+        length, most = self.settings.data.row_length, self.filled(_ROWS)
+        batches = by_length(requests, self.network.vocabulary, length, most, self.fit)
+        return merged([(batch.numbers, self.write(batch, requests, sampler, seeds)) for batch in batches])
 
     def batches(self, requests: Sequence[Request], names: Sequence[str], most: int) -> list[Batch]:
         """The requests in batches of at most `most` for `write`; names: what each is called in a refusal."""
@@ -250,8 +265,10 @@ class TrainedModel:
         return sampler.on_schedule(self.settings.corruption.trained_on(task))
 
     def _on_schedule(self, sampler: SamplerSettings, requests: Sequence[Request]) -> SamplerSettings:
+        if sampler.grid != TRAINED:
+            return sampler
         names = {self.settings.corruption.trained_on(r.task) for r in requests if r.task in TASKS}
-        if sampler.grid == TRAINED and len(names) > 1:
+        if len(names) > 1:
             reason = f"these tasks were trained on several schedules, {sorted(names)}"
             raise Refusal(Problem("sampler.grid", TRAINED, reason, "sample each task by itself, or name a grid"))
         return sampler.on_schedule(*names) if names else sampler
@@ -291,19 +308,23 @@ class TrainedModel:
             )
         return self.codecs[modality]
 
-    def _shapes(self, task: Task, codes: Document, lengths: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    def _shapes(
+        self, task: Task, codes: Document, lengths: Mapping[str, int], seed: int | None
+    ) -> dict[str, tuple[int, ...]]:
         """Of the targets without codes."""
         missing = {m: self._codec(m) for m in task.targets if m not in codes}
-        sizes, likely = {m: own.size for m, own in codes.items()}, {}
-        conditions = sum(sizes[m] for m in task.conditions)
-        for m, codec in missing.items():
+        sizes, wanted = {m: own.size for m, own in codes.items()}, {}
+        before = sum(sizes[m] for m in task.conditions)
+        for m in task.targets:
             if m not in ENDING:
-                sizes[m] = math.prod(codec.grid)
-            elif m in lengths:
-                sizes[m] = lengths[m]
+                sizes[m] = math.prod(missing[m].grid) if m in missing else sizes[m]
+                continue
+            if m in missing and m not in lengths:
+                likely, wanted[m] = self._room(self.spans[task.name][m], m, before, seed)
             else:
-                likely[m] = self.spans[task.name][m].of(conditions)
-        sizes |= share_room(sizes, likely, self.settings.data.row_length)
+                likely = sizes[m] = lengths[m] if m in lengths else sizes[m]
+            before += likely
+        sizes |= share_room(sizes, wanted, self.settings.data.row_length)
         shapes = {}
         for m, codec in missing.items():
             books = len(codec.codebooks)
@@ -312,6 +333,16 @@ class TrainedModel:
             )  # no more than there is room for
             shapes[m] = codec.grid if m not in ENDING else (sizes[m],) if m == "text" else (frames, books)
         return shapes
+
+    @staticmethod
+    def _room(span: SpanLength, modality: str, before: int, seed: int | None) -> tuple[int, int]:
+        """(content positions that a target may come to, those with a tail); before: content of what is known or before it."""
+        if seed is None:
+            likely = span.expected(before)
+            return likely, likely + expected_tail(likely, modality)
+        number = int(mix(seed, text_key("room")))
+        likely = span.drawn(before, float(uniform(number, text_key(modality), 0)))
+        return likely, likely + int(tail_length(likely, number, modality))
 
 
 def _on(platform: str, settings: config.Settings, attention: str | None) -> ModelSettings:

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import stats
 
-from mdm import config
+from mdm import config, trained
 from mdm.codecs.codec import Sound
 from mdm.data.extents import Extent, parts
 from mdm.data.media import read_image
@@ -15,8 +17,10 @@ from mdm.data.preparation import prepare
 from mdm.data.spans import SpanLength
 from mdm.evaluation.gallery import WINGS
 from mdm.problems import Refusal
+from mdm.sampling.canvas import expected_tail
 from mdm.sampling.defaults import DEFAULTS
 from mdm.sampling.settings import SamplerSettings
+from mdm.tokens.rows import tail_length
 from mdm.tokens.tasks import TASKS
 from mdm.trained import TrainedModel
 from tests import binaries
@@ -90,7 +94,7 @@ def test_every_task_generates_media(root, model, task):
 def test_a_part_that_is_kept_stays(root, model):
     picture = read_image(root / "media/pictures/3.png")
     extent = Extent(kept={"image": parts("0:0.5")})
-    request = model.request("text-to-image", {"text": "number 3", "image": picture}, extent)
+    request = model.request("text-to-image", {"text": "number 3", "image": picture}, None, extent)
     (document,) = model.generate([request], dataclasses.replace(DEFAULTS["text-to-image"], steps=3), [7]).documents
     codes = model.encode("image", picture)
     np.testing.assert_array_equal(document["image"][:1], codes[:1])
@@ -98,13 +102,67 @@ def test_a_part_that_is_kept_stays(root, model):
 
 def test_a_given_target_goes_on(model):
     text = model.encode("text", "number")
-    request = model.request("text", {"text": "number"}, Extent(kept={"text": parts("0.5:1")}, more={"text": 9}))
+    request = model.request("text", {"text": "number"}, None, Extent(kept={"text": parts("0.5:1")}, more={"text": 9}))
     assert request.given["text"].size == text.size + 9 and not request.exact
     known = request.known["text"]
     assert known.tolist() == [False] * (text.size // 2) + [True] * (text.size - text.size // 2) + [False] * 9
-    speech = model.request("text-to-speech", {"text": "number", "audio": SOUND}, Extent(more={"audio": 3}))
+    speech = model.request("text-to-speech", {"text": "number", "audio": SOUND}, None, Extent(more={"audio": 3}))
     frames, books = model.encode("audio", SOUND).shape
     assert speech.known["audio"].tolist() == [[True] * books] * frames + [[False] * books] * -(-3 // books)
+
+
+def test_lengths_that_are_not_asked_for_are_drawn_by_the_seed(model):
+    """As rows of training are laid out; without a seed they are what is expected."""
+    own = {**model.spans, "text-to-speech": {"audio": SpanLength(20.0, 0.0, 50, (-10.0, 0.0, 10.0))}}
+    wide = dataclasses.replace(model, spans=own)
+    room = lambda seed: math.prod(wide.request("text-to-speech", {"text": "number 3"}, seed).shapes["audio"])  # noqa: E731
+    assert room(None) == (20 + expected_tail(20, "audio")) // 2 * 2 == room(None)  # whole frames of two codebooks
+    drawn = [room(seed) for seed in range(400)]
+    assert drawn[:20] == [room(seed) for seed in range(20)]
+    shares = (np.arange(400) + 0.5) / 400
+    content = np.array([own["text-to-speech"]["audio"].drawn(0, share) for share in shares])
+    whole = content + tail_length(content, np.arange(400), "audio")
+    assert stats.ks_2samp(drawn, whole - whole % 2).statistic < 0.08
+    several = wide.requests("text-to-speech", {"text": "number 3"}, [1, None, 1])
+    assert several[0].shapes == several[2].shapes != several[1].shapes
+    exact = wide.requests("text-to-speech", {"text": "number 3"}, [1, 2], Extent(lengths={"audio": 8}))
+    assert [request.shapes["audio"] for request in exact] == [(4, 2)] * 2
+
+
+def test_the_length_of_speech_goes_with_the_text_that_is_made_with_it(model):
+    own = {"text": SpanLength(5.0, 0.0, 30, (-4.0, 4.0)), "audio": SpanLength(0.0, 4.0, 60)}
+    both = dataclasses.replace(model, spans={**model.spans, "joint-audio-text": own})
+    shapes = [both.request("joint-audio-text", {}, seed).shapes for seed in range(60)]
+    assert np.corrcoef([s["text"][0] for s in shapes], [s["audio"][0] for s in shapes])[0, 1] > 0.7
+    short, long = (both.request("joint-audio-text", {}, 1, Extent(lengths={"text": n})) for n in (2, 12))
+    assert short.shapes["audio"] < long.shapes["audio"]
+
+
+def test_what_is_made_together_is_what_is_made_alone(model, monkeypatch):
+    """In batches of like length, told in the order in which it was asked for."""
+    monkeypatch.setattr(trained, "_ROWS", 2)
+    requests = [
+        model.request("text-to-speech", {"text": "3"}, None, Extent(lengths={"audio": n})) for n in (20, 4, 30, 8, 12)
+    ]
+    sampler, seeds = SamplerSettings(steps=3), range(5)
+    together = model.generate(requests, sampler, seeds)
+    alone = [model.generate([request], sampler, [seed]) for request, seed in zip(requests, seeds, strict=True)]
+    for number, one in enumerate(alone):
+        np.testing.assert_array_equal(together.documents[number]["audio"], one.documents[0]["audio"])
+        np.testing.assert_array_equal(together.turns[number]["audio"], one.turns[0]["audio"])
+    assert int(together.calls.whole) == 3 * 3  # of three batches
+
+
+def test_a_named_grid_serves_tasks_of_several_schedules(model):
+    corruption = dataclasses.replace(model.settings.corruption, schedules={"text": "cosine"})
+    own = dataclasses.replace(model, settings=dataclasses.replace(model.settings, corruption=corruption))
+    requests = [
+        own.request("text", {}, None, Extent(lengths={"text": 3})),
+        own.request("text-to-speech", {"text": "3"}),
+    ]
+    assert len(own.generate(requests, SamplerSettings(steps=2, grid="uniform"), [0, 1]).documents) == 2
+    with pytest.raises(Refusal, match="several schedules"):
+        own.generate(requests, SamplerSettings(steps=2, grid="trained"), [0, 1])
 
 
 def test_lengths_that_are_not_asked_for_fit_in_the_row(model):
@@ -117,7 +175,7 @@ def test_lengths_that_are_not_asked_for_fit_in_the_row(model):
         assert batch.canvas.masked.sum() > 60
     sizes = [np.prod(requests[0].shapes[m]) for m in ("text", "audio")]
     assert 0.6 < sizes[0] / sizes[1] < 0.9
-    exact = model.request("joint-audio-text", {}, Extent(lengths={"text": 3}))
+    exact = model.request("joint-audio-text", {}, None, Extent(lengths={"text": 3}))
     assert exact.shapes["text"] == (3,) and exact.exact == ("text",)
 
 
@@ -203,7 +261,7 @@ def test_tasks_that_a_run_cannot_do_are_told(model):
     assert "text-to-speech" in problem.where and problem.value == "audio"
     untrained = dataclasses.replace(model, spans={task: own for task, own in model.spans.items() if task != "text"})
     with pytest.raises(Refusal, match="was not trained on it"):
-        untrained.request("text", {}, Extent(lengths={"text": 5}))
+        untrained.request("text", {}, None, Extent(lengths={"text": 5}))
 
 
 def test_a_sampler_is_told_by_the_grid_that_the_task_was_trained_with(model):

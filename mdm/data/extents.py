@@ -8,11 +8,11 @@ picture a mask may say it instead: what is bright in it is made anew.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from mdm.codecs.pictures import squares
+from mdm.codecs.codec import Media
 from mdm.problems import Problem
 from mdm.tokens.tasks import Task
 from mdm.tokens.vocabulary import ENDING
@@ -25,16 +25,17 @@ NO_PARTS = (
     "is not START:STOP with 0 <= START < STOP <= 1, several with commas",
     "use e.g. 0:0.5 for the first half, 0:0.3,0.7:1 for both ends, 0:1x0:0.5 for the left half of a picture",
 )
-_CELL = 16  # pixels of a mask beside a code
+_ROUNDING = 1e-6  # of a code: a pixel that ends where a code does reaches no further
 
 
 @dataclasses.dataclass(frozen=True)
 class Extent:
     """By target modality.
 
-    lengths: exact number of positions of a target that is made as a whole; without it, it ends where the model says so
+    lengths: exact number of positions of a target that is made as a whole; without it, it ends where the model says so, on a
+             canvas as `mdm.sampling.settings.SamplerSettings.room` says
     kept:    of a target that is given
-    more:    at most how many positions are written behind a target that is given
+    more:    at most how many positions are written behind a target that is given, rounded up to whole frames of a sound
     """
 
     lengths: Mapping[str, int] = dataclasses.field(default_factory=dict)
@@ -61,23 +62,48 @@ def parts(text: str) -> Kept | None:
 
 
 def outside(mask: np.ndarray) -> Kept:
-    """mask: uint8 [H, W, 3], laid over a picture as the codecs lay out pictures; where it is bright the picture is made anew,
-    and with a pixel of a code all of it."""
-    keep = 255 - mask.mean(axis=2).astype(np.uint8)
+    """mask: uint8 [H, W, 3], laid over a picture as the codecs lay out pictures (`mdm.codecs.pictures.squares`); where it is
+    bright the picture is made anew, and with a bright pixel of a code all of it, however thin the stroke."""
+    places = np.nonzero(_bright(mask))
+    side = max(mask.shape[:2])
 
     def kept(shape: tuple[int, ...]) -> np.ndarray:
-        side = _CELL * max(shape)
-        (whole,) = squares([np.repeat(keep[..., None], 3, axis=2)], side)  # what is beside the picture is white: kept
-        rows, columns = (np.arange(n) * side // n for n in shape)
-        least = np.minimum.reduceat(np.minimum.reduceat(whole[..., 0], rows, axis=0), columns, axis=1)
-        return least >= 128
+        keep = np.ones(shape, bool)
+        covered = [
+            _codes(place, (side - size) / 2, n / side)
+            for place, size, n in zip(places, mask.shape[:2], shape, strict=True)
+        ]
+        for rows in covered[0]:
+            for columns in covered[1]:
+                keep[rows, columns] = False
+        return keep
 
     return kept
 
 
+def _bright(mask: np.ndarray) -> np.ndarray:
+    return mask.mean(axis=2) >= 128
+
+
+def _alike(mask: np.ndarray, picture: np.ndarray) -> bool:
+    """Whether one is the other's size scaled, to a pixel of the mask."""
+    (rows, columns), scale = mask.shape[:2], picture.shape[0] / picture.shape[1]
+    return abs(rows - columns * scale) <= 1 or abs(columns - rows / scale) <= 1
+
+
+def _codes(place: np.ndarray, margin: float, scale: float) -> list[np.ndarray]:
+    """The codes that pixels reach into, along one axis: the first of each, the second, and so on up to the last.
+
+    place: of pixels; margin: pixels of the square before the picture; scale: codes a pixel
+    """
+    first = np.floor((place + margin) * scale + _ROUNDING).astype(np.int64)
+    last = np.ceil((place + margin + 1) * scale - _ROUNDING).astype(np.int64) - 1
+    return [np.minimum(first + step, last) for step in range(int((last - first).max(initial=0)) + 1)]
+
+
 def extent_of(
     task: Task,
-    given: Collection[str],
+    given: Mapping[str, Media],
     at: str,
     problems: list[Problem],
     *,
@@ -88,7 +114,7 @@ def extent_of(
 ) -> Extent:
     """What a user asks for; what is wrong with it goes to `problems`, named behind `at`.
 
-    given:  modalities that are
+    given:  media by modality
     length: see `lengths_of`
     keep:   see `parts`; mask: see `outside`; more: positions behind what is given
     """
@@ -112,7 +138,11 @@ def extent_of(
     elif mask is not None:
         if "image" not in targets:
             problems.append(Problem(f"{at}mask", None, "no picture is given that it could lie over", "give its image"))
-        elif mask.mean(axis=2).max() < 128:
+        elif not _alike(mask, given["image"]):
+            (rows, columns), own = mask.shape[:2], given["image"].shape
+            reason = f"has not the proportions of its picture, {own[0]} x {own[1]} pixels"
+            problems.append(Problem(f"{at}mask", f"{rows} x {columns}", reason, "paint it over the picture itself"))
+        elif not _bright(mask).any():
             problems.append(
                 Problem(f"{at}mask", None, "nothing in it is bright", "paint what is to be made anew white")
             )

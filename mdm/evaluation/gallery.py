@@ -83,7 +83,9 @@ class Made(Protocol):
 class Maker(Protocol):
     """A trained model with its codecs (`mdm.trained.TrainedModel` is one)."""
 
-    def request(self, task: str, given: Mapping[str, Media], extent: Extent = WHOLE) -> Any: ...
+    def request(
+        self, task: str, given: Mapping[str, Media], seed: int | None = None, extent: Extent = WHOLE
+    ) -> Any: ...
     def resolved(self, task: str, sampler: Any) -> Any:
         """A sampler as it is used for a task, with names in place of what stands for one."""
         ...
@@ -133,9 +135,12 @@ def _room(
     maker: Maker, wing: Wing, stream: str, own: Sequence[Exhibit | None], samplers: Sequence[Any], seed: int
 ) -> Room:
     begun = time.monotonic()
-    requests = [_request(maker, wing, exhibit) for exhibit in own]
-    seeds = range(seed, seed + len(requests))
-    documents = [maker.generate(requests, sampler, seeds).documents for sampler in samplers]
+    seeds = range(seed, seed + len(own))
+    documents = []
+    for sampler in samplers:
+        drawn = map(sampler.room_seed, seeds)
+        requests = [_request(maker, wing, exhibit, number) for exhibit, number in zip(own, drawn, strict=True)]
+        documents.append(maker.generate(requests, sampler, seeds).documents)
     pieces = [_piece(maker, exhibit, made) for exhibit, *made in zip(own, *documents, strict=True)]
     seconds = time.monotonic() - begun
     logging.info("%s: %d pieces, %.1f s", wing.title, len(pieces), seconds)
@@ -160,12 +165,12 @@ def _excerpt(maker: Maker, exhibit: Exhibit, tokens: int) -> Exhibit:
     return dataclasses.replace(exhibit, media=maker.decode({"text": codes}))
 
 
-def _request(maker: Maker, wing: Wing, exhibit: Exhibit | None) -> Any:
+def _request(maker: Maker, wing: Wing, exhibit: Exhibit | None, seed: int | None) -> Any:
     task = TASKS[wing.task]
     wanted = task.conditions if not wing.known else task.modalities
     given = {m: exhibit.media[m] for m in wanted} if exhibit else {}
     kept = dict.fromkeys(task.targets, parts(wing.known)) if wing.known else {}
-    return maker.request(wing.task, given, Extent(kept=kept))
+    return maker.request(wing.task, given, seed, Extent(kept=kept))
 
 
 def _piece(maker: Maker, exhibit: Exhibit | None, documents: Sequence[Document]) -> Piece:

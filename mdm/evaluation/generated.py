@@ -182,6 +182,9 @@ def _made(
     made = []
     for start in range(0, len(wanted), batch):
         exhibits, seeds = zip(*wanted[start : start + batch], strict=True)
-        requests = [maker.request(task, {m: e.media[m] for m in TASKS[task].conditions}) for e in exhibits]
+        requests = [
+            maker.request(task, {m: e.media[m] for m in TASKS[task].conditions}, sampler.room_seed(own))
+            for e, own in zip(exhibits, seeds, strict=True)
+        ]
         made += [maker.decode(document) for document in maker.generate(requests, sampler, seeds).documents]
     return made, time.monotonic() - begun

@@ -75,10 +75,20 @@ def plan_batches(
     return sorted(batches, key=lambda batch: batch.numbers[0])
 
 
-def one_batch(requests: Sequence[Request], vocabulary: Vocabulary, length: int, fit: Fit = Fit()) -> Batch:
-    """All requests in one batch, whose rows are as long as the longest wants them. Raises Refusal as `build_canvas`."""
-    canvas, layout = _laid_out(requests, vocabulary, length, fit)
-    return _batch(range(len(requests)), [canvas], _multiple(len(requests), fit.rows), layout)
+def by_length(
+    requests: Sequence[Request], vocabulary: Vocabulary, length: int, most: int, fit: Fit = Fit()
+) -> list[Batch]:
+    """As few batches of at most `most` requests as there can be, the shortest first; each as long as its longest wants it: fewer
+    programs than `plan_batches` makes, and more padding. Raises Refusal as `build_canvas`."""
+    used = (build_canvas(requests, vocabulary, length).rows.segments > 0).sum(axis=1)
+    size = -(-len(requests) // -(-len(requests) // most))
+    order = np.argsort(used, kind="stable").tolist()
+    parts = [order[start : start + size] for start in range(0, len(order), size)]
+    found = []
+    for part in parts:
+        canvas, layout = _laid_out([requests[number] for number in part], vocabulary, length, fit)
+        found.append(_batch(part, [canvas], _multiple(size, fit.rows), layout))
+    return found
 
 
 def _laid_out(requests: Sequence[Request], vocabulary: Vocabulary, length: int, fit: Fit) -> tuple[Canvas, Layout]:

@@ -93,12 +93,11 @@ def expected_tail(n: int, modality: str) -> int:
     return 1 + (int(min(TAIL_SLACK * n, TAIL_MOST)) + TAIL_EXTRA) // 2 if modality in ENDING else 0
 
 
-def share_room(sizes: Mapping[str, int], likely: Mapping[str, int], length: int) -> dict[str, int]:
-    """How many positions spans get that may end anywhere: what is `likely` and an expected tail, or, where that is more than a
-    row of `length` has beside spans of `sizes`, a share of what it has. (A stream that splits its documents has longer ones
-    than a row.) By modality, at least 1."""
-    wanted = {m: n + expected_tail(n, m) for m, n in likely.items()}
-    tails, none = {m: expected_tail(n, m) for m, n in sizes.items()}, dict.fromkeys(likely, 0)
+def share_room(sizes: Mapping[str, int], wanted: Mapping[str, int], length: int) -> dict[str, int]:
+    """How many positions spans get that may end anywhere: what is `wanted`, or, where that is more than a row of `length` has
+    beside spans of `sizes`, a share of what it has. (A stream that splits its documents has longer ones than a row.) By
+    modality, at least 1."""
+    tails, none = {m: expected_tail(n, m) for m, n in sizes.items()}, dict.fromkeys(wanted, 0)
     room, total = length - segment_length({**sizes, **none}, {**tails, **none}), sum(wanted.values())
     return {m: max(1, n if total <= room else n * room // total) for m, n in wanted.items()}
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from mdm.sampling.settings import SamplerSettings
 
 # LLaDA's public code: 128 steps, temperature 0, one token a step on its canvas of 128. A shorter canvas ends earlier.
-_TRANSCRIPT = SamplerSettings(order="confidence", grid="uniform", steps=128, temperature=0.0)
+# One answer is right, so all seeds give the same, and of lengths the expected one.
+_TRANSCRIPT = SamplerSettings(order="confidence", grid="uniform", steps=128, temperature=0.0, room="expected")
 
 DEFAULTS: dict[str, SamplerSettings] = {
     # Ancestral, as the ELBO assumes; nucleus 0.9 as in ReMDM's text results (arXiv 2503.00307).

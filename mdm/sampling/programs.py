@@ -40,6 +40,21 @@ class Sampled:
     seconds: float
 
 
+def merged(parts: Sequence[tuple[Sequence[int], Sampled]]) -> Sampled:
+    """What was written in several batches by one sampler, as one: of each batch the numbers of its requests among all."""
+    own = [part for _, part in parts]
+    order = np.argsort([number for numbers, _ in parts for number in numbers]).tolist()
+    documents, turns = ([one for part in own for one in getattr(part, name)] for name in ("documents", "turns"))
+    return Sampled(
+        [documents[place] for place in order],
+        [turns[place] for place in order],
+        own[0].sampler,
+        jax.tree.map(lambda *calls: np.sum(calls), *(part.calls for part in own)),
+        sum(part.compiling for part in own),
+        sum(part.seconds for part in own),
+    )
+
+
 class Programs:
     """bind: parameters -> the denoiser, while a function is traced. All parameters must lie on the devices like the first."""
 

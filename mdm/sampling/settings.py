@@ -14,6 +14,8 @@ from mdm.sampling.remasking import NONE, REMASKS
 from mdm.sampling.tokens import TokenRule
 from mdm.tokens.tasks import Task
 
+DRAWN, EXPECTED = ROOMS = ("drawn", "expected")
+
 
 @dataclasses.dataclass(frozen=True)
 class SamplerSettings:
@@ -37,6 +39,8 @@ class SamplerSettings:
     cache:       "none", or where keys and values are kept while a block is written: "prefix", before the block, or "dual",
                  on both sides of it (Fast-dLLM)
     refresh:     steps after which a cache is made anew, besides at the beginning of each block; 0 is only there, 1 no cache
+    room:        positions of a text or sound whose length is not given: "drawn" for each seed as rows of training are laid out,
+                 or "expected", what training documents have on average; it ends in them, or fills them
     """
 
     order: str = "ancestral"
@@ -58,10 +62,15 @@ class SamplerSettings:
     reuse: bool = True
     cache: str = "none"
     refresh: int = 0
+    room: str = DRAWN
 
     @property
     def rule(self) -> TokenRule:
         return TokenRule(self.temperature, self.top_k, self.top_p, self.min_p)
+
+    def room_seed(self, seed: int) -> int | None:
+        """By what the room of a sample is drawn, None for what is expected."""
+        return seed if self.room == DRAWN else None
 
     @property
     def rewrites(self) -> bool:
@@ -92,7 +101,7 @@ class SamplerSettings:
             found.append(Problem(f"{at}.grid", self.grid, "unknown", remedy))
         with collecting(found):
             parse_schedule(self.guidance_schedule, f"{at}.guidance_schedule")
-        for key, legal in (("remask", REMASKS), ("cache", CACHES)):
+        for key, legal in (("remask", REMASKS), ("cache", CACHES), ("room", ROOMS)):
             if getattr(self, key) not in legal:
                 found.append(Problem(f"{at}.{key}", getattr(self, key), "unknown", f"use one of {tuple(legal)}"))
         if self.cache in CACHES[1:] and not self.block:

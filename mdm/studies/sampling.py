@@ -35,6 +35,7 @@ class SamplingSettings:
     step:      of its checkpoint
     task:      what is made
     split:     of the documents whose conditions are given
+    first:     of them, counted from 0 among the originals that the data set keeps
     documents: how many are made, each with a seed of its own from `seed` on
     slow:      also what takes a second a document is measured
     sampler:   see `mdm.sampling.settings`
@@ -44,6 +45,7 @@ class SamplingSettings:
     step: int
     task: str
     split: str = "heldout"
+    first: int = 0
     documents: int = 48
     seed: int = 0
     slow: bool = False
@@ -58,7 +60,7 @@ class SamplingSettings:
         for key, legal in (("task", tuple(TASKS)), ("split", SPLITS)):
             if getattr(self, key) not in legal:
                 found.append(Problem(key, getattr(self, key), "unknown", f"use one of {legal}"))
-        for key, low in (("step", 1), ("documents", 2), ("seed", 0)):
+        for key, low in (("step", 1), ("first", 0), ("documents", 2), ("seed", 0)):
             if getattr(self, key) < low:
                 found.append(Problem(key, getattr(self, key), f"is below {low}", "see SamplingSettings"))
         return found + self.sampler.problems("sampler", TASKS[self.task] if self.task in TASKS else None)

@@ -30,6 +30,28 @@ def test_a_code_with_a_bright_pixel_is_made_anew():
     assert not outside(np.full((8, 8, 3), 255, np.uint8))((4, 4)).any()
 
 
+def test_a_thin_stroke_is_seen():
+    """Two of 512 pixels, over 8 x 8 codes: the codes that it crosses, and no more."""
+    mask = np.zeros((512, 512, 3), np.uint8)
+    mask[100:102, 30:200] = 255
+    kept = outside(mask)((8, 8))
+    assert (~kept).nonzero()[0].tolist() == [1] * 4 and (~kept).nonzero()[1].tolist() == [0, 1, 2, 3]
+    mask[127:129, 300] = 255
+    assert not outside(mask)((8, 8))[[1, 2], 4].any()
+    small = np.zeros((2, 2, 3), np.uint8)
+    small[0, 1] = 255  # a pixel over several codes
+    assert np.array_equal(~outside(small)((6, 6)), np.kron([[0, 1], [0, 0]], np.ones((3, 3))).astype(bool))
+
+
+def test_a_mask_of_other_proportions_is_refused():
+    """Mask and picture are laid out each in its own square: the wrong part would be painted anew."""
+    picture, task = np.zeros((64, 64, 3), np.uint8), TASKS["text-to-image"]
+    for shape, good in (((128, 64), False), ((64, 64), True), ((128, 128), True), ((33, 32), True)):
+        problems, mask = [], np.full((*shape, 3), 255, np.uint8)
+        extent_of(task, {"text": "a", "image": picture}, "--", problems, mask=mask)
+        assert not problems if good else "--mask = '128 x 64'" in str(problems[0]) and "64 x 64" in str(problems[0])
+
+
 def test_a_mask_lies_as_its_picture_does():
     """A wide picture stands in the middle of a square; above and below it nothing is made anew."""
     kept = outside(np.full((4, 8, 3), 255, np.uint8))((4, 4))
@@ -56,13 +78,13 @@ def test_a_mask_lies_as_its_picture_does():
 )
 def test_what_cannot_be_meant_is_told(task, given, asked, told):
     problems = []
-    extent_of(TASKS[task], given, "--", problems, **asked)
+    extent_of(TASKS[task], dict.fromkeys(given), "--", problems, **asked)
     assert len(problems) == 1 and told in str(problems[0])
 
 
 def test_lengths_go_by_their_targets():
     for length in ({"text": 3, "audio": 8}, "text=3,audio=8"):
         problems = []
-        assert extent_of(TASKS["joint-audio-text"], (), "", problems, length=length).lengths == {"text": 3, "audio": 8}
+        assert extent_of(TASKS["joint-audio-text"], {}, "", problems, length=length).lengths == {"text": 3, "audio": 8}
         assert not problems
-    assert extent_of(TASKS["text-to-speech"], ("text",), "", [], length="8").lengths == {"audio": 8}
+    assert extent_of(TASKS["text-to-speech"], {"text": "a"}, "", [], length="8").lengths == {"audio": 8}

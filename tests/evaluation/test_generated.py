@@ -31,6 +31,9 @@ MEDIA = [{"text": f"number {n}", "image": PICTURES[n], "audio": SOUNDS[n]} for n
 class Sampler:
     steps: int = 3
 
+    def room_seed(self, seed):
+        return seed
+
 
 class Maker:
     """Makes the document of the number that a caption says; without a caption, or if it does not listen, the first. Codes are
@@ -39,7 +42,7 @@ class Maker:
     def __init__(self, listens=True):
         self.listens, self.seeds, self.encoded = listens, [], 0
 
-    def request(self, task, given):
+    def request(self, task, given, seed):
         assert set(given) == set(TASKS[task].conditions)
         return task, int(given["text"].split()[1]) if "text" in given and self.listens else 0
 

@@ -120,7 +120,7 @@ class Maker:
     def __init__(self):
         self.requests = []
 
-    def request(self, task, given, extent):
+    def request(self, task, given, seed, extent):
         self.requests.append((task, given, {m: kept((2, 2)).tolist() for m, kept in extent.kept.items()}))
         return task
 
@@ -140,6 +140,9 @@ class Maker:
 @dataclasses.dataclass(frozen=True)
 class Sampler:
     steps: int = 3
+
+    def room_seed(self, seed):
+        return seed
 
 
 SAMPLERS = dict.fromkeys(("text", "text-to-image", "joint-image-text"), Sampler())

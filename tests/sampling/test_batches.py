@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mdm.problems import Refusal
-from mdm.sampling.batches import Fit, one_batch, plan_batches
+from mdm.sampling.batches import Fit, by_length, plan_batches
 from mdm.sampling.canvas import Request, build_canvas, layout_of
 
 LENGTH = 100
@@ -59,18 +59,20 @@ def test_the_machine_gets_rows_and_positions_that_it_can_take(vocabulary, fit):
     length, names = 4 * 128, [f"line {n}" for n in range(len(REQUESTS))]
     planned = plan_batches(REQUESTS, names, vocabulary, length, 4, fit)
     assert sorted(n for batch in planned for n in batch.numbers) == list(range(len(REQUESTS)))
-    for batch in [*planned, one_batch(REQUESTS[:2], vocabulary, length, fit)]:
+    for batch in [*planned, *by_length(REQUESTS, vocabulary, length, 4, fit)]:
         rows, positions = batch.canvas.masked.shape
         assert rows % fit.rows == 0 and positions % fit.positions == 0
         assert rows - len(batch.numbers) < fit.rows + 4 and batch.rows[-1] == len(batch.numbers) - 1
 
 
-def test_one_batch_is_as_long_as_the_longest_wants_it(vocabulary):
-    batch = one_batch(REQUESTS, vocabulary, LENGTH)
-    longest = max(plan(REQUESTS, vocabulary, 1), key=lambda own: own.canvas.masked.shape[1])
-    assert (
-        batch.numbers == tuple(range(len(REQUESTS))) and batch.canvas.masked.shape[1] == longest.canvas.masked.shape[1]
-    )
+@pytest.mark.parametrize("most", [1, 2, 3, 5, 16])
+def test_those_of_like_length_are_together(vocabulary, most):
+    batches = by_length(REQUESTS, vocabulary, LENGTH, most)
+    alone = {batch.numbers[0]: batch.canvas.masked.shape[1] for batch in plan(REQUESTS, vocabulary, 1)}
+    assert sorted(n for batch in batches for n in batch.numbers) == list(range(len(REQUESTS)))
+    assert len(batches) == -(-len(REQUESTS) // most) and len({len(batch.rows) for batch in batches}) == 1
+    lengths = [batch.canvas.masked.shape[1] for batch in batches]
+    assert lengths == sorted(lengths) == [max(alone[n] for n in batch.numbers) for batch in batches]
 
 
 def test_all_that_is_wrong_is_told_by_name(vocabulary):

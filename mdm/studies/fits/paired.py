@@ -17,7 +17,7 @@ from mdm.studies.fits.interval import LEVEL, Interval
 
 class Apart(NamedTuple):
     """interval: of the difference or ratio, None without any pair; count: pairs that could be used; p: of Student's test that
-    nothing differs, None from less than two pairs."""
+    nothing differs, None where there is no interval."""
 
     interval: Interval | None
     count: int
@@ -25,15 +25,16 @@ class Apart(NamedTuple):
 
 
 def apart(pairs: Sequence[tuple[float | None, float | None]], *, relative: bool) -> Apart:
-    """a - b, or a / b. From a single pair there is no interval."""
+    """a - b, or a / b. From a single pair there is no interval, and none from pairs that all differ by the same: they are one
+    trial said several times, as of a sampler that draws nothing."""
     values = [(a, b) for a, b in pairs if a is not None and b is not None and (not relative or min(a, b) > 0)]
     if not values:
         return Apart(None, 0, None)
     moved = [math.log(a / b) if relative else a - b for a, b in values]
     back = math.exp if relative else float
     centre, n = math.fsum(moved) / len(moved), len(moved)
-    if n == 1:
-        return Apart(Interval(back(centre), None, None), 1, None)
+    if n == 1 or (centre and not any(m - moved[0] for m in moved)):
+        return Apart(Interval(back(centre), None, None), n, None)
     error = math.sqrt(sum((m - centre) ** 2 for m in moved) / (n - 1) / n)
     half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * error
     p = float(2 * stats.t.sf(abs(centre) / error, n - 1)) if error else float(centre == 0)

@@ -23,6 +23,12 @@ def test_pairs_with_a_hole_are_left_out():
     assert told(Apart(None, 0, None), 0.0, False) == "no pair" and "no interval" in told(found, 0.0, False)
 
 
+def test_the_same_difference_again_and_again_is_one_trial():
+    found = apart([(31.4, 31.35)] * 3, relative=False)
+    assert found.interval.value == pytest.approx(0.05) and found.interval.low is None and found.p is None
+    assert found.count == 3 and holm([found]) == [False] and "≠" not in told(found, 0.0, False)
+
+
 def test_a_difference_is_marked_only_where_it_is_one():
     far, near = (apart([(2.0, 1.0), (b, c), (2.0, 1.1)], relative=False) for b, c in ((2.1, 1.0), (1.0, 2.1)))
     assert "(≠)" in told(far, 0.0, False) and "(≠)" not in told(far, 0.0, True) and " ≠ " in told(far, 0.0, True)
