@@ -33,7 +33,7 @@ from mdm.data.media import Item
 from mdm.data.readers.reader import Piece
 from mdm.data.sources import SourceSettings
 from mdm.data.survey import Survey, refuse_empty, survey
-from mdm.data.workspace import Job, Task
+from mdm.data.workspace import Identity, Job, Task
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal, refuse_if
 from mdm.tokens.vocabulary import MODALITIES, Vocabulary
@@ -92,7 +92,7 @@ def prepare(settings: PreparationSettings, directory: str | Path, engine: Engine
     directory = Path(directory)
     workspace.claim(directory)
     tasks, left_out = _tasks(settings.sources)
-    preparation = fingerprint([_plain(settings), [[task.source, dataclasses.asdict(task.piece)] for task in tasks]])
+    preparation = _identity(_plain(settings), tasks)
     made = _made(directory, preparation)
     if made is None:
         engine.check()
@@ -121,6 +121,9 @@ def _make(
     left_out: Sequence[Problem],
     preparation: str,
 ) -> Manifest:
+    without_shards = {name: value for name, value in _plain(settings).items() if name != "shard_documents"}
+    media = fingerprint([_identity(without_shards, tasks), documents.LAYOUT])
+    workspace.refuse_other_parts(directory, media)  # before a codec takes the place of the one that made them
     split_of = functools.partial(SourceSettings.split_of, seed=settings.seed, share=settings.heldout)
     learning = any(registry.CODECS[choice.kind].learns for choice in settings.codecs.values())
     surveyed = survey(settings.sources, tasks, split_of, settings.seed, learning, left_out)
@@ -136,14 +139,16 @@ def _make(
         most_skips=settings.most_skips,
         seed=settings.seed,
     )
-    job.open(fingerprint([preparation, documents.LAYOUT, {m: codec.fingerprint for m, codec in codecs.items()}]))
+    encoded = fingerprint([media, {m: codec.fingerprint for m, codec in codecs.items()}])
+    job.open(Identity(media, encoded, fingerprint([encoded, preparation])))
     skipped = _encode(job, tasks, engine)
     if any(source.chosen.duplicates != "keep" for source in settings.sources.values()):
         engine.run([task.number for task in tasks], *deduplication.stages(job))
     bounds = assembly.boundaries(job, tasks, settings.shard_documents)
     refuse_empty({place: len(starts) for place, starts in bounds.starts.items()}, left_out)
     if bounds.count > MANY_SHARDS:
-        logging.warning("%d shards: fewer open faster, raise prepare.shard_documents", bounds.count)
+        remedy = "stop this, raise prepare.shard_documents and start again: nothing is encoded twice"
+        logging.warning("%d shards: fewer open faster; %s", bounds.count, remedy)
     shuffle.write(job, tasks, bounds, engine)
     streams, usage = assembly.publish(job, bounds)
     for (stream, split), own in surveyed.items.items():
@@ -157,6 +162,11 @@ def _make(
     _write_tfds_metadata(directory, streams)
     manifest.save()
     return manifest
+
+
+def _identity(plain: dict, tasks: Sequence[Task]) -> str:
+    """Of settings and the pieces of sources."""
+    return fingerprint([plain, [[task.source, dataclasses.asdict(task.piece)] for task in tasks]])
 
 
 def _plain(settings: PreparationSettings) -> dict:
