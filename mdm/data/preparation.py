@@ -22,6 +22,7 @@ from absl import logging
 from etils import epath
 from tensorflow_datasets.core import dataset_info, naming, splits
 
+from mdm import atomic
 from mdm.codecs import registry
 from mdm.codecs.codec import Codec
 from mdm.data import assembly, deduplication, documents, exhibits, parts, shuffle, sources, summary, workspace
@@ -39,6 +40,7 @@ from mdm.problems import Problem, Refusal, refuse_if
 from mdm.tokens.vocabulary import MODALITIES, Vocabulary
 
 CEILING_ITEMS = 256  # held-out media on which a codec's ceiling is measured
+_MARK = "fitted.json"  # beside a codec: what it was fitted on, and with which settings
 MANY_SHARDS = 20_000  # a manifest of 5 MB; a start looks at every one
 
 
@@ -216,18 +218,29 @@ def _codec(settings: PreparationSettings, modality: str, surveyed: Survey, direc
     own = [item.identity for item in surveyed.of(modality, "train")] if kind.learns else []
     wanted = fingerprint([choice.kind, dataclasses.asdict(choice.settings), own])
     folder = directory / "codecs" / modality
-    mark = folder / "fitted.json"
-    if mark.exists() and json.loads(mark.read_text())["fingerprint"] == wanted:
-        return registry.load(folder)
+    if (fitted := _fitted(folder, wanted)) is not None:
+        return fitted
     media = list(surveyed.media(modality, "train", _unreadable(settings))) if kind.learns else []
     logging.info("fitting the %s codec %s on %d items", modality, choice.kind, len(media))
     folder.mkdir(parents=True, exist_ok=True)
     state = directory / "codecs" / f"{modality}.{wanted}.fit"
     codec = kind.fit(media, choice.settings, progress=_progress(modality), state=state)
+    (folder / _MARK).unlink(missing_ok=True)  # it vouches for the codec that is written over
     codec.save(folder)
-    mark.write_text(json.dumps({"fingerprint": wanted}))
+    atomic.write_text(folder / _MARK, json.dumps({"fingerprint": wanted, "codec": codec.fingerprint}))
     state.unlink(missing_ok=True)
     return codec
+
+
+def _fitted(folder: Path, wanted: str) -> Codec | None:
+    """The codec in a folder, if there is a mark that says so of this very codec. wanted: fingerprint of media and settings."""
+    try:
+        mark = json.loads((folder / _MARK).read_text(encoding="utf-8"))
+        found, of = mark["fingerprint"], mark["codec"]
+    except (OSError, ValueError, KeyError, TypeError):  # none, damaged, or of a version that did not say of which codec
+        return None
+    codec = registry.load(folder) if found == wanted else None
+    return codec if codec is not None and codec.fingerprint == of else None
 
 
 def _describe(settings: PreparationSettings, modality: str, codec: Codec, surveyed: Survey) -> dict:
