@@ -19,6 +19,7 @@ from mdm.data import exhibits, preparation, shards, sources
 from mdm.data import manifest as manifests
 from mdm.data.demo.package import Unavailable
 from mdm.data.preparation import CodecChoice, PreparationSettings, prepare
+from mdm.data.readers.prose import ProseOptions
 from mdm.data.readers.reader import whole
 from mdm.data.sources import SourceSettings
 from mdm.exits import REFUSED
@@ -317,6 +318,30 @@ def test_sources_lie_on_the_side_that_they_declare_whatever_is_held_out(tmp_path
         prepare(dataclasses.replace(plain, sources=alone), tmp_path / "none")
     unknown = dataclasses.replace(plain, sources={"t": dataclasses.replace(drawn, side="test")})
     assert [problem.where for problem in unknown.problems("prepare")] == ["prepare.sources.t.side"]
+
+
+@pytest.mark.parametrize("document", ["line", "paragraph", "file"])
+def test_prose_that_lies_on_one_side_counts_by_documents(tmp_path, document):
+    """A published file of validation would be one concept, and the error of an evaluation over it could not be told."""
+    media = prose.write(tmp_path / "media", files=3)
+    for file in media.iterdir():
+        file.write_text(file.read_text().replace("\n", "\n\n"))
+    declared, drawn = (
+        SourceSettings("prose", str(media), "text", ProseOptions(document=document), side=side)
+        for side in ("heldout", sources.BY_CONCEPT)
+    )
+    found, split = list(sources.items("own", declared)), list(sources.items("own", drawn))
+    assert len(found) == (3 if document == "file" else 36)
+    assert [item.concept for item in found] == [item.key for item in split] and len({i.concept for i in split}) == 3
+
+
+def test_the_error_over_a_published_file_is_told(tmp_path):
+    """Its documents are groups of their own to the evaluator."""
+    plain = prose.settings_of(prose.write(tmp_path / "train"), options=ProseOptions(document="line"))
+    train = dataclasses.replace(plain.sources["t"], side="train")
+    valid = dataclasses.replace(train, path=str(prose.write(tmp_path / "valid", files=1)), side="heldout")
+    manifest = prepare(dataclasses.replace(plain, sources={"t": train, "v": valid}), tmp_path / "set")
+    assert len({document.concept for document in documents(manifest, "text", "heldout")}) == 12
 
 
 def test_a_data_set_of_before_there_were_sides_is_still_the_same(tmp_path):
