@@ -1,7 +1,10 @@
 """Folders of pictures, LJSpeech, LibriSpeech, TFDS, arrays: what is there is read, what is not is named."""
 
+import errno
 import io
 import json
+import os
+import resource
 
 import numpy as np
 import pytest
@@ -151,6 +154,32 @@ def test_arrays_of_codes(tmp_path, monkeypatch, layout):
     found = items("arrays", tmp_path, end=999 if layout == "end" else -1)
     assert [opened(item)["text"].codes.tolist() for item in found] == [own.tolist() for own in documents]
     assert found[6].key == "own/a.npy:6"
+
+
+def test_items_of_many_arrays_keep_few_files_open(tmp_path):
+    for number in range(100):
+        np.save(tmp_path / f"{number:03d}.npy", np.array([[number, 1]]))
+    already, limits = len(os.listdir("/proc/self/fd")), resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (already + 30, limits[1]))
+    try:
+        found = [opened(item)["text"].codes.tolist() for item in items("arrays", tmp_path)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert found == [[number, 1] for number in range(100)]
+    np.save(tmp_path / "000.npy", np.array([[7, 7], [8, 8]]))
+    assert opened(items("arrays", tmp_path)[0])["text"].codes.tolist() == [7, 7]
+
+
+def test_a_limit_of_open_files_is_no_damaged_array(tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", np.arange(4).reshape(2, 2))
+
+    def full(*_, **__):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(np, "load", full)
+    with pytest.raises(Refusal, match=r"a\.npy: cannot be opened.*as many files open as it may.*ulimit -n") as caught:
+        items("arrays", tmp_path)
+    assert "no array" not in str(caught.value)
 
 
 @pytest.mark.parametrize("code", [2**32 + 5, -1])
