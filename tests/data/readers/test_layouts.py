@@ -15,6 +15,7 @@ from mdm.data.readers import arrays, reader, tfds_folder
 from mdm.data.sources import SourceSettings
 from mdm.problems import Refusal
 from tests.data import synthetic
+from tests.data.readers.layouts import FILE, WRITE
 from tests.data.readers.reading import archive, items, opened, png, tfds_set, wav
 
 
@@ -87,6 +88,25 @@ def test_librispeech(tmp_path):
     assert opened(found[0])["audio"].samples.shape == (80,)
     assert "26-495.trans.txt line 3" in opened(found[-1])
     assert {i.concept for i in items("librispeech", tmp_path, split_by="chapter")[:4]} == {"own/19-198", "own/19-227"}
+
+
+@pytest.mark.parametrize("change", ["sound", "transcript", "gone"])
+@pytest.mark.parametrize("kind", ["librispeech", "ljspeech"])
+def test_a_sound_of_another_size_and_an_edited_transcript_make_another_piece(tmp_path, kind, change):
+    WRITE[kind](tmp_path, [b"one", b"two"])
+    settings = SourceSettings(kind, str(tmp_path), "s")
+    (before,) = sources.pieces("own", settings)
+    assert list(sources.pieces("own", settings)) == [before]
+    sound = sorted(tmp_path.rglob("*-0001.*"))[0]
+    if change == "sound":
+        sound.write_bytes(wav(90))
+    elif change == "gone":
+        sound.unlink()
+    else:
+        table = tmp_path / FILE[kind]
+        table.write_bytes(table.read_bytes().replace(b"two", b"six"))
+    (after,) = sources.pieces("own", settings)
+    assert after.version != before.version and after.files == before.files
 
 
 def test_a_data_set_of_tfds_is_read(tmp_path):
