@@ -251,7 +251,8 @@ def _describe(settings: PreparationSettings, modality: str, codec: Codec, survey
 
 
 def _encode(job: Job, tasks: Sequence[Task], engine: Engine) -> int:
-    """Makes every part; the number of records that were skipped. Raises what workers refused."""
+    """Makes every part; the number of records that were skipped. Raises what workers refused, and Refusal if they skipped more
+    than they may, of which none may have known."""
 
     def progress() -> str:
         whole = sum(1 for _ in (job.folder / "parts").glob(f"*{parts.INDEX}"))
@@ -261,6 +262,9 @@ def _encode(job: Job, tasks: Sequence[Task], engine: Engine) -> int:
     skipped = job.report_skips(job.directory / "skips.jsonl")
     job.raise_refusals()
     job.expect(job.part(task.number, parts.INDEX) for task in tasks)
+    if skipped > job.most_skips:
+        remedy = f"mend the records that it names, or raise prepare.most_skips above {job.most_skips}"
+        raise Refusal(Problem(str(job.directory / "skips.jsonl"), skipped, "more records than may be skipped", remedy))
     return skipped
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from absl import logging
 
 from mdm import atomic
+from mdm.data import tally
 from mdm.data.manifest import FILE
 from mdm.data.readers.reader import Piece
 from mdm.data.sources import SourceSettings
@@ -183,15 +184,23 @@ class Job:
     def skip(self, number: int, worker: str, key: str, refusal: Refusal) -> None:
         """Notes a record of piece `number` that cannot be used. worker: a name that no other has who encodes the same piece.
 
-        Raises `refusal` if there are more than may be skipped.
+        Raises `refusal` if there are more than may be skipped, as far as this process knows (`tally`).
         """
         lines = [{"key": key, "where": problem.where, "reason": problem.reason} for problem in refusal.problems]
         with open(self.folder / "skips" / f"{number:06d}.{worker}.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps({"key": key, "problems": lines}) + "\n")
         logging.warning("skipped %s: %s", key, refusal)
-        if sum(file.read_bytes().count(b"\n") for file in self.skips()) > self.most_skips:
+        if tally.of(self.folder).exceeds(self.most_skips, self.skipped):
             remedy = f"mend it, or raise prepare.most_skips above {self.most_skips}"
             raise Refusal([dataclasses.replace(p, remedy=f"{p.remedy}; {remedy}") for p in refusal.problems])
+
+    def skipped(self) -> int:
+        """How many records all workers have skipped so far."""
+        count = 0
+        for file in self.skips():
+            with contextlib.suppress(FileNotFoundError):  # as above
+                count += file.read_bytes().count(b"\n")
+        return count
 
     def report_skips(self, path: Path) -> int:
         """Writes all skips, a problem a line, in the order of the pieces; gives the number of records."""

@@ -15,13 +15,14 @@ from mdm.codecs.audio_fsq import MelFsqSettings
 from mdm.codecs.image_fsq import ImageFsqSettings
 from mdm.codecs.text_bpe import Bpe, BpeSettings
 from mdm.codecs.text_bytes import BytesSettings
-from mdm.data import exhibits, preparation, shards, sources
+from mdm.data import exhibits, parts, preparation, shards, sources, tally
 from mdm.data import manifest as manifests
 from mdm.data.demo.package import Unavailable
 from mdm.data.preparation import CodecChoice, PreparationSettings, prepare
 from mdm.data.readers.prose import ProseOptions
 from mdm.data.readers.reader import whole
 from mdm.data.sources import SourceSettings
+from mdm.data.workspace import Job
 from mdm.exits import REFUSED
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
@@ -235,6 +236,43 @@ def test_up_to_a_stated_number_bad_media_are_skipped_and_each_is_reported(media,
     reported = [json.loads(line) for line in (tmp_path / "set/skips.jsonl").read_text().splitlines()]
     assert sorted(line["key"] for line in reported) == ["p/3.png", "s/5.wav", "t/7.txt"]
     assert sum(stream.documents(split) for stream in manifest.streams.values() for split in manifests.SPLITS) == 69
+
+
+def lines_with_bad_ones(root, files, bad):
+    """Files of twenty lines, of which the first `bad` are no UTF-8."""
+    root.mkdir()
+    for number in range(files):
+        own = [b"\xff" if line < bad else b"line %d of %d" % (line, number) for line in range(20)]
+        (root / f"{number}.txt").write_bytes(b"\n".join(own))
+    return root
+
+
+def test_more_skips_than_are_allowed_are_refused_though_no_worker_knew_of_the_others(tmp_path, monkeypatch):
+    media = lines_with_bad_ones(tmp_path / "media", files=3, bad=2)
+    allowed = prose.settings_of(media, most_skips=6)
+    with monkeypatch.context() as patch:
+        patch.setattr(tally.Tally, "exceeds", lambda *_: False)
+        with pytest.raises(Refusal, match=r"skips\.jsonl = 6: more records than may be skipped.*most_skips above 5"):
+            prepare(dataclasses.replace(allowed, most_skips=5), tmp_path / "set")
+    monkeypatch.setattr(parts, "_write", lambda *_: pytest.fail("a piece was encoded again"))
+    assert len(prose.texts(prepare(allowed, tmp_path / "set"))) == 54
+
+
+def test_what_others_skip_is_looked_at_now_and_then(tmp_path, monkeypatch):
+    media, looks = lines_with_bad_ones(tmp_path / "media", files=10, bad=19), []
+    skips = Job.skips
+    monkeypatch.setattr(Job, "skips", lambda own: (looks.append(own), skips(own))[1])
+    monkeypatch.setattr(tally, "LOOK_SECONDS", 3600.0)
+    settings = prose.settings_of(media, most_skips=190, heldout=0.5)
+    assert len(prose.texts(prepare(settings, tmp_path / "set"))) == 10
+    assert len(looks) == 2  # by the first record, and at the end
+    with pytest.raises(Refusal, match=r"9\.txt line 18: .*most_skips above 188"):
+        prepare(dataclasses.replace(settings, most_skips=188), tmp_path / "other")
+    monkeypatch.setattr(tally, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(tally, "_SHARE", 0)
+    before = len(looks)
+    prepare(settings, tmp_path / "third")
+    assert len(looks) - before == 191
 
 
 def test_every_wrong_setting_is_listed_at_once(media):
