@@ -19,6 +19,8 @@ from mdm.fingerprint import file_digest, fingerprint
 from mdm.problems import Problem, Refusal, refuse_if
 
 HERE = "."  # the path of weights that lie in the codec's own folder
+FIRST = 1  # revision, which no fingerprint names
+_AGAIN = "restore the files, or prepare again"
 
 
 def library(name: str) -> ModuleType:
@@ -54,20 +56,45 @@ def find(path: Path, names: tuple[str, ...]) -> list[Path]:
     return found
 
 
-def own_fingerprint(kind: str, settings: Any, files: list[Path]) -> str:
-    """Of a codec that is settings and files, wherever these lie."""
+def own_fingerprint(kind: str, settings: Any, files: list[Path], revision: int = FIRST) -> str:
+    """Of a codec that is settings and files, wherever these lie. revision: of how it makes codes from them."""
     value = dataclasses.asdict(settings) | {"path": HERE}
-    return fingerprint([kind, value, [[file.name, file_digest(file)] for file in files]])
+    later = [] if revision == FIRST else [revision]
+    return fingerprint([kind, value, [[file.name, file_digest(file)] for file in files], *later])
 
 
-def save(folder: Path, kind: str, settings: Any, files: list[Path], own: str) -> None:
+def save(folder: Path, kind: str, settings: Any, files: list[Path], own: str, revision: int = FIRST) -> None:
     """Copies the files into `folder`, so that it is enough to run the codec, and describes them."""
     folder.mkdir(parents=True, exist_ok=True)
     for file in files:
         if (folder / file.name).resolve() != file.resolve():
             with atomic.replacing(folder / file.name) as temporary:
                 shutil.copyfile(file, temporary)
-    storage.describe(folder, kind, dataclasses.replace(settings, path=HERE), own)
+    names = [file.name for file in files]
+    storage.describe(folder, kind, dataclasses.replace(settings, path=HERE), own, files=names, revision=revision)
+
+
+def saved(folder: Path, newest: int) -> tuple[list[Path], int]:
+    """(files, revision) of what `save` wrote; no files where an earlier version wrote it, which did not name them.
+
+    Raises Refusal for names that lead out of the folder and for a revision above `newest`.
+    """
+    value, where = storage.description(folder), str(folder / storage.DESCRIPTION)
+    if "files" not in value:
+        return [], FIRST
+    names, revision = value["files"], value["revision"] if "revision" in value else None
+    if not isinstance(names, list) or not all(isinstance(own, str) and _plain(own) for own in names):
+        raise Refusal(Problem(f"{where}: files", names, "are not names of files in this folder", _AGAIN))
+    if revision not in range(FIRST, newest + 1):
+        remedy = "use the version of this software that wrote it, or prepare again"
+        raise Refusal(
+            Problem(f"{where}: revision", revision, f"is none that this version knows, up to {newest}", remedy)
+        )
+    return [folder / own for own in names], revision
+
+
+def _plain(name: str) -> bool:
+    return name not in ("", "..") and Path(name).name == name
 
 
 def placed(settings_kind: type, folder: Path) -> Any:
@@ -79,5 +106,4 @@ def check(folder: Path, own: str) -> None:
     """Raises Refusal if the files in `folder` are not those that were described."""
     recorded = storage.description(folder)["fingerprint"]
     if own != recorded:
-        remedy = "restore the files, or prepare again"
-        raise Refusal(Problem(str(folder), own, f"does not belong to its codec.json ({recorded})", remedy))
+        raise Refusal(Problem(str(folder), own, f"does not belong to its codec.json ({recorded})", _AGAIN))

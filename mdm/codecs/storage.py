@@ -34,22 +34,23 @@ def arrays_fingerprint(kind: str, settings: Any, arrays: Mapping[str, np.ndarray
     return fingerprint([kind, dataclasses.asdict(settings), digest.hexdigest()])
 
 
-def describe(folder: Path, kind: str, settings: Any, own: str) -> None:
-    """Writes codec.json."""
-    value = {"kind": kind, "fingerprint": own, "settings": dataclasses.asdict(settings)}
+def describe(folder: Path, kind: str, settings: Any, own: str, **more: Any) -> None:
+    """Writes codec.json. more: what this kind alone says of itself."""
+    value = {"kind": kind, "fingerprint": own, "settings": dataclasses.asdict(settings)} | more
     (folder / DESCRIPTION).write_text(json.dumps(value, indent=1), encoding="utf-8")
 
 
 def description(folder: Path) -> dict:
-    """What `describe` wrote. Raises Refusal for a file that is missing or damaged."""
+    """What `describe` wrote, what one kind alone says unchecked. Raises Refusal for a file that is missing or damaged."""
     path = folder / DESCRIPTION
     try:
         value = json.loads(read_text(path))
-        return {
+        known = {
             "kind": str(value["kind"]),
             "fingerprint": str(value["fingerprint"]),
             "settings": dict(value["settings"]),
         }
+        return value | known
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise Refusal(Problem(str(path), None, f"is not the description of a codec ({error!r})", _AGAIN)) from error
 

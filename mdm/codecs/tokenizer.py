@@ -24,7 +24,11 @@ from mdm.codecs.text_bytes import checked
 from mdm.problems import Problem, Refusal
 
 FORMATS = ("json", "tiktoken", "sentencepiece")
+REVISIONS = {"json": 2, "tiktoken": pretrained.FIRST, "sentencepiece": pretrained.FIRST}
+"""Of how texts become codes. Revision 1 of JSON made special tokens from texts that hold their names; codecs that were saved then
+stay as they were, since data sets and runs were made with them."""
 _NAMES = {"json": "tokenizer.json", "tiktoken": "tokenizer.tiktoken", "sentencepiece": "tokenizer.model|spiece.model"}
+_BESIDE = (storage.DESCRIPTION, "fitted.json")  # what else lies in the folder of a codec
 
 # How text is cut before byte pairs are merged; a rank file does not say. Written from the published descriptions: runs of letters
 # (with at most one other character before), digits by three, punctuation, and blanks.
@@ -69,12 +73,13 @@ class PretrainedTokenizer:
     modality = "text"
     learns = False
 
-    def __init__(self, settings: TokenizerSettings):
-        """Raises Refusal for files that are missing or that are no tokenizer."""
+    def __init__(self, settings: TokenizerSettings, revision: int | None = None):
+        """revision: of `REVISIONS`, the newest if None. Raises Refusal for files that are missing or that are no tokenizer."""
         self._settings = settings
+        self._revision = REVISIONS[settings.format] if revision is None else revision
         self._files = pretrained.find(Path(settings.path), (_NAMES[settings.format],))
         try:
-            self._engine: _Engine = _ENGINES[settings.format](self._files[0], settings)
+            self._engine: _Engine = _ENGINES[settings.format](self._files[0], settings, self._revision)
         except Refusal:
             raise
         except Exception as error:  # each library raises its own, some plain Exception
@@ -87,7 +92,7 @@ class PretrainedTokenizer:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        return pretrained.own_fingerprint(self.kind, self._settings, self._files)
+        return pretrained.own_fingerprint(self.kind, self._settings, self._files, self._revision)
 
     @classmethod
     def fit(
@@ -107,15 +112,14 @@ class PretrainedTokenizer:
         return self._engine.utf8(codes.tolist())
 
     def save(self, folder: Path) -> None:
-        pretrained.save(folder, self.kind, self._settings, self._files, self.fingerprint)
+        pretrained.save(folder, self.kind, self._settings, self._files, self.fingerprint, self._revision)
 
     @classmethod
     def load(cls, folder: Path) -> PretrainedTokenizer:
         settings = pretrained.placed(TokenizerSettings, folder)
-        file = next(
-            (own for own in sorted(folder.iterdir()) if own.name not in (storage.DESCRIPTION, "fitted.json")), None
-        )
-        codec = cls(settings if file is None else dataclasses.replace(settings, path=str(file)))
+        files, revision = pretrained.saved(folder, REVISIONS[settings.format])
+        placed = [dataclasses.replace(settings, path=str(file)) for file in files or _unnamed(folder, settings)]
+        codec = cls(placed[0] if placed else settings, revision)
         pretrained.check(folder, codec.fingerprint)
         return codec
 
@@ -127,14 +131,27 @@ class PretrainedTokenizer:
         return {"bytes_per_token": total / max(1, sum(own.size for own in codes)), "unchanged": same / len(held_out)}
 
 
+def _unnamed(folder: Path, settings: TokenizerSettings) -> list[Path]:
+    """Files of a folder whose description does not name its own: first the one that it was made of, if that is there."""
+    recorded = storage.description(folder)["fingerprint"]
+    own = lambda file: pretrained.own_fingerprint(PretrainedTokenizer.kind, settings, [file])  # noqa: E731
+    files = [file for file in sorted(folder.iterdir()) if file.is_file() and file.name not in _BESIDE]
+    return sorted(files, key=lambda file: own(file) != recorded)
+
+
 class _Json:
-    def __init__(self, file: Path, settings: TokenizerSettings):
+    def __init__(self, file: Path, settings: TokenizerSettings, revision: int):
         self._own = Tokenizer.from_str(storage.read_text(file))
+        self._own.encode_special_tokens = revision > pretrained.FIRST
         self._own.no_padding()  # a file may ask for both, and a text's codes would follow from its neighbours
         self._own.no_truncation()
         vocabulary = self._own.get_vocab(with_added_tokens=True)
         self.codes = max(vocabulary.values()) + 1
-        described = json.loads(self._own.to_str())["decoder"] or {"type": None}
+        file_ = json.loads(self._own.to_str())
+        unknown = _unknown(file_["model"])
+        added = self._own.get_added_tokens_decoder() if revision > pretrained.FIRST else {}
+        self._special = {code: own.content for code, own in added.items() if own.special and own.content != unknown}
+        described = file_["decoder"] or {"type": None}
         parts = described["decoders"] if described["type"] == "Sequence" else [described]
         kinds = {part["type"] for part in parts}
         self._bytes = (
@@ -143,7 +160,15 @@ class _Json:
         self._byte_of = _byte_tokens(vocabulary) if "ByteFallback" in kinds else {}
 
     def encode(self, texts: list[str]) -> list[list[int]]:
-        return [own.ids for own in self._own.encode_batch(texts, add_special_tokens=False)]
+        """Raises Refusal for a text of which the model itself makes a special token, as one with all pieces in its vocabulary
+        may: nothing switches that off."""
+        found = [own.ids for own in self._own.encode_batch(texts, add_special_tokens=False)]
+        for number, codes in enumerate(found):
+            for code in sorted(self._special.keys() & set(codes)):
+                if (name := self._special[code]) in texts[number]:
+                    remedy = "take it out of the text, or use another tokenizer"
+                    raise Refusal(Problem(f"text {number}", name, "would become a special token", remedy))
+        return found
 
     def decode(self, codes: list[int]) -> str:
         return self._own.decode(codes, skip_special_tokens=False)
@@ -155,7 +180,7 @@ class _Json:
 
 
 class _Tiktoken:
-    def __init__(self, file: Path, settings: TokenizerSettings):
+    def __init__(self, file: Path, settings: TokenizerSettings, revision: int):
         ranks = {}
         for number, line in enumerate(storage.read_text(file).splitlines(), 1):
             try:
@@ -181,7 +206,7 @@ class _Tiktoken:
 
 
 class _SentencePiece:
-    def __init__(self, file: Path, settings: TokenizerSettings):
+    def __init__(self, file: Path, settings: TokenizerSettings, revision: int):
         self._own = pretrained.library("sentencepiece").SentencePieceProcessor(model_file=str(file))
         self.codes = self._own.get_piece_size()
         self._byte_of = _byte_tokens({self._own.id_to_piece(code): code for code in range(self.codes)})
@@ -194,6 +219,13 @@ class _SentencePiece:
 
     def utf8(self, codes: list[int]) -> bytes:
         return _with_cut_ends(codes, self._byte_of, self.decode)
+
+
+def _unknown(model: Mapping) -> str | None:
+    """The token that stands for what has none: it says so of any text, its own name included."""
+    if "unk_id" in model:  # of Unigram, whose vocabulary is a list
+        return None if model["unk_id"] is None else model["vocab"][model["unk_id"]][0]
+    return model["unk_token"] if "unk_token" in model else None
 
 
 def _of_alphabet(token: str) -> bytes:
@@ -229,7 +261,7 @@ def _with_cut_ends(codes: list[int], byte_of: Mapping[int, int], decode: Callabl
     return ends[0] + decode(codes[start:stop]).encode() + ends[1]
 
 
-_ENGINES: dict[str, Callable[[Path, TokenizerSettings], _Engine]] = {
+_ENGINES: dict[str, Callable[[Path, TokenizerSettings, int], _Engine]] = {
     "json": _Json,
     "tiktoken": _Tiktoken,
     "sentencepiece": _SentencePiece,

@@ -17,7 +17,7 @@ from mdm.problems import Problem, Refusal
 from mdm.tokens.rows import Document
 from mdm.tokens.vocabulary import MODALITIES
 
-LAYOUT = 2  # of a record: what an interrupted preparation of another one has encoded is encoded anew
+LAYOUT = 2  # of a record: what an interrupted preparation of another one has encoded is refused
 
 
 class Stored(NamedTuple):

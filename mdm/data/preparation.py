@@ -22,6 +22,7 @@ from absl import logging
 from etils import epath
 from tensorflow_datasets.core import dataset_info, naming, splits
 
+from mdm import atomic
 from mdm.codecs import registry
 from mdm.codecs.codec import Codec
 from mdm.data import assembly, deduplication, documents, exhibits, parts, shuffle, sources, summary, workspace
@@ -33,12 +34,13 @@ from mdm.data.media import Item
 from mdm.data.readers.reader import Piece
 from mdm.data.sources import SourceSettings
 from mdm.data.survey import Survey, refuse_empty, survey
-from mdm.data.workspace import Job, Task
+from mdm.data.workspace import Identity, Job, Task
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal, refuse_if
 from mdm.tokens.vocabulary import MODALITIES, Vocabulary
 
 CEILING_ITEMS = 256  # held-out media on which a codec's ceiling is measured
+_MARK = "fitted.json"  # beside a codec: what it was fitted on, and with which settings
 MANY_SHARDS = 20_000  # a manifest of 5 MB; a start looks at every one
 
 
@@ -92,7 +94,7 @@ def prepare(settings: PreparationSettings, directory: str | Path, engine: Engine
     directory = Path(directory)
     workspace.claim(directory)
     tasks, left_out = _tasks(settings.sources)
-    preparation = fingerprint([_plain(settings), [[task.source, dataclasses.asdict(task.piece)] for task in tasks]])
+    preparation = _identity(_plain(settings), tasks)
     made = _made(directory, preparation)
     if made is None:
         engine.check()
@@ -121,6 +123,9 @@ def _make(
     left_out: Sequence[Problem],
     preparation: str,
 ) -> Manifest:
+    without_shards = {name: value for name, value in _plain(settings).items() if name != "shard_documents"}
+    media = fingerprint([_identity(without_shards, tasks), documents.LAYOUT])
+    workspace.refuse_other_parts(directory, media)  # before a codec takes the place of the one that made them
     split_of = functools.partial(SourceSettings.split_of, seed=settings.seed, share=settings.heldout)
     learning = any(registry.CODECS[choice.kind].learns for choice in settings.codecs.values())
     surveyed = survey(settings.sources, tasks, split_of, settings.seed, learning, left_out)
@@ -136,14 +141,16 @@ def _make(
         most_skips=settings.most_skips,
         seed=settings.seed,
     )
-    job.open(fingerprint([preparation, documents.LAYOUT, {m: codec.fingerprint for m, codec in codecs.items()}]))
+    encoded = fingerprint([media, {m: codec.fingerprint for m, codec in codecs.items()}])
+    job.open(Identity(media, encoded, fingerprint([encoded, preparation])))
     skipped = _encode(job, tasks, engine)
     if any(source.chosen.duplicates != "keep" for source in settings.sources.values()):
         engine.run([task.number for task in tasks], *deduplication.stages(job))
     bounds = assembly.boundaries(job, tasks, settings.shard_documents)
     refuse_empty({place: len(starts) for place, starts in bounds.starts.items()}, left_out)
     if bounds.count > MANY_SHARDS:
-        logging.warning("%d shards: fewer open faster, raise prepare.shard_documents", bounds.count)
+        remedy = "stop this, raise prepare.shard_documents and start again: nothing is encoded twice"
+        logging.warning("%d shards: fewer open faster; %s", bounds.count, remedy)
     shuffle.write(job, tasks, bounds, engine)
     streams, usage = assembly.publish(job, bounds)
     for (stream, split), own in surveyed.items.items():
@@ -157,6 +164,11 @@ def _make(
     _write_tfds_metadata(directory, streams)
     manifest.save()
     return manifest
+
+
+def _identity(plain: dict, tasks: Sequence[Task]) -> str:
+    """Of settings and the pieces of sources."""
+    return fingerprint([plain, [[task.source, dataclasses.asdict(task.piece)] for task in tasks]])
 
 
 def _plain(settings: PreparationSettings) -> dict:
@@ -206,18 +218,29 @@ def _codec(settings: PreparationSettings, modality: str, surveyed: Survey, direc
     own = [item.identity for item in surveyed.of(modality, "train")] if kind.learns else []
     wanted = fingerprint([choice.kind, dataclasses.asdict(choice.settings), own])
     folder = directory / "codecs" / modality
-    mark = folder / "fitted.json"
-    if mark.exists() and json.loads(mark.read_text())["fingerprint"] == wanted:
-        return registry.load(folder)
+    if (fitted := _fitted(folder, wanted)) is not None:
+        return fitted
     media = list(surveyed.media(modality, "train", _unreadable(settings))) if kind.learns else []
     logging.info("fitting the %s codec %s on %d items", modality, choice.kind, len(media))
     folder.mkdir(parents=True, exist_ok=True)
     state = directory / "codecs" / f"{modality}.{wanted}.fit"
     codec = kind.fit(media, choice.settings, progress=_progress(modality), state=state)
+    (folder / _MARK).unlink(missing_ok=True)  # it vouches for the codec that is written over
     codec.save(folder)
-    mark.write_text(json.dumps({"fingerprint": wanted}))
+    atomic.write_text(folder / _MARK, json.dumps({"fingerprint": wanted, "codec": codec.fingerprint}))
     state.unlink(missing_ok=True)
     return codec
+
+
+def _fitted(folder: Path, wanted: str) -> Codec | None:
+    """The codec in a folder, if there is a mark that says so of this very codec. wanted: fingerprint of media and settings."""
+    try:
+        mark = json.loads((folder / _MARK).read_text(encoding="utf-8"))
+        found, of = mark["fingerprint"], mark["codec"]
+    except (OSError, ValueError, KeyError, TypeError):  # none, damaged, or of a version that did not say of which codec
+        return None
+    codec = registry.load(folder) if found == wanted else None
+    return codec if codec is not None and codec.fingerprint == of else None
 
 
 def _describe(settings: PreparationSettings, modality: str, codec: Codec, surveyed: Survey) -> dict:
@@ -228,7 +251,8 @@ def _describe(settings: PreparationSettings, modality: str, codec: Codec, survey
 
 
 def _encode(job: Job, tasks: Sequence[Task], engine: Engine) -> int:
-    """Makes every part; the number of records that were skipped. Raises what workers refused."""
+    """Makes every part; the number of records that were skipped. Raises what workers refused, and Refusal if they skipped more
+    than they may, of which none may have known."""
 
     def progress() -> str:
         whole = sum(1 for _ in (job.folder / "parts").glob(f"*{parts.INDEX}"))
@@ -238,6 +262,9 @@ def _encode(job: Job, tasks: Sequence[Task], engine: Engine) -> int:
     skipped = job.report_skips(job.directory / "skips.jsonl")
     job.raise_refusals()
     job.expect(job.part(task.number, parts.INDEX) for task in tasks)
+    if skipped > job.most_skips:
+        remedy = f"mend the records that it names, or raise prepare.most_skips above {job.most_skips}"
+        raise Refusal(Problem(str(job.directory / "skips.jsonl"), skipped, "more records than may be skipped", remedy))
     return skipped
 
 

@@ -66,7 +66,8 @@ def pieces(name: str, settings: SourceSettings) -> Iterator[Piece]:
 
 def items_of(name: str, settings: SourceSettings, piece: Piece) -> Iterator[Item]:
     """The items of a piece, fit to be used (`admission`); keys begin with `name`."""
-    yield from map(admit, SOURCES[settings.kind].items(name, _resolve(settings.path), settings.chosen, piece))
+    options = settings.chosen if settings.side == BY_CONCEPT else settings.chosen.undrawn()
+    yield from map(admit, SOURCES[settings.kind].items(name, _resolve(settings.path), options, piece))
 
 
 def items(name: str, settings: SourceSettings) -> Iterator[Item]:

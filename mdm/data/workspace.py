@@ -18,6 +18,7 @@ from pathlib import Path
 from absl import logging
 
 from mdm import atomic
+from mdm.data import tally
 from mdm.data.manifest import FILE
 from mdm.data.readers.reader import Piece
 from mdm.data.sources import SourceSettings
@@ -44,6 +45,23 @@ def claim(directory: Path) -> None:
     atomic.write_text(mark, "", shared=True)
 
 
+def refuse_other_parts(directory: Path, identity: str) -> None:
+    """Raises Refusal, with nothing touched, if parts are there and `identity`, a field of `Identity`, is not what they were made
+    with: they may be days of work."""
+    parts = directory / FOLDER / "parts"
+    whole = {file.name.partition(".")[0] for file in parts.glob("*.npz")}
+    if whole and identity not in _known(directory):
+        reason = "holds an unfinished preparation from other sources, settings or codecs, or by another version"
+        remedy = f"choose another folder, or delete {parts}"
+        raise Refusal(Problem(str(directory), f"{len(whole)} encoded pieces of sources", reason, remedy))
+
+
+def _known(directory: Path) -> list[str]:
+    """Fields of the identity of what lies in the work; none where it was claimed and no more."""
+    mark = directory / FOLDER / _IDENTITY
+    return mark.read_text(encoding="utf-8").split() if mark.exists() else []
+
+
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Holds a folder while a data set is made in it, and deletes the work when the data set is whole. Raises Refusal if another
@@ -67,6 +85,16 @@ class Task:
     number: int
     source: str
     piece: Piece
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """What the work is made from, as fingerprints. media: the sources, and the settings that decide what becomes of a record;
+    parts: these and the codecs; shards: these and the settings that decide in which file a document lies."""
+
+    media: str
+    parts: str
+    shards: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,19 +143,24 @@ class Job:
         for file in (self.folder / "skips").glob(f"{number:06d}.*"):
             file.unlink(missing_ok=True)
 
-    def open(self, identity: str) -> None:
-        """Makes the folder. What is there of another preparation goes; what is there of this one stays, but for refusals."""
-        mark = self.folder / _IDENTITY
-        if not mark.exists() or mark.read_text(encoding="utf-8") != identity:
-            own = [path for path in self.folder.iterdir() if path.is_dir()]  # beside them the mark and the lock
-            for folder in (*own, *(self.directory / name for name in ("lengths", "plans", "exhibits"))):
+    def open(self, identity: Identity) -> None:
+        """Makes the folder. What is there of this preparation stays, but for refusals: parts, and what was made of them if it was
+        made with these settings. Raises Refusal if parts of another one are there."""
+        refuse_other_parts(self.directory, identity.parts)
+        known = _known(self.directory)
+        if identity.parts not in known:  # no part is there: what lies in their folders was not finished
+            for name in ("parts", "skips"):
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+        if identity.shards not in known:
+            made = [self.folder / name for name in ("runs", "shards")]
+            for folder in (*made, *(self.directory / name for name in ("lengths", "plans", "exhibits"))):
                 shutil.rmtree(folder, ignore_errors=True)
             for file in self.directory.glob("mdm-*.array_record-*"):
                 file.unlink()
         shutil.rmtree(self.folder / "refusals", ignore_errors=True)
         for name in ("parts", "runs", "shards", "skips", "refusals"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        atomic.write_text(mark, identity)
+        atomic.write_text(self.folder / _IDENTITY, "\n".join(dataclasses.astuple(identity)))
 
     def refuse(self, number: int, refusal: Refusal) -> None:
         """A worker tells the others, and whoever waits for them, that this preparation cannot succeed."""
@@ -151,15 +184,23 @@ class Job:
     def skip(self, number: int, worker: str, key: str, refusal: Refusal) -> None:
         """Notes a record of piece `number` that cannot be used. worker: a name that no other has who encodes the same piece.
 
-        Raises `refusal` if there are more than may be skipped.
+        Raises `refusal` if there are more than may be skipped, as far as this process knows (`tally`).
         """
         lines = [{"key": key, "where": problem.where, "reason": problem.reason} for problem in refusal.problems]
         with open(self.folder / "skips" / f"{number:06d}.{worker}.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps({"key": key, "problems": lines}) + "\n")
         logging.warning("skipped %s: %s", key, refusal)
-        if sum(file.read_bytes().count(b"\n") for file in self.skips()) > self.most_skips:
+        if tally.of(self.folder).exceeds(self.most_skips, self.skipped):
             remedy = f"mend it, or raise prepare.most_skips above {self.most_skips}"
             raise Refusal([dataclasses.replace(p, remedy=f"{p.remedy}; {remedy}") for p in refusal.problems])
+
+    def skipped(self) -> int:
+        """How many records all workers have skipped so far."""
+        count = 0
+        for file in self.skips():
+            with contextlib.suppress(FileNotFoundError):  # as above
+                count += file.read_bytes().count(b"\n")
+        return count
 
     def report_skips(self, path: Path) -> int:
         """Writes all skips, a problem a line, in the order of the pieces; gives the number of records."""

@@ -1,6 +1,8 @@
 """Tokenizers that exist: every format gives its library's own codes, is copied whole, and says what is missing."""
 
 import base64
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from mdm.codecs import registry
 from mdm.codecs.tokenizer import PATTERNS, PretrainedTokenizer, TokenizerSettings
+from mdm.fingerprint import file_digest, fingerprint
 from mdm.problems import Refusal
 
 TEXTS = ["The cat sat on the mat.", "Größe & naïve  cafés", "42,000 mats\n\nand 1 cat", "the mat the cat"]
@@ -95,11 +98,17 @@ def test_codes_are_those_of_the_libraries(tmp_path):
     own = PretrainedTokenizer(tiktoken_file(tmp_path))
     assert own.encode(["the cat"])[0].tolist() == [257, 261]
     assert own.encode(["<|endoftext|>"])[0].size == len("<|endoftext|>")  # no special token comes out of a text
-    json = PretrainedTokenizer(json_file(tmp_path))
+    hugging_face = PretrainedTokenizer(json_file(tmp_path))
     library = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     library.no_padding(), library.no_truncation()
-    assert json.encode(TEXTS[:1])[0].tolist() == library.encode(TEXTS[0], add_special_tokens=False).ids
-    assert library.encode(TEXTS[0]).ids[0] == 0 != json.encode(TEXTS[:1])[0][0]
+    assert hugging_face.encode(TEXTS[:1])[0].tolist() == library.encode(TEXTS[0], add_special_tokens=False).ids
+    assert library.encode(TEXTS[0]).ids[0] == 0 != hugging_face.encode(TEXTS[:1])[0][0]
+
+
+def test_no_special_token_comes_out_of_a_text(tmp_path):
+    codec = PretrainedTokenizer(json_file(tmp_path))
+    (codes,) = codec.encode(["a <s> b"])
+    assert codes.size == len("a <s> b") and 0 not in codes and codec.decode([codes]) == ["a <s> b"]
 
 
 def test_patterns_cut_as_the_published_ones(monkeypatch):
@@ -153,4 +162,64 @@ def test_a_file_that_was_changed_is_refused(tmp_path):
     file = tmp_path / "to" / "tokenizer.json"
     file.write_text(file.read_text() + "\n")
     with pytest.raises(Refusal, match="does not belong to its codec.json"):
+        registry.load(tmp_path / "to")
+
+
+def test_a_text_of_which_the_model_itself_makes_a_special_token_is_refused(tmp_path):
+    """Its vocabulary holds all pieces, special ones too; a text that names the unknown piece says no more than that."""
+    pieces = [("<unk>", 0.0), ("</s>", 0.0), *((sign, -4.0) for sign in "a</s>")]
+    own = Tokenizer(models.Unigram(pieces, unk_id=0))
+    own.add_special_tokens(["<unk>", "</s>"])
+    own.save(str(tmp_path / "tokenizer.json"))
+    codec = PretrainedTokenizer(TokenizerSettings(str(tmp_path)))
+    assert codec.encode(["a/s", "<unk>"])[0].tolist() == [2, 4, 5]
+    with pytest.raises(Refusal, match=r"text 1 = '</s>': would become a special token"):
+        codec.encode(["a", "a</s>"])
+
+
+def as_before(folder):
+    """A folder as the first version wrote it: neither files nor revision in its description."""
+    (file,) = (own for own in folder.iterdir() if own.name != "codec.json")
+    value = json.loads((folder / "codec.json").read_text())
+    del value["files"], value["revision"]
+    value["fingerprint"] = fingerprint(["tokenizer", value["settings"], [[file.name, file_digest(file)]]])
+    (folder / "codec.json").write_text(json.dumps(value))
+    return value["fingerprint"]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_only_what_makes_other_codes_has_another_fingerprint(tmp_path, kind):
+    """A codec that was saved before special tokens were kept out of texts makes the codes that it made then."""
+    (tmp_path / "from").mkdir()
+    codec = PretrainedTokenizer(FORMATS[kind](tmp_path / "from"))
+    codec.save(tmp_path / "to")
+    first = as_before(tmp_path / "to")
+    assert (first == codec.fingerprint) == (kind != "json")
+    again = registry.load(tmp_path / "to")
+    again.save(tmp_path / "copied")
+    assert again.fingerprint == registry.load(tmp_path / "copied").fingerprint == first
+    if kind == "json":
+        assert 0 in again.encode(["a <s> b"])[0] and 0 not in codec.encode(["a <s> b"])[0]
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_what_else_lies_in_the_folder_is_not_taken_for_the_tokenizer(tmp_path, before):
+    (tmp_path / "from").mkdir()
+    PretrainedTokenizer(json_file(tmp_path / "from")).save(tmp_path / "to")
+    if before:
+        as_before(tmp_path / "to")
+    for other in (".DS_Store", "a.json", "tokenizer.json.tmp"):
+        (tmp_path / "to" / other).write_text("{}")
+    registry.load(tmp_path / "to").encode(TEXTS)
+
+
+@pytest.mark.parametrize("change", [{"files": ["../tokenizer.json"]}, {"files": [".."]}, {"files": "tokenizer.json"},
+                                    {"revision": 3}, {"revision": None}])  # fmt: skip
+def test_a_description_that_leads_elsewhere_is_refused(tmp_path, change):
+    (tmp_path / "from").mkdir()
+    PretrainedTokenizer(json_file(tmp_path / "from")).save(tmp_path / "to")
+    shutil.copy(tmp_path / "from/tokenizer.json", tmp_path)
+    description = tmp_path / "to/codec.json"
+    description.write_text(json.dumps(json.loads(description.read_text()) | change))
+    with pytest.raises(Refusal, match=rf"codec\.json: {next(iter(change))}"):
         registry.load(tmp_path / "to")

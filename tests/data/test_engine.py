@@ -1,19 +1,21 @@
 """What is prepared does not depend on the engine: not on its workers, its runner, or on where an earlier start was killed."""
 
 import contextlib
-import dataclasses
 import json
 import os
+import shutil
 import socket
 from pathlib import Path
 
 import pytest
 
+from mdm.codecs.text_bpe import BpeSettings
 from mdm.codecs.text_bytes import Bytes
-from mdm.data import assembly, parts, shards, shuffle, workspace
+from mdm.data import assembly, documents, parts, shards, shuffle, workspace
 from mdm.data import engine as engines
 from mdm.data import manifest as manifests
 from mdm.data.engine import Engine
+from mdm.data.preparation import CodecChoice
 from mdm.data.readers.reader import Piece
 from mdm.problems import Refusal
 from tests.data import prose
@@ -123,13 +125,42 @@ def test_a_start_after_a_kill_finishes_with_the_same_bytes(media, once, tmp_path
     assert len(made) == (3 if place == "part" else 0)
 
 
-def test_what_another_preparation_left_is_not_taken_for_this_one(media, once, tmp_path, monkeypatch):
-    settings = prose.settings_of(media)
+def unfinished(monkeypatch, settings, directory):
+    """Prepares until all but the manifest is written."""
     with monkeypatch.context() as patch:
         patch.setattr(manifests.Manifest, "save", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            prose.prepared(dataclasses.replace(settings, seed=1, shard_documents=3), tmp_path / "set")
+            prose.prepared(settings, directory)
+
+
+@pytest.mark.parametrize("other", ["settings", "codec", "layout"])
+def test_what_another_preparation_encoded_is_refused_and_left_as_it_was(media, once, tmp_path, monkeypatch, other):
+    settings = prose.settings_of(media)
+    unfinished(monkeypatch, settings, tmp_path / "set")
+    files = [path for path in (tmp_path / "set").rglob("*") if path.is_file() and path.name != "lock"]
+    before = {path: path.read_bytes() for path in files}
+    with monkeypatch.context() as patch, pytest.raises(Refusal, match=rf"{tmp_path}/set = '5 encoded.*/work/parts"):
+        if other == "codec":
+            patch.setattr(Bytes, "fingerprint", "other")
+        if other == "layout":
+            patch.setattr(documents, "LAYOUT", 1)
+        changed = {"seed": 1, "codecs": {"text": CodecChoice("bpe", BpeSettings(300))}} if other == "settings" else {}
+        prose.prepared(prose.settings_of(media, **changed), tmp_path / "set")
+    kept = before if other != "codec" else [path for path in before if path.parent.name != "text"]
+    assert all(path.read_bytes() == before[path] for path in kept)
     assert_same(once, prose.prepared(settings, tmp_path / "set"))
+
+
+def test_what_another_preparation_left_is_not_taken_for_this_one(media, once, tmp_path, monkeypatch):
+    unfinished(monkeypatch, prose.settings_of(media, seed=1, shard_documents=3), tmp_path / "set")
+    shutil.rmtree(tmp_path / "set/work/parts")
+    assert_same(once, prose.prepared(prose.settings_of(media), tmp_path / "set"))
+
+
+def test_shards_of_another_size_are_made_of_the_same_parts(media, once, tmp_path, monkeypatch):
+    unfinished(monkeypatch, prose.settings_of(media, shard_documents=3), tmp_path / "set")
+    monkeypatch.setattr(parts, "_write", lambda *_: pytest.fail("a piece was encoded again"))
+    assert_same(once, prose.prepared(prose.settings_of(media), tmp_path / "set"))
 
 
 def test_a_folder_with_anything_else_in_it_is_refused_and_left_as_it_was(media, tmp_path):

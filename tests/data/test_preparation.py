@@ -13,13 +13,16 @@ from PIL import Image
 from mdm.codecs import registry
 from mdm.codecs.audio_fsq import MelFsqSettings
 from mdm.codecs.image_fsq import ImageFsqSettings
+from mdm.codecs.text_bpe import Bpe, BpeSettings
 from mdm.codecs.text_bytes import BytesSettings
-from mdm.data import exhibits, preparation, shards, sources
+from mdm.data import exhibits, parts, preparation, shards, sources, tally
 from mdm.data import manifest as manifests
 from mdm.data.demo.package import Unavailable
 from mdm.data.preparation import CodecChoice, PreparationSettings, prepare
+from mdm.data.readers.prose import ProseOptions
 from mdm.data.readers.reader import whole
 from mdm.data.sources import SourceSettings
+from mdm.data.workspace import Job
 from mdm.exits import REFUSED
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
@@ -154,6 +157,50 @@ def test_an_interrupted_preparation_keeps_its_codecs(media, tmp_path, monkeypatc
     assert (tmp_path / "set/codecs/image/weights.npz").stat().st_mtime_ns == stamp
 
 
+def fitted(patch, settings, directory):
+    """Prepares until the codecs are there; the text codec."""
+    with patch.context() as own, pytest.raises(KeyboardInterrupt):
+        own.setattr(preparation, "_encode", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        prepare(settings, directory)
+    return registry.load(directory / "codecs/text").fingerprint
+
+
+@pytest.fixture
+def of_words(tmp_path):
+    """Settings with a BPE of so many codes."""
+    media = prose.write(tmp_path / "prose")
+    return lambda codes: prose.settings_of(media, codecs={"text": CodecChoice("bpe", BpeSettings(codes))})
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_codec_that_takes_the_place_of_another_is_never_taken_for_it(tmp_path, monkeypatch, of_words, whole):
+    """Neither after a kill behind its last file, or amid them, nor where somebody copied it there."""
+    wanted, other = (fitted(monkeypatch, of_words(n), tmp_path / f"{n}") for n in (300, 290))
+    folder, save = tmp_path / "300/codecs/text", Bpe.save
+
+    def killed(codec, folder):
+        save(codec, folder)
+        if not whole:
+            (folder / "codec.json").write_text("{")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Bpe, "save", killed)
+        prepare(of_words(290), tmp_path / "300")
+    assert not whole or registry.load(folder).fingerprint == other
+    assert fitted(monkeypatch, of_words(300), tmp_path / "300") == wanted
+    registry.load(tmp_path / "290/codecs/text").save(folder)
+    assert fitted(monkeypatch, of_words(300), tmp_path / "300") == wanted
+
+
+@pytest.mark.parametrize("mark", ["", "[]", '{"fingerprint": 1}', None])
+def test_a_codec_without_a_whole_mark_is_fitted_again(tmp_path, monkeypatch, of_words, mark):
+    wanted, file = fitted(monkeypatch, of_words(300), tmp_path / "set"), tmp_path / "set/codecs/text/fitted.json"
+    whole = file.read_text()
+    (file.write_text(mark) if mark is not None else file.unlink())
+    assert fitted(monkeypatch, of_words(300), tmp_path / "set") == wanted and file.read_text() == whole
+
+
 def test_other_media_in_the_same_folder_are_refused(prepared):
     settings, manifest = prepared
     with pytest.raises(Refusal, match="prepared from other sources"):
@@ -189,6 +236,43 @@ def test_up_to_a_stated_number_bad_media_are_skipped_and_each_is_reported(media,
     reported = [json.loads(line) for line in (tmp_path / "set/skips.jsonl").read_text().splitlines()]
     assert sorted(line["key"] for line in reported) == ["p/3.png", "s/5.wav", "t/7.txt"]
     assert sum(stream.documents(split) for stream in manifest.streams.values() for split in manifests.SPLITS) == 69
+
+
+def lines_with_bad_ones(root, files, bad):
+    """Files of twenty lines, of which the first `bad` are no UTF-8."""
+    root.mkdir()
+    for number in range(files):
+        own = [b"\xff" if line < bad else b"line %d of %d" % (line, number) for line in range(20)]
+        (root / f"{number}.txt").write_bytes(b"\n".join(own))
+    return root
+
+
+def test_more_skips_than_are_allowed_are_refused_though_no_worker_knew_of_the_others(tmp_path, monkeypatch):
+    media = lines_with_bad_ones(tmp_path / "media", files=3, bad=2)
+    allowed = prose.settings_of(media, most_skips=6)
+    with monkeypatch.context() as patch:
+        patch.setattr(tally.Tally, "exceeds", lambda *_: False)
+        with pytest.raises(Refusal, match=r"skips\.jsonl = 6: more records than may be skipped.*most_skips above 5"):
+            prepare(dataclasses.replace(allowed, most_skips=5), tmp_path / "set")
+    monkeypatch.setattr(parts, "_write", lambda *_: pytest.fail("a piece was encoded again"))
+    assert len(prose.texts(prepare(allowed, tmp_path / "set"))) == 54
+
+
+def test_what_others_skip_is_looked_at_now_and_then(tmp_path, monkeypatch):
+    media, looks = lines_with_bad_ones(tmp_path / "media", files=10, bad=19), []
+    skips = Job.skips
+    monkeypatch.setattr(Job, "skips", lambda own: (looks.append(own), skips(own))[1])
+    monkeypatch.setattr(tally, "LOOK_SECONDS", 3600.0)
+    settings = prose.settings_of(media, most_skips=190, heldout=0.5)
+    assert len(prose.texts(prepare(settings, tmp_path / "set"))) == 10
+    assert len(looks) == 2  # by the first record, and at the end
+    with pytest.raises(Refusal, match=r"9\.txt line 18: .*most_skips above 188"):
+        prepare(dataclasses.replace(settings, most_skips=188), tmp_path / "other")
+    monkeypatch.setattr(tally, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(tally, "_SHARE", 0)
+    before = len(looks)
+    prepare(settings, tmp_path / "third")
+    assert len(looks) - before == 191
 
 
 def test_every_wrong_setting_is_listed_at_once(media):
@@ -272,6 +356,30 @@ def test_sources_lie_on_the_side_that_they_declare_whatever_is_held_out(tmp_path
         prepare(dataclasses.replace(plain, sources=alone), tmp_path / "none")
     unknown = dataclasses.replace(plain, sources={"t": dataclasses.replace(drawn, side="test")})
     assert [problem.where for problem in unknown.problems("prepare")] == ["prepare.sources.t.side"]
+
+
+@pytest.mark.parametrize("document", ["line", "paragraph", "file"])
+def test_prose_that_lies_on_one_side_counts_by_documents(tmp_path, document):
+    """A published file of validation would be one concept, and the error of an evaluation over it could not be told."""
+    media = prose.write(tmp_path / "media", files=3)
+    for file in media.iterdir():
+        file.write_text(file.read_text().replace("\n", "\n\n"))
+    declared, drawn = (
+        SourceSettings("prose", str(media), "text", ProseOptions(document=document), side=side)
+        for side in ("heldout", sources.BY_CONCEPT)
+    )
+    found, split = list(sources.items("own", declared)), list(sources.items("own", drawn))
+    assert len(found) == (3 if document == "file" else 36)
+    assert [item.concept for item in found] == [item.key for item in split] and len({i.concept for i in split}) == 3
+
+
+def test_the_error_over_a_published_file_is_told(tmp_path):
+    """Its documents are groups of their own to the evaluator."""
+    plain = prose.settings_of(prose.write(tmp_path / "train"), options=ProseOptions(document="line"))
+    train = dataclasses.replace(plain.sources["t"], side="train")
+    valid = dataclasses.replace(train, path=str(prose.write(tmp_path / "valid", files=1)), side="heldout")
+    manifest = prepare(dataclasses.replace(plain, sources={"t": train, "v": valid}), tmp_path / "set")
+    assert len({document.concept for document in documents(manifest, "text", "heldout")}) == 12
 
 
 def test_a_data_set_of_before_there_were_sides_is_still_the_same(tmp_path):

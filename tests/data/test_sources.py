@@ -38,6 +38,19 @@ def test_a_concept_column_is_used(folder):
     assert [item.concept for item in items("captioned-images", folder)] == ["one"]
 
 
+def test_a_row_of_more_fields_than_columns_costs_itself_and_quotes_are_literal(folder):
+    rows = ["clear.png\ta clear\tone", 'grey.png\t"a grey" one', "grey.png\tgrey\t"]
+    (folder / "table.tsv").write_text("\n".join(["file\tcaption", *rows]))
+    long, quoted, empty = items("captioned-images", folder)
+    for item, line in ((long, 2), (empty, 4)):
+        for read in item.media.values():
+            with pytest.raises(Refusal, match=rf"table\.tsv line {line} .*has 3 fields for 2 columns"):
+                read()
+    assert quoted.media["text"]() == '"a grey" one'
+    (folder / "table.tsv").write_text("file\tcaption\tconcept\ngrey.png\tgrey\n")  # fewer are none of the rest
+    assert items("captioned-images", folder)[0].media["text"]() == "grey"
+
+
 def test_channels_are_averaged(folder):
     sound = media.read_sound(folder / "stereo.wav")
     assert sound.rate == 8000 and sound.samples.dtype == np.float32

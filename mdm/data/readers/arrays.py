@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from mdm.data.media import Item, codes_of, unreadable, version_of
+from mdm.data.opened import too_many
 from mdm.data.readers.reader import CHUNK, Options, Piece, Reader
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
@@ -84,8 +86,8 @@ def _items(name: str, path: Path, options: ArrayOptions, piece: Piece) -> Iterat
         if start == stop:
             yield unreadable(key, Problem(where, None, "holds no codes", "remove it"), (options.modality,))
             continue
-        rows = array[start] if array.ndim > DIMS[options.modality] else array[start:stop]
-        yield Item(key, key, {options.modality: lambda r=rows, w=where: codes_of(r, w)}, "")
+        rows = start if array.ndim > DIMS[options.modality] else slice(start, stop)
+        yield Item(key, key, {options.modality: lambda r=rows, w=where: codes_of(_array(file)[r], w)}, "")
 
 
 def _between(array: np.ndarray, end: int) -> Iterator[tuple[int, int]]:
@@ -100,15 +102,22 @@ def _between(array: np.ndarray, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _array(file: Path) -> np.ndarray:
+    """A file, mapped. An item keeps its name and not the array: each that is mapped is a file that the process has open."""
     try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-        if array.dtype.kind not in "iu":
-            raise ValueError(f"dtype {array.dtype}")
-        return array
+        found = file.stat()
+        return _mapped(file, found.st_mtime_ns, found.st_size)
     except (OSError, ValueError, EOFError) as error:
-        raise Refusal(
-            Problem(str(file), None, f"is no array of whole numbers ({error})", "mend or remove it")
-        ) from error
+        limit = too_many(error, file) if isinstance(error, OSError) else None
+        damaged = Problem(str(file), None, f"is no array of whole numbers ({error})", "mend or remove it")
+        raise Refusal(limit or damaged) from error
+
+
+@functools.lru_cache(maxsize=8)
+def _mapped(file: Path, _changed: int, _size: int) -> np.ndarray:
+    array = np.load(file, mmap_mode="r", allow_pickle=False)
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"dtype {array.dtype}")
+    return array
 
 
 def _beside(file: Path) -> Path:

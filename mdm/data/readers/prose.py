@@ -35,6 +35,10 @@ class ProseOptions(Options):
             found.append(Problem(f"{at}.split_by", self.split_by, "unknown", f"use one of {SPLITS_BY}"))
         return found
 
+    def undrawn(self) -> ProseOptions:
+        """Each document is its own concept: a published file often is all of its side, and one concept has no error."""
+        return dataclasses.replace(self, split_by="document")
+
 
 def _pieces(name: str, path: Path, options: ProseOptions) -> Iterator[Piece]:
     files = find(path, ".txt")

@@ -45,6 +45,11 @@ class Options:
             return [Problem(f"{at}.duplicates", self.duplicates, "unknown", f"use one of {DUPLICATES}")]
         return []
 
+    def undrawn(self) -> Options:
+        """The same for a source that lies on one side as a whole: of a concept it only counts that documents of one are not
+        independent, to the errors of an evaluation."""
+        return self
+
 
 @dataclasses.dataclass(frozen=True)
 class Reader:

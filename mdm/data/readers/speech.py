@@ -78,13 +78,17 @@ def _libri_pieces(name: str, path: Path, options: LibriSpeechOptions) -> Iterato
         remedy = "it holds SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt with .flac files beside it"
         raise Refusal(Problem(str(path), None, "holds no .trans.txt file", remedy))
     for first, part in chunks(files, CHAPTERS):
-        sizes = [[file, size_of(path / file)] for file in part]
-        yield Piece(tuple(part), fingerprint(sizes), first, first + len(part))
+        clips = [item.identity for file in part for item in _libri_clips(name, path, file, options)]
+        yield Piece(tuple(part), fingerprint([part, clips]), first, first + len(part))
 
 
 def _libri_items(name: str, path: Path, options: LibriSpeechOptions, piece: Piece) -> Iterator[Item]:
     for file in piece.files:
-        yield from (_libri_item(name, path, file, row, options) for row in rows(path / file))
+        yield from _libri_clips(name, path, file, options)
+
+
+def _libri_clips(name: str, path: Path, file: str, options: LibriSpeechOptions) -> Iterator[Item]:
+    return (_libri_item(name, path, file, row, options) for row in rows(path / file))
 
 
 def _libri_item(name: str, path: Path, file: str, row: Row, options: LibriSpeechOptions) -> Item:

@@ -43,7 +43,14 @@ def paired(modality: str, column: str, read: Callable[[Path], Media]) -> Reader:
     def _item(name: str, table: Path, names: list[str], row: Row, options: TableOptions) -> Item:
         where = f"{table} line {row.number}"
         try:
-            fields = dict.fromkeys(names, "") | dict(zip(names, _fields(row, where), strict=False))
+            own = _fields(row, where)
+            if len(own) > len(names):  # a tab within a text, whose end would be lost
+                reason, remedy = (
+                    f"has {len(own)} fields for {len(names)} columns",
+                    "take the tab out, or remove the line",
+                )
+                raise Refusal(Problem(where, own, reason, remedy))
+            fields = dict.fromkeys(names, "") | dict(zip(names, own, strict=False))
             if not (file := fields["file"]):
                 raise Refusal(Problem(where, fields, "names no file", "fill it in, or remove the line"))
             text = document_text(fields[column], f"{where} {column}", alone=False)

@@ -8,7 +8,7 @@ import json
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -147,11 +147,17 @@ def _item(key: str, where: str, sample: _Sample, options: WebDatasetOptions) -> 
 def _concept(key: str, where: str, members, chosen: dict[str, str], options: WebDatasetOptions) -> str:
     if options.split_by == "sample":
         return key
-    by = chosen["text"] if options.split_by == "text" else options.split_by
+    if options.split_by == "text":
+        text = _text(chosen["text"], members, where, options)
+        return text if isinstance(text, str) else key
+    by, at = options.split_by, f"{where}.{options.split_by}"
     if by.partition(":")[0] not in members:
         raise Refusal(Problem(where, sorted(members), f"has no {by} to split by", "add it, or change split_by"))
-    content = _text(by, members, where, options)
-    return content if isinstance(content, str) else key
+    value = _field(by, members, at)
+    if not isinstance(value, str | int | float):
+        remedy = "name a field of a text or a number in split_by"
+        raise Refusal(Problem(at, None, f"holds {_JSON[type(value)]}", remedy))
+    return document_text(str(value), at, alone=len(options.media) == 1)
 
 
 def _reader(
@@ -171,15 +177,26 @@ def _text(ending: str, members: dict[str, bytes], where: str, options: WebDatase
     at = f"{where}.{ending}"
     if kind == "npy":
         return _codes(members[kind], at)
-    content = members[kind]
-    if field:
-        try:
-            if (value := json.loads(text_of(content, at))[field]) is None:
-                raise ValueError(f"{field} is null")
-            content = str(value)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise Refusal(Problem(at, None, f"is no JSON with that field ({error!r})", "mend the sample")) from error
+    content = _field(ending, members, at) if field else members[kind]
+    if not isinstance(content, str | bytes):
+        remedy = "name a field of text in the source's option text"
+        raise Refusal(Problem(at, None, f"holds {_JSON[type(content)]}", remedy))
     return document_text(content, at, alone=len(options.media) == 1)
+
+
+def _field(ending: str, members: dict[str, bytes], at: str) -> Any:
+    """The value of a field of a member that is JSON."""
+    kind, _, field = ending.partition(":")
+    try:
+        if (value := json.loads(text_of(members[kind], at))[field]) is None:
+            raise ValueError(f"{field} is null")
+        return value
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Refusal(Problem(at, None, f"is no JSON with that field ({error!r})", "mend the sample")) from error
+
+
+_JSON = {list: "a list", dict: "an object", bool: "true or false", int: "a number", float: "a number"}
+"""What a value of JSON that is no text is called."""
 
 
 def _codes(content: bytes, where: str) -> Codes:

@@ -12,7 +12,7 @@ from mdm.codecs.image_fsq import ImageFsq, ImageFsqSettings
 from mdm.codecs.text_bytes import Bytes, BytesSettings
 from mdm.data import parts, sources
 from mdm.data.sources import SourceSettings
-from mdm.data.workspace import Job, Task, claim
+from mdm.data.workspace import Identity, Job, Task, claim
 from mdm.problems import Refusal
 from tests.codecs.conftest import quiet
 from tests.data.readers.layouts import ALONE, FILE, NAMED, OPTIONS, WRITE
@@ -47,7 +47,7 @@ def test_a_bad_record_is_refused_by_name_or_skipped_alone(tmp_path, codecs, kind
     def encoded(most_skips):
         job = Job(tmp_path / str(most_skips), {"own": source}, {"s": modalities}, {}, 0.5, most_skips, 0)
         claim(job.directory)
-        job.open("any")
+        job.open(Identity("any", "any", "any"))
         shutil.copytree(codecs, job.directory / "codecs")
         parts.encode(job, Task(0, "own", piece))
         return job

@@ -1,7 +1,10 @@
 """Folders of pictures, LJSpeech, LibriSpeech, TFDS, arrays: what is there is read, what is not is named."""
 
+import errno
 import io
 import json
+import os
+import resource
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from mdm.data.readers import arrays, reader, tfds_folder
 from mdm.data.sources import SourceSettings
 from mdm.problems import Refusal
 from tests.data import synthetic
+from tests.data.readers.layouts import FILE, WRITE
 from tests.data.readers.reading import archive, items, opened, png, tfds_set, wav
 
 
@@ -86,6 +90,25 @@ def test_librispeech(tmp_path):
     assert {i.concept for i in items("librispeech", tmp_path, split_by="chapter")[:4]} == {"own/19-198", "own/19-227"}
 
 
+@pytest.mark.parametrize("change", ["sound", "transcript", "gone"])
+@pytest.mark.parametrize("kind", ["librispeech", "ljspeech"])
+def test_a_sound_of_another_size_and_an_edited_transcript_make_another_piece(tmp_path, kind, change):
+    WRITE[kind](tmp_path, [b"one", b"two"])
+    settings = SourceSettings(kind, str(tmp_path), "s")
+    (before,) = sources.pieces("own", settings)
+    assert list(sources.pieces("own", settings)) == [before]
+    sound = sorted(tmp_path.rglob("*-0001.*"))[0]
+    if change == "sound":
+        sound.write_bytes(wav(90))
+    elif change == "gone":
+        sound.unlink()
+    else:
+        table = tmp_path / FILE[kind]
+        table.write_bytes(table.read_bytes().replace(b"two", b"six"))
+    (after,) = sources.pieces("own", settings)
+    assert after.version != before.version and after.files == before.files
+
+
 def test_a_data_set_of_tfds_is_read(tmp_path):
     synthetic.write(tmp_path / "set", documents=9)
     from mdm.data import manifest
@@ -151,6 +174,32 @@ def test_arrays_of_codes(tmp_path, monkeypatch, layout):
     found = items("arrays", tmp_path, end=999 if layout == "end" else -1)
     assert [opened(item)["text"].codes.tolist() for item in found] == [own.tolist() for own in documents]
     assert found[6].key == "own/a.npy:6"
+
+
+def test_items_of_many_arrays_keep_few_files_open(tmp_path):
+    for number in range(100):
+        np.save(tmp_path / f"{number:03d}.npy", np.array([[number, 1]]))
+    already, limits = len(os.listdir("/proc/self/fd")), resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (already + 30, limits[1]))
+    try:
+        found = [opened(item)["text"].codes.tolist() for item in items("arrays", tmp_path)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert found == [[number, 1] for number in range(100)]
+    np.save(tmp_path / "000.npy", np.array([[7, 7], [8, 8]]))
+    assert opened(items("arrays", tmp_path)[0])["text"].codes.tolist() == [7, 7]
+
+
+def test_a_limit_of_open_files_is_no_damaged_array(tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", np.arange(4).reshape(2, 2))
+
+    def full(*_, **__):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(np, "load", full)
+    with pytest.raises(Refusal, match=r"a\.npy: cannot be opened.*as many files open as it may.*ulimit -n") as caught:
+        items("arrays", tmp_path)
+    assert "no array" not in str(caught.value)
 
 
 @pytest.mark.parametrize("code", [2**32 + 5, -1])

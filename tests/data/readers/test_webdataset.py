@@ -50,6 +50,25 @@ def test_a_key_in_json_keeps_samples_together(tmp_path):
     assert [i.concept for i in items("webdataset", tmp_path, image=(), split_by="json:site")] == ["0", "1", "0", "1"]
 
 
+@pytest.mark.parametrize("value, told", [(["one", "two"], "a list"), ({"en": "one"}, "an object"), (3, "a number"),
+                                         (1.5, "a number"), (False, "true or false")])  # fmt: skip
+@pytest.mark.parametrize("split_by", ["text", "sample"])
+def test_a_field_of_json_that_is_no_text_is_never_written_as_one(tmp_path, value, told, split_by):
+    values = {"a": "one", "b": value, "c": "three"}
+    write(tmp_path / "a.tar", [(f"{i}.json", json.dumps({"caption": own}).encode()) for i, own in values.items()])
+    first, bad, last = map(opened, items("webdataset", tmp_path, text=("json:caption",), image=(), split_by=split_by))
+    assert (first, last) == ({"text": "one"}, {"text": "three"})
+    assert f"a.tar: b.json:caption: holds {told} -> name a field of text" in bad
+
+
+@pytest.mark.parametrize("site", [["x"], {"x": 1}])
+def test_a_key_in_json_that_is_a_list_or_an_object_is_named(tmp_path, site):
+    write(tmp_path / "a.tar", [(f"0.{end}", own) for end, own in
+                               (("txt", b"t"), ("json", json.dumps({"site": site}).encode()))])  # fmt: skip
+    (bad,) = items("webdataset", tmp_path, image=(), split_by="json:site")
+    assert "a.tar: 0.json:site: holds a" in opened(bad) and "split_by" in opened(bad)
+
+
 def test_a_picture_that_is_broken_and_a_sample_that_is_not_whole_are_named(tmp_path):
     write(
         tmp_path / "a.tar",
