@@ -15,8 +15,11 @@ from collections.abc import Iterator
 
 import jax
 from absl import logging
+from etils import epath
 
 from mdm import exits
+from mdm.runs import starts
+from mdm.runs.folder import RunFolder
 from mdm.runs.starts import Starting
 from mdm.training.guards import GuardSettings
 
@@ -38,21 +41,24 @@ class Watchdog:
     there is no sign of life for too long. A context manager.
 
     The time that is allowed is `start_seconds` until the start is `opened`, `first_step_seconds` until the first `beat`, and then
-    as `allowed`. A thread of its own looks. If even that cannot run (a lock of the interpreter that is never given back), a timer
+    as `allowed`. What hangs before it is opened counts as a start too, and ends with `exits.STUCK` where starting again made no
+    sense. A thread of its own looks. If even that cannot run (a lock of the interpreter that is never given back), a timer
     of the C library prints the stacks after twice the time and ends the process with code 1.
     """
 
-    def __init__(self, settings: GuardSettings):
-        self._settings = settings
+    def __init__(self, settings: GuardSettings, folder: RunFolder | None = None):
+        """folder: in which a start is counted that hangs before it is opened; None for nowhere."""
+        self._settings, self._folder = settings, folder
         self._on = settings.step_seconds > 0 and settings.first_step_seconds > 0
         self._since, self._aside, self._beats = time.monotonic(), 0.0, 0
         self._recent: collections.deque[float] = collections.deque(maxlen=_RECENT)
         self._starting: Starting | None = None
+        self._number: int | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def __enter__(self) -> Watchdog:
-        self._since = time.monotonic()
+        self._since, self._began = time.monotonic(), time.time()
         if self._on:
             self._thread.start()
         return self
@@ -61,6 +67,10 @@ class Watchdog:
         self._over.set()
         if self._on:
             self._thread.join()
+
+    def numbered(self, number: int) -> None:
+        """This process has taken a number for its start; others of its job may still be waited for."""
+        self._number = number
 
     def opened(self, starting: Starting) -> None:
         """Data and run folder are open; what is left before the first step is to read a checkpoint and to compile."""
@@ -110,19 +120,37 @@ class Watchdog:
         what = "no step was finished" if self._starting else "the start did not get as far as data and run folder"
         told = f"{what} for {still:.0f} s"
         logging.error("HUNG: %s; the stacks of all threads are above", told)
+        code = exits.HUNG
         if self._starting:
-            self._write(self._starting, told)
-        os._exit(exits.HUNG)
+            _write_stacks(self._starting.folder, jax.process_index())
+            self._starting.update(code=code, reason=f"HUNG: {told}")
+        elif self._folder:
+            code = self._count(self._folder, f"HUNG: {told}")
+        os._exit(code)
 
-    @staticmethod
-    def _write(starting: Starting, told: str) -> None:
-        stacks = starting.folder / f"stacks-{jax.process_index()}.txt"
+    def _count(self, folder: RunFolder, reason: str) -> int:
+        """The code with which to end."""
+        most = self._settings.starts
         try:
-            with tempfile.TemporaryFile("w+", encoding="utf-8") as file:  # the library writes to descriptors alone
-                faulthandler.dump_traceback(file, all_threads=True)
-                file.seek(0)
-                stacks.write_text(file.read())
-            logging.error("the stacks are in %s", stacks)
-        except Exception as error:  # they stand on the terminal
-            logging.error("%s was not written: %s", stacks, error)
-        starting.update(code=exits.HUNG, reason=f"HUNG: {told}")
+            code, own = starts.hung(folder, most, self._began, reason, self._number)
+        except Exception as error:  # another job writes there, or storage is what hangs
+            logging.error("this start was not counted in %s: %s", folder.path, error)
+            return exits.HUNG
+        if own:
+            _write_stacks(own, 0)
+        if code == exits.STUCK:
+            logging.error("STUCK: %d starts in a row brought no new step, see %s", most, folder.starts)
+        return code
+
+
+def _write_stacks(folder: epath.Path, process: int) -> None:
+    """Of all threads, into the folder of a start."""
+    stacks = folder / f"stacks-{process}.txt"
+    try:
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as file:  # the library writes to descriptors alone
+            faulthandler.dump_traceback(file, all_threads=True)
+            file.seek(0)
+            stacks.write_text(file.read())
+        logging.error("the stacks are in %s", stacks)
+    except Exception as error:  # they stand on the terminal
+        logging.error("%s was not written: %s", stacks, error)
