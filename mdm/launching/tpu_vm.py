@@ -25,8 +25,15 @@ _AGAIN = (
     "# It may be run again at any time: it starts what does not run, and asks anew for machines that were taken away.\n"
 )
 _FUNCTIONS = """\
-# The state of what was asked for; nothing if it is not there.
-state() {{ gcloud compute tpus {what} describe "$1" {where} --format='value({field})' 2>/dev/null || true; }}
+# The state of what was asked for; nothing if it is not there. A failure (of the network, of a token) tells neither: UNKNOWN.
+errors="$(mktemp)"
+trap 'rm -f "$errors"' EXIT
+state() {{
+  gcloud compute tpus {what} describe "$1" {where} --format='value({field})' 2> "$errors" && return
+  if grep --quiet NOT_FOUND "$errors"; then return; fi
+  cat "$errors" >&2
+  echo UNKNOWN
+}}
 
 # What was taken away is given back, so that it can be asked for again.
 give_back() {{
@@ -43,6 +50,7 @@ await() {{
         echo "$1: ${{now:-gone}} before it was ready; run this script again" >&2
         return 1
         ;;
+      UNKNOWN) echo "$1: its state cannot be asked for; this script goes on asking" >&2 ;;
     esac
     sleep 30
   done

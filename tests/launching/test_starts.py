@@ -57,6 +57,27 @@ def test_machines_that_somebody_stops_are_left_alone(queued, state):
     assert gcloud(queued) == []
 
 
+TOKEN = "ERROR: (gcloud.compute.tpus.queued-resources.describe) There was a problem refreshing your current auth tokens"
+
+
+def test_a_state_that_cannot_be_asked_for_is_asked_for_again(queued):
+    """While machines are waited for: what is asked for stays asked for, and costs, whatever becomes of this script."""
+    queued.answers("WAITING", "WAITING", "WAITING", TOKEN, TOKEN, "ACTIVE")
+    code, errors = queued.run("launch.sh")
+    assert code == 0 and errors.count("refreshing") == 2 and errors.count("goes on asking") == 2
+    assert gcloud(queued) == ["ssh", "ssh", "ssh"] and len(queued.calls("sleep")) == 3
+
+
+@pytest.mark.parametrize("after", ["ACTIVE", "SUSPENDED"])
+def test_nothing_is_given_back_or_asked_for_while_the_state_is_not_known(queued, after):
+    """Machines may be there: a second request would be a second bill."""
+    queued.state(QUEUED.name, after)
+    queued.answers(TOKEN, TOKEN, TOKEN)
+    code, errors = queued.run("launch.sh")
+    assert code == (0 if after == "ACTIVE" else 1) and "refreshing" in errors
+    assert gcloud(queued) == (["ssh", "ssh", "ssh"] if after == "ACTIVE" else [])
+
+
 @pytest.mark.parametrize("state, starts", [("inactive", 1), ("active", 0), ("activating", 0), ("failed", 0)])
 def test_a_host_starts_what_does_not_run(queued, state, starts):
     queued.run("train.host.sh")
