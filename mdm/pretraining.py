@@ -35,11 +35,14 @@ def pretrain(settings: Settings, folder: RunFolder) -> None:
     guards = settings.guards
     with Watchdog(guards, folder) as watchdog:
         manifest, failure = _opened(settings)
-        with Preemption() as preemption, starts.begin(folder, guards.starts, watchdog.numbered) as starting:
+        with (
+            Preemption() as preemption,
+            starts.begin(folder, guards.starts, watchdog.numbered) as starting,
+            TextLog(starting.folder / f"log-{agreement.process()}.txt"),
+        ):
             if failure:
                 raise failure
-            with TextLog(starting.folder / f"log-{jax.process_index()}.txt"):
-                _run(settings, folder, manifest, starting, preemption, watchdog)
+            _run(settings, folder, manifest, starting, preemption, watchdog)
 
 
 def _opened(settings: Settings) -> tuple[Manifest | None, Exception | None]:

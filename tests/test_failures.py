@@ -218,6 +218,9 @@ def test_failures_before_a_run_opens_its_folder_are_counted(data, tmp_path, monk
     assert (
         [start.code for start in own] == [exits.FAULT] * 2 and "Stale" in own[0].reason and "backend" in own[1].reason
     )
+    for number, name in ((1, "in stale"), (2, "in no_chips")):  # whoever looks for the reason finds the place too
+        log_of = (folder.start(number) / "log-0.txt").read_text()
+        assert "Traceback" in log_of and name in log_of
     with pytest.raises(starts.Stuck):
         pretrain(settings(data, starts=2), folder)
 

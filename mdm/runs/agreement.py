@@ -26,9 +26,14 @@ def several() -> bool:
         return False
 
 
+def process() -> int:
+    """The number of this process in its job; 0 for one alone."""
+    return jax.process_index() if several() else 0
+
+
 def leads() -> bool:
     """Whether this is the process that writes for all of them."""
-    return not several() or jax.process_index() == 0
+    return process() == 0
 
 
 def first() -> bool:
