@@ -57,6 +57,9 @@ fi
 await tri-modal-3b-follower
 gcloud compute tpus tpu-vm ssh tri-modal-3b --project=project --zone=us-east5-a --worker=all --command="$(cat "$here/train.host.sh")"
 gcloud compute tpus tpu-vm ssh tri-modal-3b-follower --project=project --zone=us-east5-a --worker=0 --command="$(cat "$here/follow.host.sh")"
+echo "To stop it:"
+echo 'gcloud compute tpus tpu-vm ssh tri-modal-3b --project=project --zone=us-east5-a --worker=all '"'"'--command=sudo systemctl stop tri-modal-3b'"'"''
+echo 'gcloud compute tpus tpu-vm ssh tri-modal-3b-follower --project=project --zone=us-east5-a --worker=0 '"'"'--command=sudo systemctl stop tri-modal-3b-follower'"'"''
 echo "The machines stay, and cost, until they are deleted:"
 echo 'gcloud compute tpus tpu-vm delete tri-modal-3b --project=project --zone=us-east5-a --quiet'
 echo 'gcloud compute tpus tpu-vm delete tri-modal-3b-follower --project=project --zone=us-east5-a --quiet'
