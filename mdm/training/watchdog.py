@@ -33,7 +33,8 @@ _STDERR = 2
 def allowed(settings: GuardSettings, recent: collections.abc.Collection[float]) -> float:
     """Seconds that may pass until the next step is finished. recent: seconds of steps. Their median is what is usual: one that
     stood still for half an hour must not buy the next one five."""
-    return max(settings.step_seconds, _PATIENCE * statistics.median(recent)) if recent else settings.step_seconds
+    least = settings.step_seconds or math.inf
+    return max(least, _PATIENCE * statistics.median(recent)) if recent else least
 
 
 class Watchdog:
@@ -41,15 +42,16 @@ class Watchdog:
     there is no sign of life for too long. A context manager.
 
     The time that is allowed is `start_seconds` until the start is `opened`, `first_step_seconds` until the first `beat`, and then
-    as `allowed`. What hangs before it is opened counts as a start too, and ends with `exits.STUCK` where starting again made no
-    sense. A thread of its own looks. If even that cannot run (a lock of the interpreter that is never given back), a timer
-    of the C library prints the stacks after twice the time and ends the process with code 1.
+    as `allowed`; 0 allows any. What hangs before it is opened counts as a start too, and ends with `exits.STUCK` where starting
+    again made no sense. A thread of its own looks. If even that cannot run (a lock of the interpreter that is never given back),
+    a timer of the C library prints the stacks after twice the time and ends the process with code 1.
     """
 
     def __init__(self, settings: GuardSettings, folder: RunFolder | None = None):
         """folder: in which a start is counted that hangs before it is opened; None for nowhere."""
         self._settings, self._folder = settings, folder
-        self._on = settings.step_seconds > 0 and settings.first_step_seconds > 0
+        watched = (settings.start_seconds, settings.first_step_seconds, settings.step_seconds)
+        self._pause = min((seconds for seconds in watched if seconds), default=0.0) / _LOOKS  # 0: nothing is watched
         self._since, self._aside, self._beats = time.monotonic(), 0.0, 0
         self._recent: collections.deque[float] = collections.deque(maxlen=_RECENT)
         self._starting: Starting | None = None
@@ -59,13 +61,13 @@ class Watchdog:
 
     def __enter__(self) -> Watchdog:
         self._since, self._began = time.monotonic(), time.time()
-        if self._on:
+        if self._pause:
             self._thread.start()
         return self
 
     def __exit__(self, *_) -> None:
         self._over.set()
-        if self._on:
+        if self._pause:
             self._thread.join()
 
     def numbered(self, number: int) -> None:
@@ -96,17 +98,17 @@ class Watchdog:
         if self._beats:
             return allowed(self._settings, tuple(self._recent))
         if self._starting:
-            return self._settings.first_step_seconds
+            return self._settings.first_step_seconds or math.inf
         return self._settings.start_seconds or math.inf
 
     def _watch(self) -> None:
-        settings = self._settings
-        shortest = min(settings.step_seconds, settings.first_step_seconds, settings.start_seconds or math.inf)
         try:
             while True:
                 if math.isfinite(most := self._allowed()):
                     faulthandler.dump_traceback_later(2 * most, exit=True, file=_STDERR)
-                if self._over.wait(shortest / _LOOKS):
+                else:
+                    faulthandler.cancel_dump_traceback_later()  # of what was watched before
+                if self._over.wait(self._pause):
                     return
                 still = time.monotonic() - self._since
                 if still > self._allowed():

@@ -1,6 +1,7 @@
 """A process that stands still ends, and says where it stood."""
 
 import json
+import math
 import socket
 import subprocess
 import sys
@@ -36,6 +37,26 @@ with Watchdog(settings) as watchdog, starts.begin(RunFolder(sys.argv[1]), 0) as 
 """
 
 
+TIMES = """
+import sys, time
+from mdm.runs import starts
+from mdm.runs.folder import RunFolder
+from mdm.training.guards import GuardSettings
+from mdm.training.watchdog import Watchdog
+
+settings = GuardSettings(start_seconds=1.5, first_step_seconds={first}, step_seconds={step})
+with starts.begin(RunFolder(sys.argv[1]), 0) as starting, Watchdog(settings) as watchdog:
+    time.sleep(0.2)  # for one look
+    watchdog.opened(starting)
+    if not settings.first_step_seconds:
+        time.sleep(3.6)
+        print("the first step stood still", flush=True)
+    watchdog.beat()
+    time.sleep(3.6)
+    print("the second step stood still", flush=True)
+"""
+
+
 def hang(how: str, folder: Path) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", HANG.format(hang=how), str(folder)], capture_output=True, text=True,
                           timeout=60, cwd=Path(__file__).parents[2])  # fmt: skip
@@ -68,10 +89,32 @@ def test_beats_keep_it_quiet(monkeypatch):
     assert ended and ended[0] > 0.6
 
 
-@pytest.mark.parametrize("settings", [GuardSettings(step_seconds=0), GuardSettings(first_step_seconds=0)])
-def test_zero_switches_it_off(settings):
-    with Watchdog(settings) as watchdog:
+def test_zero_switches_each_off_and_all_three_the_thread(tmp_path):
+    """None of them does what another is for."""
+    starting = starts.Starting(RunFolder(tmp_path), 1)
+    names = ("start_seconds", "first_step_seconds", "step_seconds")
+    for off in names:
+        settings = GuardSettings(**dict.fromkeys(names, 60.0) | {off: 0.0})
+        with Watchdog(settings) as watchdog:
+            assert watchdog._thread.is_alive()
+            found = [watchdog._allowed()]
+            watchdog.opened(starting)
+            found.append(watchdog._allowed())
+            for _ in range(2):  # the second step also knows how long one takes
+                watchdog.beat()
+                found.append(watchdog._allowed())
+        assert found == [math.inf if name == off else 60.0 for name in (*names, "step_seconds")], off
+    with Watchdog(GuardSettings(**dict.fromkeys(names, 0.0))) as watchdog:
         assert not watchdog._thread.is_alive()
+
+
+@pytest.mark.parametrize("first, step, code, told", [(0.0, 1.0, exits.HUNG, "the first"), (1.0, 0.0, 0, "the second")])
+def test_what_is_not_watched_may_stand_still_and_what_follows_it_may_not(first, step, code, told, tmp_path):
+    """The timer of the C library is put away too: it was set for what came before."""
+    program = TIMES.format(first=first, step=step)
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "run")], capture_output=True, text=True,
+                          timeout=60, cwd=Path(__file__).parents[2])  # fmt: skip
+    assert (done.returncode, done.stdout) == (code, f"{told} step stood still\n"), done.stderr
 
 
 def test_it_is_patient_with_the_first_step_and_with_slow_ones(tmp_path):
