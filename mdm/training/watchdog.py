@@ -18,7 +18,7 @@ from absl import logging
 from etils import epath
 
 from mdm import exits
-from mdm.runs import starts
+from mdm.runs import agreement, starts
 from mdm.runs.folder import RunFolder
 from mdm.runs.starts import Starting
 from mdm.training.guards import GuardSettings
@@ -26,6 +26,8 @@ from mdm.training.guards import GuardSettings
 _PATIENCE = 10  # a step may take so many times what is usual
 _RECENT = 100  # steps from which it is told what is usual
 _LOOKS = 20  # of the thread, within the shortest time that is allowed
+_LONGEST = 1.0  # seconds between two looks: processes that wait for the same thing notice it together
+_PARTING = 5.0  # seconds for which process 0 waits for the others
 _FAREWELL = 30.0  # seconds for what is done before the end, which may itself hang
 _STDERR = 2
 
@@ -51,7 +53,8 @@ class Watchdog:
         """folder: in which a start is counted that hangs before it is opened; None for nowhere."""
         self._settings, self._folder = settings, folder
         watched = (settings.start_seconds, settings.first_step_seconds, settings.step_seconds)
-        self._pause = min((seconds for seconds in watched if seconds), default=0.0) / _LOOKS  # 0: nothing is watched
+        shortest = min((seconds for seconds in watched if seconds), default=0.0)
+        self._pause = min(shortest / _LOOKS, _LONGEST)  # 0: nothing is watched
         self._since, self._aside, self._beats = time.monotonic(), 0.0, 0
         self._recent: collections.deque[float] = collections.deque(maxlen=_RECENT)
         self._starting: Starting | None = None
@@ -118,6 +121,7 @@ class Watchdog:
 
     def _end(self, still: float) -> None:
         threading.Timer(_FAREWELL, os._exit, [exits.HUNG]).start()
+        faulthandler.dump_traceback_later(2 * _FAREWELL, exit=True, file=_STDERR)  # the one that is set may come before
         faulthandler.dump_traceback(_STDERR, all_threads=True)
         what = "no step was finished" if self._starting else "the start did not get as far as data and run folder"
         told = f"{what} for {still:.0f} s"
@@ -128,6 +132,9 @@ class Watchdog:
             self._starting.update(code=code, reason=f"HUNG: {told}")
         elif self._folder:
             code = self._count(self._folder, f"HUNG: {told}")
+        if jax.distributed.is_initialized() and agreement.first():
+            # With it goes the service of JAX without which the others are aborted, and theirs may be the stacks that tell.
+            time.sleep(_PARTING)
         os._exit(code)
 
     def _count(self, folder: RunFolder, reason: str) -> int:

@@ -200,7 +200,8 @@ def test_of_two_processes_that_do_not_get_to_their_data_one_counts_and_both_end_
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             address = f"127.0.0.1:{listener.getsockname()[1]}"
-        both = [start(folder.path, process, address, starts=1, start_seconds=2.0) for process in range(2)]
+        # Process 0 looks first, and waits for the other: with it would go the service of JAX, and the other be aborted.
+        both = [start(folder.path, process, address, starts=1, start_seconds=2.0 + 2 * process) for process in range(2)]
         told = [ended(process) for process in both]
         assert [found for found, _ in told] == [code] * 2, told
         assert [one.code for one in starts.read(folder)][number - 1 :] == [code]
