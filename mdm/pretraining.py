@@ -32,13 +32,17 @@ def pretrain(settings: Settings, folder: RunFolder) -> None:
     Raises Refusal for data or devices that do not fit, or if another job writes there; Stuck as `mdm.runs.starts.begin`,
     Diverged and Preempted as `mdm.training.loop.train`.
     """
-    with Watchdog(settings.guards) as watchdog:
+    guards = settings.guards
+    with Watchdog(guards, folder) as watchdog:
         manifest, failure = _opened(settings)
-        with Preemption() as preemption, starts.begin(folder, settings.guards.starts) as starting:
+        with (
+            Preemption() as preemption,
+            starts.begin(folder, guards.starts, watchdog.numbered) as starting,
+            TextLog(starting.folder / f"log-{agreement.process()}.txt"),
+        ):
             if failure:
                 raise failure
-            with TextLog(starting.folder / f"log-{jax.process_index()}.txt"):
-                _run(settings, folder, manifest, starting, preemption, watchdog)
+            _run(settings, folder, manifest, starting, preemption, watchdog)
 
 
 def _opened(settings: Settings) -> tuple[Manifest | None, Exception | None]:

@@ -1,9 +1,11 @@
 """A long run as practice has it: several starts with a preemption behind each but the last, one of them on another mesh, and the
 follower beside it.
 
-python -m tests.endurance --config=FILE --workdir=DIR --report=FILE.html [--preemptions=3] [FLAG of mdm.train …]
+python -m tests.endurance --config=FILE --workdir=DIR --report=FILE.html [--preemptions=3] [--most_mib_an_hour=200]
+    [FLAG of mdm.train …]
 Continues what DIR holds. Ends with one JSON object: how every process ended, which checkpoints stayed without an evaluation
-(there must be none), and how fast the memory of each process grew once it was warm.
+(there must be none), how fast the memory of each process grew once it was warm, and which of trainers and follower grew faster
+than --most_mib_an_hour (none may).
 """
 
 import argparse
@@ -25,6 +27,7 @@ from mdm.runs.folder import RunFolder
 from tests.binaries import ROOT
 
 WARM = 240.0  # seconds of a process that do not count: it compiles, and its caches fill
+JUDGED = 10.0  # minutes that a process was warm, from which on its growth is judged: before, caches still fill
 LOOK = 2.0  # seconds between two looks at a process and at the run
 OTHER = 1  # the start that sees two devices, and so another mesh
 
@@ -49,16 +52,11 @@ class Process:
         return self._process.poll() is None
 
     def end(self) -> dict:
-        """Waits for it. growth: MiB an hour by least squares over what it held while it was warm, and its standard error."""
+        """Waits for it."""
         code = self._process.wait()
         self._watch.join()
         figures = {"process": self.name, "code": code, "minutes": round((time.monotonic() - self._began) / 60, 1)}
-        warm = np.array([held for held in self._held if held[0] > WARM])
-        if len(warm) < 30:
-            return figures
-        (slope, _), covariance = np.polyfit(warm[:, 0] / 3600, warm[:, 1], 1, cov=True)
-        growth = {"mib": round(float(np.median(warm[:, 1]))), "most_mib": round(float(warm[:, 1].max()))}
-        return figures | growth | {"mib_an_hour": [round(float(slope), 1), round(float(covariance[0, 0] ** 0.5), 1)]}
+        return figures | memory(self._held)
 
     def _look(self) -> None:
         page = os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -69,6 +67,27 @@ class Process:
                 break
             self._held.append((time.monotonic() - self._began, held))
             time.sleep(LOOK)
+
+
+def memory(held: list[tuple[float, float]]) -> dict:
+    """Of one process, by its seconds and the MiB that it held then. mib_an_hour: by least squares over what it held while it was
+    warm, and its standard error. Nothing for one that hardly was."""
+    warm = np.array([(second, mib) for second, mib in held if second > WARM])
+    if len(warm) < 30:
+        return {}
+    (slope, _), covariance = np.polyfit(warm[:, 0] / 3600, warm[:, 1], 1, cov=True)
+    return {
+        "mib": round(float(np.median(warm[:, 1]))),
+        "most_mib": round(float(warm[:, 1].max())),
+        "warm_minutes": round(float(warm[-1, 0] - WARM) / 60, 1),
+        "mib_an_hour": [round(float(slope), 1), round(float(covariance[0, 0] ** 0.5), 1)],
+    }
+
+
+def growing(processes: list[dict], most: float) -> list[dict]:
+    """Those that were warm for `JUDGED` minutes and grew faster than `most` MiB an hour, by more than two standard errors."""
+    judged = [each for each in processes if "warm_minutes" in each and each["warm_minutes"] >= JUDGED]
+    return [each for each in judged if each["mib_an_hour"][0] - 2 * each["mib_an_hour"][1] > most]
 
 
 def reached(folder: RunFolder) -> int:
@@ -98,12 +117,20 @@ def main(given: argparse.Namespace, flags: list[str]) -> dict:
             follower.preempt()  # it would wait for the end of the run
             raise SystemExit(f"the trainer ended with {ended[-1]['code']}, see {output}")
     ended.append(follower.end())
+    grown = growing(ended, given.most_mib_an_hour)
     left = CheckpointReader(folder.checkpoints).steps()
     missed = [step for step in left if not (folder.evaluations / f"step-{step:09d}.jsonl").exists()]
     hours = round((time.monotonic() - began) / 3600, 2)
     ended.append(Process("evaluate", [f"--workdir={given.workdir}", f"--report={given.report}"], output).end())
     return {"hours": hours, "steps": reached(folder), "processes": ended, "checkpoints": left, "without_evaluation": missed,
-            "report": given.report.exists()}  # fmt: skip
+            "growing": grown, "report": given.report.exists()}  # fmt: skip
+
+
+def bad(found: dict) -> bool:
+    """Whether what `main` found is not as it must be."""
+    codes = [process["code"] for process in found["processes"]]
+    missing = bool(found["without_evaluation"]) or not found["report"]
+    return missing or bool(found["growing"]) or any(code not in (0, exits.PREEMPTED) for code in codes)
 
 
 if __name__ == "__main__":
@@ -113,11 +140,9 @@ if __name__ == "__main__":
     parser.add_argument("--report", type=Path, required=True)
     parser.add_argument("--steps", type=int, required=True, help="of the whole run")
     parser.add_argument("--preemptions", type=int, default=3)
+    parser.add_argument(
+        "--most_mib_an_hour", type=float, default=200.0, help="by which a trainer or the follower may grow"
+    )
     found = main(*parser.parse_known_args())
     print(json.dumps(found))
-    bad = (
-        found["without_evaluation"]
-        or not found["report"]
-        or any(p["code"] not in (0, exits.PREEMPTED) for p in found["processes"])
-    )
-    sys.exit(bool(bad))
+    sys.exit(bad(found))

@@ -4,9 +4,9 @@ import contextlib
 import errno
 import json
 import logging
-import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -66,11 +66,14 @@ PROVOKED = {
         "training/test_watchdog.py::test_a_hung_process_ends_with_its_code_and_the_stacks_of_all_threads",
         "training/test_watchdog.py::test_one_that_never_gives_the_interpreter_back_ends_too",
         "test_failures.py::test_a_run_that_hangs_ends_and_is_continued",
+        "test_failures.py::test_of_two_processes_one_hangs_and_both_end_and_are_continued",
+        "training/test_watchdog.py::test_a_start_that_does_not_get_to_its_data_ends_and_counts",
     ],
     "evaluator meets a vanished or foreign checkpoint": [
         "runs/test_checkpoint.py::test_a_step_that_is_gone_has_vanished",
         "runs/test_checkpoint.py::test_another_model_is_refused_and_nothing_is_moved",
         "test_failures.py::test_a_read_only_folder",
+        "test_failures.py::test_a_checkpoint_of_another_model_is_named_and_the_others_are_evaluated",
     ],
     "hostile input files": [
         "codecs/test_storage.py::test_compressed_arrays_are_refused",
@@ -94,12 +97,16 @@ def data(tmp_path_factory):
     return directory
 
 
-def settings(data, **guards):
+def config_of(data, **guards) -> dict:
     value = tiny_config(str(data))
     value["training"] |= {"log_every": 1, "tokens": 8 * 8 * 96}
     value["checkpoints"] |= {"every": 2, "latest": 10}
     value["guards"] |= guards
-    return config.resolve(value)
+    return value
+
+
+def settings(data, **guards):
+    return config.resolve(config_of(data, **guards))
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +180,27 @@ def test_a_read_only_folder(data, whole, tmp_path):
         assert list((tmp_path / "results").iterdir())
 
 
+@pytest.mark.slow
+def test_a_checkpoint_of_another_model_is_named_and_the_others_are_evaluated(data, whole, tmp_path):
+    """It is whole, so its seal says nothing: somebody copied it there."""
+    folder, other = copied(whole, tmp_path / "run", 6), RunFolder(tmp_path / "other")
+    changed = tiny_config(str(data))
+    changed["model"] |= {"width": 32}
+    changed["training"] |= {"tokens": 4 * 8 * 96}
+    changed["checkpoints"] |= {"every": 4}
+    pretrain(config.resolve(changed), other)
+    (folder.checkpoints / "4").rmtree()
+    shutil.copytree(other.checkpoints / "4", folder.checkpoints / "4")
+    done = binaries.run("evaluate", f"--workdir={folder.path}", "--all", "--evaluation.documents=2")
+    assert done.returncode == exits.REFUSED, done.stderr
+    assert "step 4 is passed over" in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert "checkpoints/4" in last and "does not fit this model" in last and " -> " in last
+    found = sorted(path.name for path in folder.evaluations.glob("step-*.jsonl"))
+    assert found == ["step-000000002.jsonl", "step-000000006.jsonl"]
+    assert CheckpointReader(folder.checkpoints).steps() == [2, 4, 6] and not (tmp_path / "run/damaged").exists()
+
+
 def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_array_file(data, whole, tmp_path, caplog):
     folder = copied(whole, tmp_path / "run", 6)
     (file, *_) = sorted(Path(folder.checkpoints / "6" / "parameters").rglob("d/*"), key=lambda f: -f.stat().st_size)
@@ -218,6 +246,9 @@ def test_failures_before_a_run_opens_its_folder_are_counted(data, tmp_path, monk
     assert (
         [start.code for start in own] == [exits.FAULT] * 2 and "Stale" in own[0].reason and "backend" in own[1].reason
     )
+    for number, name in ((1, "in stale"), (2, "in no_chips")):  # whoever looks for the reason finds the place too
+        log_of = (folder.start(number) / "log-0.txt").read_text()
+        assert "Traceback" in log_of and name in log_of
     with pytest.raises(starts.Stuck):
         pretrain(settings(data, starts=2), folder)
 
@@ -281,30 +312,77 @@ def test_a_run_that_is_asked_to_go_saves_and_is_continued(data, whole, tmp_path,
 
 HANG = """
 from mdm.data.pipeline import Rows
-import threading, sys
+import json, threading, sys
+import jax
+data, folder, hangs, seconds, *job = json.loads(sys.argv[1])
 read = Rows.at
 def stands_still(self, numbers):
     if max(numbers) >= 32:
         threading.Event().wait()
     return read(self, numbers)
-Rows.at = stands_still
+if hangs:
+    Rows.at = stands_still
+if job:
+    jax.distributed.initialize(*job)
 from tests.test_failures import settings
 from mdm.pretraining import pretrain
 from mdm.runs.folder import RunFolder
-pretrain(settings(sys.argv[1], step_seconds=2.0), RunFolder(sys.argv[2]))
+pretrain(settings(data, step_seconds=seconds), RunFolder(folder))
 """
+
+
+def hanging(*arguments) -> subprocess.Popen:
+    """A run that stands still in step 5, if it hangs. arguments: data, folder, whether it hangs, seconds for a step; of one of
+    several processes also coordinator, their number and its own."""
+    program = [binaries.sys.executable, "-c", HANG, json.dumps(arguments)]
+    return subprocess.Popen(program, cwd=binaries.ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def test_a_run_that_hangs_ends_and_is_continued(data, whole, tmp_path):
     """The reader of the rows never comes back."""
     folder = RunFolder(tmp_path / "run")
-    done = subprocess.run([binaries.sys.executable, "-c", HANG, str(data), str(folder.path)], cwd=binaries.ROOT,
-                          env=os.environ, capture_output=True, text=True)  # fmt: skip
-    assert done.returncode == exits.HUNG, done.stderr[-3000:]
+    process = hanging(str(data), str(folder.path), True, 2.0)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == exits.HUNG, told[-3000:]
     stacks = (folder.start(1) / "stacks-0.txt").read_text()
-    assert "stands_still" in stacks and "_walk" in stacks and "stands_still" in done.stderr
+    assert "stands_still" in stacks and "_walk" in stacks and "stands_still" in told
     pretrain(settings(data), folder)
     assert curve(folder) == curve(whole)
+
+
+@pytest.mark.slow
+def test_of_two_processes_one_hangs_and_both_end_and_are_continued(data, whole, tmp_path):
+    """The second one never reads its rows, and the stacks tell so. The first one fails in its step when the second has ended, and
+    is aborted by JAX when it misses the heartbeats (a minute and a half), or stands still too."""
+    folder = RunFolder(tmp_path / "run")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        job = (f"127.0.0.1:{listener.getsockname()[1]}", 2)
+    both = [hanging(str(data), str(folder.path), number == 1, 10.0, *job, number) for number in range(2)]
+    told = [process.communicate(timeout=400)[1] for process in both]
+    assert both[1].returncode == exits.HUNG, told[1][-3000:]
+    assert both[0].returncode in (*exits.AGAIN, -signal.SIGABRT), told[0][-3000:]
+    assert "stands_still" in (folder.start(1) / "stacks-1.txt").read_text() and "stands_still" in told[1]
+    (start,) = starts.read(folder)
+    assert start.code in (exits.HUNG, exits.FAULT) and start.reached == 4
+    pretrain(settings(data), folder)
+    losses = [[line["loss"] for line in log.read(each)] for each in (folder, whole)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_no_variable_of_the_environment_but_those_that_decide_is_written_or_told(data, tmp_path):
+    """They may hold secrets."""
+    file = tmp_path / "config.py"
+    value = config_of(data)
+    value["training"] |= {"tokens": 2 * 8 * 96}
+    file.write_text(f"from ml_collections import ConfigDict\n\ndef get_config():\n    return ConfigDict({value!r})\n")
+    secrets = {"WANDB_API_KEY": "whoever-reads-this", "LIBTPU_INIT_ARGS": "--kept=1"}
+    done = binaries.run("train", f"--config={file}", f"--workdir={tmp_path}/run", environment=secrets)
+    assert done.returncode == 0, done.stderr
+    written = [path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    told = b"\0".join([done.stdout.encode(), done.stderr.encode(), *written])
+    assert b"--kept=1" in told  # it is looked for where variables are written
+    assert b"whoever-reads-this" not in told and b"WANDB" not in told
 
 
 def test_a_run_explains_itself(data, whole):

@@ -48,7 +48,9 @@ def render(description: Description) -> Rendering:
     files = {"train.sbatch": _trainer(description)}
     if description.beside:
         # It need not wait for nodes before the trainer has some.
-        text += f'sbatch --dependency="after:$trainer"{flags} "$here/follow.sbatch"\n'
+        text += f'follower="$(sbatch --dependency="after:$trainer" --parsable{flags} "$here/follow.sbatch")"\n'
+        text += 'follower="${follower%%;*}"\necho "evaluator: job $follower"\n'
+        text += 'echo "To stop both: scancel $trainer $follower"\n'
         files["follow.sbatch"] = _follower(description, description.beside)
     return Rendering(text, files)
 

@@ -12,6 +12,7 @@ tpu-env (jax/_src/clusters/cloud_tpu_cluster.py, GceTpuCluster).
 from __future__ import annotations
 
 import shlex
+import signal
 from collections.abc import Sequence
 
 from mdm.exits import FINAL, PREEMPTED
@@ -21,12 +22,22 @@ from mdm.launching.description import MOUNT, Description, Rendering
 from mdm.launching.hardware import Hardware
 from mdm.problems import Problem
 
+# How a container ends that was asked to go: the trainer once it has saved; the evaluator, and a trainer that was not yet so far,
+# by SIGTERM itself.
+_ASKED = f"{PREEMPTED} {128 + signal.SIGTERM}"
 _AGAIN = (
     "# It may be run again at any time: it starts what does not run, and asks anew for machines that were taken away.\n"
 )
 _FUNCTIONS = """\
-# The state of what was asked for; nothing if it is not there.
-state() {{ gcloud compute tpus {what} describe "$1" {where} --format='value({field})' 2>/dev/null || true; }}
+# The state of what was asked for; nothing if it is not there. A failure (of the network, of a token) tells neither: UNKNOWN.
+errors="$(mktemp)"
+trap 'rm -f "$errors"' EXIT
+state() {{
+  gcloud compute tpus {what} describe "$1" {where} --format='value({field})' 2> "$errors" && return
+  if grep --quiet NOT_FOUND "$errors"; then return; fi
+  cat "$errors" >&2
+  echo UNKNOWN
+}}
 
 # What was taken away is given back, so that it can be asked for again.
 give_back() {{
@@ -43,6 +54,7 @@ await() {{
         echo "$1: ${{now:-gone}} before it was ready; run this script again" >&2
         return 1
         ;;
+      UNKNOWN) echo "$1: its state cannot be asked for; this script goes on asking" >&2 ;;
     esac
     sleep 30
   done
@@ -152,22 +164,25 @@ def _render(description: Description, way: _Directly | _Queued) -> Rendering:
     several = isinstance(way, _Queued) and description.count > 1
     nodes = [f"{name}-{number}" for number in range(description.count)] if several else [name]
     machines = [(name, description.slice, description.count)]
-    starts = [(node, "all", "train.host.sh") for node in nodes]
+    starts = [(node, "all", "train.host.sh", name) for node in nodes]
     files = {"train.host.sh": _on_host(description, name, description.slice, description.trainer)}
     if beside:
         follower = f"{name}-follower"
         own = beside.platform == "tpu"
         machines += [(follower, beside, 1)] if own else []
-        starts.append((follower if own else nodes[0], "0", "follow.host.sh"))
+        starts.append((follower if own else nodes[0], "0", "follow.host.sh", follower))
         files["follow.host.sh"] = _on_host(description, follower, beside, description.follower)
     text = script.head(_AGAIN) + script.HERE
     text += _FUNCTIONS.format(
         what=way.what, where=shlex.join(where), field=way.field, ready=way.ready, taken=way.taken, delete=way.delete
     )
     text += "".join(_machines(description, way, *each, proven=number == 0) for number, each in enumerate(machines))
-    for node, worker, file in starts:
+    stops = []
+    for node, worker, file, unit in starts:
         ssh = ["gcloud", "compute", "tpus", "tpu-vm", "ssh", node, *where, f"--worker={worker}"]
         text += f'{shlex.join(ssh)} --command="$(cat "$here/{file}")"\n'
+        stops.append(shlex.join([*ssh, f"--command=sudo systemctl stop {unit}"]))
+    text += 'echo "To stop it:"\n' + "".join(f"echo {shlex.quote(stop)}\n" for stop in stops)
     text += 'echo "The machines stay, and cost, until they are deleted:"\n'
     for each, *_ in machines:
         text += f"echo {shlex.quote(shlex.join([*_tool(way), 'delete', each, *where, *way.delete.split()]))}\n"
@@ -212,8 +227,8 @@ def _on_host(description: Description, unit: str, hardware: Hardware, command: S
         "Restart": "on-failure",
         "RestartPreventExitStatus": " ".join(map(str, FINAL)),
         # Asked to go by `systemctl stop` it has not failed, and the next launch starts it; by anybody else it starts again.
-        "SuccessExitStatus": str(PREEMPTED),
-        "RestartForceExitStatus": str(PREEMPTED),
+        "SuccessExitStatus": _ASKED,
+        "RestartForceExitStatus": _ASKED,
         "RestartSec": "30",
         "StartLimitBurst": str(description.restarts + 1),
         "StartLimitIntervalSec": "infinity",

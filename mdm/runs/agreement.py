@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import jax
 import numpy as np
+from jax._src import distributed
 from jax.experimental import multihost_utils
 
 from mdm import exits
@@ -25,9 +26,20 @@ def several() -> bool:
         return False
 
 
+def process() -> int:
+    """The number of this process in its job; 0 for one alone."""
+    return jax.process_index() if several() else 0
+
+
 def leads() -> bool:
     """Whether this is the process that writes for all of them."""
-    return not several() or jax.process_index() == 0
+    return process() == 0
+
+
+def first() -> bool:
+    """Whether this process is alone or has number 0 in its job, asked without devices: while they are waited for, JAX holds the
+    lock that `leads` wants. (In public JAX tells the number by its devices alone.)"""
+    return distributed.global_state.process_id == 0
 
 
 def led(act: Callable[[], int]) -> int:

@@ -23,10 +23,10 @@ _STARTS = 20  # newest ones that are shown
 
 def describe(folder: RunFolder) -> str:
     """All about a run. Raises Refusal if there is none."""
-    if not folder.config.exists():
+    own = starts.read(folder)
+    if not folder.config.exists() and not own:
         remedy = "check the path: a run folder is made by `python -m mdm.train`"
         raise Refusal(Problem(str(folder.path), None, "holds no run", remedy))
-    own = starts.read(folder)
     parts = [("Where it stands", _standing(folder, own))]
     if own:
         newest = folder.start(own[-1].number)
@@ -36,7 +36,8 @@ def describe(folder: RunFolder) -> str:
             ("What the newest start was made with", _made(newest / "made.json")),
             ("Where every parameter lies", _text(newest / "placement.txt")),
         ]
-    parts.append(("Settings", columns(list(_flat(folder.read_json(folder.config))))))
+    if folder.config.exists():  # not before the run has taken its settings: earlier starts have failed
+        parts.append(("Settings", columns(list(_flat(folder.read_json(folder.config))))))
     return "\n\n".join(f"{title}\n{'-' * len(title)}\n{text}" for title, text in parts)
 
 

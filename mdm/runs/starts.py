@@ -12,7 +12,7 @@ import dataclasses
 import json
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from absl import logging
 from etils import epath
@@ -154,17 +154,50 @@ class Starting:
             logging.error("%s was not written: %s", path, error)
 
 
+def _unasked(number: int) -> None:
+    pass
+
+
 @contextlib.contextmanager
-def begin(folder: RunFolder, most: int) -> Iterator[Starting]:
+def begin(folder: RunFolder, most: int, taken: Callable[[int], None] = _unasked) -> Iterator[Starting]:
     """A start of the run in `folder`, which is made and held until it ends. Call it on all processes.
 
+    taken: is told the number on process 0, before any other process is waited for
     Raises Refusal if the folder cannot be written or another job holds it; Stuck after `most` starts without a new step.
     """
     with contextlib.ExitStack() as held:
-        starting = Starting(folder, agreement.led(lambda: _open(folder, held)))
+
+        def take() -> int:
+            number = _open(folder, held)
+            taken(number)
+            return number
+
+        starting = Starting(folder, agreement.led(take))
         with _recorded(starting):
             agreement.led(lambda: _go(starting, most))
             yield starting
+
+
+def hung(folder: RunFolder, most: int, since: float, reason: str, number: int | None) -> tuple[int, epath.Path | None]:
+    """Takes down a start that hangs before it has begun: on process 0, or where a number was taken. It asks for no devices, since
+    what hangs may hold JAX's lock.
+
+    since: Unix seconds at which it was begun; number: that it has taken, None if it has none. The result is the code with which
+    its process is to end, on all processes the same (STUCK behind `most` starts without a new step, as `begin`), and the folder
+    of the start, None where nothing was taken down. Raises Refusal if the folder cannot be written or another job holds it.
+    """
+    with contextlib.ExitStack() as held:
+        # Not by number: to the other processes of this start the number of process 0 is a later one.
+        why = stuck([start for start in read(folder) if start.began < since and start.number != number], most)
+        code, reason = (Stuck.code, str(why)) if why else (exits.HUNG, reason)
+        if number is None and not agreement.first():
+            return code, None
+        number = number or _open(folder, held)
+        end = dataclasses.replace(_new(number), code=code, reason=reason)
+        atomic.write_text(folder.start(number) / _FILE, _text(end))
+        if code in _ENDING and not folder.end.exists():
+            folder.mark_end(end.told, end.reached)
+        return code, folder.start(number)
 
 
 def _open(folder: RunFolder, held: contextlib.ExitStack) -> int:

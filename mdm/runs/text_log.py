@@ -9,6 +9,7 @@ import os
 from absl import logging
 from etils import epath
 
+from mdm.exits import Ending
 from mdm.runs.uploads import Growing, Uploads
 
 
@@ -42,7 +43,8 @@ class _Objects(logging_.Handler):
 
 class TextLog:
     """Copies the log of this process to a file; a context manager. To an object store it comes in parts, path, path.1, path.2
-    and so on, seconds later and with the end of the process."""
+    and so on, seconds later and with the end of the process. It ends with what went wrong: for an exception that is no `Ending`
+    with its traceback, which the terminal gets from Python alone."""
 
     def __init__(self, path: epath.Path):
         self._path = path
@@ -58,8 +60,12 @@ class TextLog:
         logging_.getLogger().addHandler(self._handler)
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, kind, error, trace) -> None:
         logging_.getLogger().removeHandler(self._handler)
+        if error:
+            told = None if isinstance(error, Ending) else (kind, error, trace)
+            words = ("ended with %s: %s", (kind.__name__, error))
+            self._handler.handle(logging_.LogRecord("", logging_.ERROR, __file__, 0, *words, told, "__exit__"))
         with contextlib.suppress(OSError):
             self._handler.close()
 

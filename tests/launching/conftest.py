@@ -56,7 +56,14 @@ eval "${!what:-}"
 GCLOUD = """
 for argument; do case "$argument" in --command=*) exec bash -c "${argument#--command=}" ;; esac; done
 case "$4" in
-  describe) cat "$CALLS.state.$5" 2>/dev/null || exit 1 ;;
+  describe)
+    # A line of $CALLS.answers is for one call: a state, or an error.
+    answer="$(head -n 1 "$CALLS.answers" 2>/dev/null)" && [[ -n "$answer" ]] && sed -i 1d "$CALLS.answers"
+    case "$answer" in ERROR*) echo "$answer" >&2; exit 1 ;; ?*) echo "$answer"; exit ;; esac
+    cat "$CALLS.state.$5" 2>/dev/null && exit
+    echo "ERROR: (gcloud.compute.tpus.$3.describe) NOT_FOUND: Resource '$5' was not found." >&2
+    exit 1
+    ;;
   create) echo "$READY" > "$CALLS.state.$5" ;;
   delete) rm "$CALLS.state.$5" ;;
 esac
@@ -64,7 +71,7 @@ esac
 SRUN = 'while [[ "$1" == --* ]]; do shift; done; "$@"'
 PROGRAMS = (
     "gcloud", "kubectl", "xpk", "sbatch", "srun", "scontrol", "squeue", "python", "systemctl", "systemd-run", "sudo",
-    "mountpoint", "gcsfuse", "mkdir",
+    "mountpoint", "gcsfuse", "mkdir", "sleep",
 )  # fmt: skip
 
 
@@ -117,6 +124,10 @@ class Machine:
     def state(self, name: str, state: str) -> None:
         """Of a thing that gcloud is asked for."""
         Path(f"{self._calls}.state.{name}").write_text(state)
+
+    def answers(self, *lines: str) -> None:
+        """What gcloud says first when it is asked for states, a line a time: a state, or an error that begins with ERROR."""
+        Path(f"{self._calls}.answers").write_text("".join(f"{line}\n" for line in lines))
 
 
 @pytest.fixture

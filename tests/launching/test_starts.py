@@ -57,6 +57,27 @@ def test_machines_that_somebody_stops_are_left_alone(queued, state):
     assert gcloud(queued) == []
 
 
+TOKEN = "ERROR: (gcloud.compute.tpus.queued-resources.describe) There was a problem refreshing your current auth tokens"
+
+
+def test_a_state_that_cannot_be_asked_for_is_asked_for_again(queued):
+    """While machines are waited for: what is asked for stays asked for, and costs, whatever becomes of this script."""
+    queued.answers("WAITING", "WAITING", "WAITING", TOKEN, TOKEN, "ACTIVE")
+    code, errors = queued.run("launch.sh")
+    assert code == 0 and errors.count("refreshing") == 2 and errors.count("goes on asking") == 2
+    assert gcloud(queued) == ["ssh", "ssh", "ssh"] and len(queued.calls("sleep")) == 3
+
+
+@pytest.mark.parametrize("after", ["ACTIVE", "SUSPENDED"])
+def test_nothing_is_given_back_or_asked_for_while_the_state_is_not_known(queued, after):
+    """Machines may be there: a second request would be a second bill."""
+    queued.state(QUEUED.name, after)
+    queued.answers(TOKEN, TOKEN, TOKEN)
+    code, errors = queued.run("launch.sh")
+    assert code == (0 if after == "ACTIVE" else 1) and "refreshing" in errors
+    assert gcloud(queued) == (["ssh", "ssh", "ssh"] if after == "ACTIVE" else [])
+
+
 @pytest.mark.parametrize("state, starts", [("inactive", 1), ("active", 0), ("activating", 0), ("failed", 0)])
 def test_a_host_starts_what_does_not_run(queued, state, starts):
     queued.run("train.host.sh")
@@ -140,14 +161,42 @@ def test_a_preempted_slurm_job_waits_for_its_processes(machine):
     assert (machine.folder / "saved").exists() and machine.calls("scontrol") == [["requeue", "42"]]
 
 
+def test_slurm_tells_the_numbers_of_both_jobs(machine):
+    """Who stops the trainer alone leaves an evaluator that waits, on hardware of its own, for the end of the run."""
+    machine.write(render("slurm", JOBS["slurm"]).all())
+    numbered = 'if [[ "$*" == *follow.sbatch ]]; then echo "43;cluster"; else echo "42;cluster"; fi'
+    process = machine.start("launch.sh", STANDIN_sbatch=numbered)
+    told, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert told.splitlines() == ["trainer: job 42", "evaluator: job 43", "To stop both: scancel 42 43"]
+
+
+@pytest.mark.parametrize("platform", ["tpu-vm", "queued"])
+def test_the_commands_that_are_printed_stop_every_unit_on_its_machine(platform, machine):
+    machine.environment["READY"] = {"tpu-vm": "READY", "queued": "ACTIVE"}[platform]
+    machine.write(render(platform, JOBS[platform]).all())
+    process = machine.start("launch.sh")
+    told, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    started = {(call[4], call[-2]) for call in machine.calls("gcloud") if call[3] == "ssh"}
+    units = [part.partition("=")[2] for call in machine.calls("systemd-run") for part in call if "--unit=" in part]
+    stops = [line for line in told.splitlines() if "systemctl stop" in line]
+    machine.write({"stop.sh": "\n".join(stops)})
+    before = len(machine.calls("gcloud"))
+    assert machine.run("stop.sh", STANDIN_systemctl="")[0] == 0
+    assert {(call[4], call[-2]) for call in machine.calls("gcloud")[before:]} == started
+    assert [call[1] for call in machine.calls("systemctl") if call[0] == "stop"] == units
+    assert f"{JOBS[platform].name}-follower" in units
+
+
 def test_grace_and_restarts_reach_every_platform():
     said = {
         "tpu-vm": (
             "TimeoutStopSec=77",
             "--stop-timeout=77",
             "After=docker.service",
-            "RestartForceExitStatus=75",
-            "SuccessExitStatus=75",
+            "RestartForceExitStatus=75 143",
+            "SuccessExitStatus=75 143",
             "StartLimitBurst=34",
         ),
         "jobset": ("terminationGracePeriodSeconds: 77", "maxRestarts: 33"),

@@ -2,7 +2,7 @@
 set -eu
 case "$(systemctl is-active tri-modal-3b-follower || true)" in
   active | activating | deactivating)
-    if [ "$(systemctl show --property=Description --value tri-modal-3b-follower)" = mdm-299abcfcd5b5979b ]; then exit 0; fi
+    if [ "$(systemctl show --property=Description --value tri-modal-3b-follower)" = mdm-90998171521fc1b6 ]; then exit 0; fi
     echo "tri-modal-3b-follower runs with other settings: sudo systemctl stop tri-modal-3b-follower ends it; then run this script again" >&2
     exit 1
     ;;
@@ -19,12 +19,12 @@ if ! mountpoint --quiet /data; then
 fi
 sudo systemd-run \
   --unit=tri-modal-3b-follower \
-  --description=mdm-299abcfcd5b5979b \
+  --description=mdm-90998171521fc1b6 \
   --property=After=docker.service \
   --property=Restart=on-failure \
   '--property=RestartPreventExitStatus=2 3 4' \
-  --property=SuccessExitStatus=75 \
-  --property=RestartForceExitStatus=75 \
+  '--property=SuccessExitStatus=75 143' \
+  '--property=RestartForceExitStatus=75 143' \
   --property=RestartSec=30 \
   --property=StartLimitBurst=101 \
   --property=StartLimitIntervalSec=infinity \

@@ -2,7 +2,7 @@
 set -eu
 case "$(systemctl is-active tri-modal-3b || true)" in
   active | activating | deactivating)
-    if [ "$(systemctl show --property=Description --value tri-modal-3b)" = mdm-682f84e27d709b59 ]; then exit 0; fi
+    if [ "$(systemctl show --property=Description --value tri-modal-3b)" = mdm-5925718ad8ffa052 ]; then exit 0; fi
     echo "tri-modal-3b runs with other settings: sudo systemctl stop tri-modal-3b ends it; then run this script again" >&2
     exit 1
     ;;
@@ -19,12 +19,12 @@ if ! mountpoint --quiet /data; then
 fi
 sudo systemd-run \
   --unit=tri-modal-3b \
-  --description=mdm-682f84e27d709b59 \
+  --description=mdm-5925718ad8ffa052 \
   --property=After=docker.service \
   --property=Restart=on-failure \
   '--property=RestartPreventExitStatus=2 3 4' \
-  --property=SuccessExitStatus=75 \
-  --property=RestartForceExitStatus=75 \
+  '--property=SuccessExitStatus=75 143' \
+  '--property=RestartForceExitStatus=75 143' \
   --property=RestartSec=30 \
   --property=StartLimitBurst=101 \
   --property=StartLimitIntervalSec=infinity \

@@ -5,4 +5,7 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 trainer="$(sbatch --parsable --qos=high --partition=gpu --time=2-00:00:00 "$here/train.sbatch")"
 trainer="${trainer%%;*}"  # a federation adds its cluster
 echo "trainer: job $trainer"
-sbatch --dependency="after:$trainer" --qos=high --partition=gpu --time=2-00:00:00 "$here/follow.sbatch"
+follower="$(sbatch --dependency="after:$trainer" --parsable --qos=high --partition=gpu --time=2-00:00:00 "$here/follow.sbatch")"
+follower="${follower%%;*}"
+echo "evaluator: job $follower"
+echo "To stop both: scancel $trainer $follower"

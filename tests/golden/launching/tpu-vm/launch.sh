@@ -3,8 +3,15 @@
 # It may be run again at any time: it starts what does not run, and asks anew for machines that were taken away.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-# The state of what was asked for; nothing if it is not there.
-state() { gcloud compute tpus tpu-vm describe "$1" --project=project --zone=us-east5-a --format='value(state)' 2>/dev/null || true; }
+# The state of what was asked for; nothing if it is not there. A failure (of the network, of a token) tells neither: UNKNOWN.
+errors="$(mktemp)"
+trap 'rm -f "$errors"' EXIT
+state() {
+  gcloud compute tpus tpu-vm describe "$1" --project=project --zone=us-east5-a --format='value(state)' 2> "$errors" && return
+  if grep --quiet NOT_FOUND "$errors"; then return; fi
+  cat "$errors" >&2
+  echo UNKNOWN
+}
 
 # What was taken away is given back, so that it can be asked for again.
 give_back() {
@@ -21,6 +28,7 @@ await() {
         echo "$1: ${now:-gone} before it was ready; run this script again" >&2
         return 1
         ;;
+      UNKNOWN) echo "$1: its state cannot be asked for; this script goes on asking" >&2 ;;
     esac
     sleep 30
   done
@@ -49,6 +57,9 @@ fi
 await tri-modal-3b-follower
 gcloud compute tpus tpu-vm ssh tri-modal-3b --project=project --zone=us-east5-a --worker=all --command="$(cat "$here/train.host.sh")"
 gcloud compute tpus tpu-vm ssh tri-modal-3b-follower --project=project --zone=us-east5-a --worker=0 --command="$(cat "$here/follow.host.sh")"
+echo "To stop it:"
+echo 'gcloud compute tpus tpu-vm ssh tri-modal-3b --project=project --zone=us-east5-a --worker=all '"'"'--command=sudo systemctl stop tri-modal-3b'"'"''
+echo 'gcloud compute tpus tpu-vm ssh tri-modal-3b-follower --project=project --zone=us-east5-a --worker=0 '"'"'--command=sudo systemctl stop tri-modal-3b-follower'"'"''
 echo "The machines stay, and cost, until they are deleted:"
 echo 'gcloud compute tpus tpu-vm delete tri-modal-3b --project=project --zone=us-east5-a --quiet'
 echo 'gcloud compute tpus tpu-vm delete tri-modal-3b-follower --project=project --zone=us-east5-a --quiet'
