@@ -31,11 +31,20 @@ class _Passed(NamedTuple):
     again: float | None = None
 
 
+class _End(NamedTuple):
+    """told: for a person; written: when, as its storage says."""
+
+    told: str
+    written: float
+
+
 class Follower:
     """Evaluates steps of one run.
 
     evaluate: one step; may raise Refusal (Vanished is one), which costs this step only
     finished: whether a step has been evaluated, by this process or by one before it; is not asked again once it has been
+    await_start: seconds for which an end that was there before this follower is not believed: a trainer that is started beside
+              it, to go on with the run, takes it back
     wait, clock: as in `time`
     """
 
@@ -44,12 +53,15 @@ class Follower:
         folder: RunFolder,
         evaluate: Callable[[int], None],
         finished: Callable[[int], bool],
+        await_start: float = 0.0,
         wait: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ):
         self._folder, self._reader = folder, CheckpointReader(folder.checkpoints)
         self._evaluate, self._finished = evaluate, finished
-        self._wait, self._clock = wait, clock
+        self._await_start, self._wait, self._clock = await_start, wait, clock
+        self._began, self._asked = clock(), False
+        self._early: _End | None = None
         self._seen: dict[int, float] = {}
         self._passed: dict[int, _Passed] = {}
         self._done: set[int] = set()
@@ -156,10 +168,9 @@ class Follower:
             return ""
 
     def _end(self) -> str | None:
-        """What ended the run, if its end marker is there and can be read."""
+        """What ended the run, if its end marker is there, can be read and is to be believed."""
         try:
-            end = self._folder.read_end()
-            return None if end is None else f"{end['reason']}, at step {end['step']}"
+            end = self._read_end()
         except (
             KeyError,
             OSError,
@@ -168,6 +179,20 @@ class Follower:
         ) as error:  # half of it, or storage that fails: it is asked for again
             self._warn(str(error))
             return None
+        if not self._asked:
+            self._asked, self._early = True, end
+        if end is None or end != self._early:
+            self._early = None  # from now on an end is that of a start that this follower has seen begin
+        elif self._clock() - self._began < self._await_start:
+            self._warn(f"the run had ended before ({end.told}); a trainer that goes on with it is waited for")
+            return None
+        return None if end is None else end.told
+
+    def _read_end(self) -> _End | None:
+        end = self._folder.read_end()
+        if end is None:
+            return None
+        return _End(f"{end['reason']}, at step {end['step']}", self._folder.end.stat().mtime)
 
     def _warn(self, what: str) -> None:
         """Once, as long as nothing else happens."""

@@ -1,5 +1,6 @@
 """The follower against a run that is played: steps come, vanish, are damaged, arrive late; nothing that stayed is missed."""
 
+import os
 import shutil
 
 import jax.numpy as jnp
@@ -33,7 +34,7 @@ class Play:
         self.broken: set[int] = set()
         self.failing: set[int] = set()
 
-    def follower(self, during=lambda step: None):
+    def follower(self, during=lambda step: None, await_start=0.0):
         def evaluate(step):
             during(step)
             if not (self.folder.checkpoints / str(step)).exists():
@@ -45,7 +46,9 @@ class Play:
             self.evaluated.append(step)
             self.finished.add(step)
 
-        return Follower(self.folder, evaluate, self.finished.__contains__, self._wait, lambda: self.now)
+        return Follower(
+            self.folder, evaluate, self.finished.__contains__, await_start, wait=self._wait, clock=lambda: self.now
+        )
 
     def save(self, *steps, sealed=True):
         for step in steps:
@@ -300,3 +303,42 @@ def test_a_finished_step_is_not_asked_for_again(play):
     play.script = [nothing, nothing, play.end]
     follower.follow()
     assert asked == [1, 2] and play.evaluated == [2]
+
+
+def test_an_end_of_an_earlier_start_is_not_that_of_the_trainer_beside_it(play):
+    """The trainer of the same launch needs a while until it holds the run."""
+    play.save(1)
+    play.end()
+    seen = []
+    play.script = [nothing, play.folder.clear_end, lambda: play.save(2), lambda: seen.extend(play.evaluated), play.end]
+    play.follower(await_start=1000.0).follow()
+    assert seen == play.evaluated == [1, 2] and play.now == 5 * POLL
+
+
+def test_an_end_that_is_written_again_is_believed(play):
+    """By a trainer that had nothing left to do, between two looks."""
+    play.end()
+    play.save(1)
+
+    def again():
+        os.utime(play.folder.end, (0, 0))
+
+    play.script = [nothing, again]
+    play.follower(await_start=1000.0).follow()
+    assert play.evaluated == [1] and not play.script
+
+
+@pytest.mark.parametrize("await_start, polls", [(0.0, 0), (3 * POLL, 3)])
+def test_an_end_that_nobody_takes_back_is_believed(play, await_start, polls):
+    play.end()
+    play.save(1)
+    play.script = [nothing] * polls
+    play.follower(await_start=await_start).follow()
+    assert play.evaluated == [1] and not play.script
+
+
+def test_an_end_that_came_later_is_believed_at_once(play):
+    play.save(1)
+    play.script = [nothing, play.end]
+    play.follower(await_start=1000.0).follow()
+    assert play.now == 2 * POLL
