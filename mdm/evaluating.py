@@ -313,7 +313,7 @@ class Evaluation:
             return
         print(f"step {step}\n{table.plain(own.results)}", flush=True)
         if step == self.folder.steps()[-1]:
-            atomic.write_text(self.folder.table, paper.page(own))
+            self.folder.write_table(paper.page(own))
 
 
 def _complete(run: EvaluatedRun, workdir: str) -> EvaluatedRun:

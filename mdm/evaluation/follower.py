@@ -12,10 +12,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from absl import logging
+from etils import epath
 
 from mdm.problems import Problem, Refusal
 from mdm.runs.checkpoint import CheckpointReader, Vanished
 from mdm.runs.folder import RunFolder
+from mdm.runs.storage import answered
 
 POLL = 10.0  # seconds between two looks at a run that has nothing new
 PATIENCE = 60.0  # seconds for which a step without a seal is taken to be still arriving
@@ -81,9 +83,9 @@ class Follower:
                     logging.info("the run has ended: %s", end)
                     self.finish()
                     return
+                self._tell()
             except OSError as error:  # an unreachable bucket or file server; the run itself goes on, and so does this
                 logging.error("%s cannot be read, it is tried again: %s", self._folder.path, error)
-            self._tell()
             self._wait(POLL)
 
     def finish(self) -> None:
@@ -129,7 +131,7 @@ class Follower:
     def _next(self, patient: bool) -> int | None:
         """The oldest step that is to be evaluated now."""
         steps = self._reader.steps()
-        if patient and steps and not self._folder.config.exists():
+        if patient and steps and not self._there(self._folder.config):
             self._warn(f"{self._folder.config} has not arrived yet")
             return None
         for step in steps:
@@ -160,9 +162,10 @@ class Follower:
     def _stamp(self, step: int) -> str:
         """Of its files and of the run's own, which a copy may bring later; empty if it is gone."""
         run = self._folder
-        try:
+        with answered(run.path):
             small = [path.stat() for path in (run.config, run.vocabulary, run.spans) if path.exists()]
             codecs = sorted(str(path) for path in run.codecs.glob("*/*")) if run.codecs.exists() else []
+        try:
             return f"{self._reader.stamp(step)} {[(own.length, own.mtime) for own in small]} {codecs}"
         except Vanished:
             return ""
@@ -171,12 +174,7 @@ class Follower:
         """What ended the run, if its end marker is there, can be read and is to be believed."""
         try:
             end = self._read_end()
-        except (
-            KeyError,
-            OSError,
-            Refusal,
-            TypeError,
-        ) as error:  # half of it, or storage that fails: it is asked for again
+        except (OSError, Refusal) as error:  # half of it, or storage that fails: it is asked for again
             self._warn(str(error))
             return None
         if not self._asked:
@@ -189,10 +187,16 @@ class Follower:
         return None if end is None else end.told
 
     def _read_end(self) -> _End | None:
-        end = self._folder.read_end()
-        if end is None:
-            return None
-        return _End(f"{end['reason']}, at step {end['step']}", self._folder.end.stat().mtime)
+        with answered(self._folder.end):
+            end = self._folder.read_end()
+            if end is None:
+                return None
+            return _End(f"{end['reason']}, at step {end['step']}", self._folder.end.stat().mtime)
+
+    @staticmethod
+    def _there(path: epath.Path) -> bool:
+        with answered(path):
+            return path.exists()
 
     def _warn(self, what: str) -> None:
         """Once, as long as nothing else happens."""
@@ -203,5 +207,5 @@ class Follower:
     def _tell(self) -> None:
         if self._clock() - self._told >= _TOLD:
             self._told = self._clock()
-            there = "" if self._folder.path.exists() else ", which is not there yet (is the path right?)"
+            there = "" if self._there(self._folder.path) else ", which is not there yet (is the path right?)"
             logging.info("waiting for checkpoints in %s%s", self._folder.checkpoints, there)

@@ -1,5 +1,6 @@
 """The follower against a run that is played: steps come, vanish, are damaged, arrive late; nothing that stayed is missed."""
 
+import contextlib
 import os
 import shutil
 
@@ -181,6 +182,34 @@ def test_a_folder_that_cannot_be_read_for_a_while_is_survived(play, monkeypatch,
     play.script = [lambda: None, play.end]
     follower.follow()
     assert play.evaluated == [1] and caplog.text.count("it is tried again") == 2
+
+
+class Busy(Exception):
+    """As clients of object stores raise for a 403 or a 503."""
+
+
+@pytest.mark.parametrize(
+    "call, of",
+    [("iterdir", "checkpoints"), ("exists", "config.json"), ("exists", "seal.json"), ("exists", "codecs"),
+     ("read_bytes", "end.json"), ("stat", "end.json"), ("stat", "config.json"), ("exists", "run")],
+)  # fmt: skip
+def test_a_store_that_does_not_answer_for_a_while_is_survived(play, monkeypatch, call, of):
+    """Whatever its client raises, and whatever is asked for."""
+    play.save(1)
+    play.broken = {1}  # so that it is asked whether its files have changed
+    real, busy = getattr(type(play.folder.path), call), []
+
+    def flaky(path, *given, **more):
+        if path.name == of and len(busy) < 2:
+            busy.append(path)
+            raise Busy("try again later")
+        return real(path, *given, **more)
+
+    monkeypatch.setattr(type(play.folder.path), call, flaky)
+    play.script = [nothing, nothing, play.broken.clear, lambda: play.save(2), nothing, play.end, *[nothing] * 3]
+    with contextlib.suppress(Refusal):
+        play.follower().follow()
+    assert busy and 2 in play.evaluated
 
 
 def test_a_run_that_ended_without_a_checkpoint_is_refused(play):

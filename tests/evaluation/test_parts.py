@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mdm.codecs.codec import Sound
-from mdm.evaluation import paper, parts, writers
+from mdm.evaluation import document_scores, paper, parts, writers
 from mdm.evaluation.folder import EvaluationFolder
 from mdm.evaluation.incomplete import Incomplete
 from mdm.evaluation.made_with import MadeWith
@@ -236,6 +236,41 @@ def test_a_damaged_file_is_named(folder):
     folder.lines(3).write_text("{")
     with pytest.raises(Refusal, match="step-000000003.jsonl"):
         folder.read(3)
+
+
+class Busy(Exception):
+    """As clients of object stores raise for a 403 or a 503."""
+
+
+def test_a_store_that_does_not_answer_is_no_other_part_and_no_damaged_file(folder, monkeypatch):
+    """What was not read is neither made again nor refused."""
+    make(folder, [Part("likelihood", lambda model, resume: [result("text", "text")])])
+    document_scores.write(folder.documents(3), [], {})
+
+    def busy(*_, **__):
+        raise Busy("try again later")
+
+    lines = [result("text", "text").to_json()]
+    for name, asks in (
+        ("exists", [lambda: folder.finished(3), lambda: folder.steps(), lambda: folder.read(3),
+                    lambda: folder.progress(3, "likelihood", "this")]),
+        ("read_bytes", [lambda: folder.read(3), lambda: folder.wanting(3, "likelihood", MADE),
+                        lambda: document_scores.read(folder.documents(3)),
+                        lambda: document_scores.write(folder.documents(3), [], {})]),
+        ("write_text", [lambda: folder.write(4, "likelihood", lines, MADE), lambda: folder.write_table(""),
+                        lambda: document_scores.write(folder.documents(4), [], {}),
+                        lambda: folder.progress(3, "likelihood", "this").keep("a", [])]),
+        ("mkdir", [folder.create]),
+    ):  # fmt: skip
+        for ask in asks:
+            with monkeypatch.context() as patch:
+                patch.setattr(type(folder.path), name, busy)
+                with pytest.raises(OSError, match="does not answer"):
+                    ask()
+    monkeypatch.setattr(type(folder.path), "read_bytes", lambda path: busy() if "made-with" in str(path) else b"{}")
+    monkeypatch.setattr(folder, "read", lambda *_: [{"made_with": "another"}])
+    with pytest.raises(OSError, match="does not answer"):
+        folder.wanting(3, "likelihood", MADE)
 
 
 def test_the_table_of_a_paper():
