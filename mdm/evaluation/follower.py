@@ -8,7 +8,7 @@ end; one whose files are still arriving is waited for. The oldest step comes fir
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from absl import logging
@@ -95,11 +95,13 @@ class Follower:
         self.refuse()
 
     def catch_up(self, *, patient: bool = False) -> None:
-        """Evaluates every step that is there and is not finished, those included that come meanwhile.
+        """Evaluates every step that is there and is not finished, those included that come meanwhile; each is tried once.
 
         patient: steps whose files may still be arriving are left for later
         """
-        while (step := self._next(patient)) is not None:
+        tried: set[int] = set()  # one that is passed over may be due again before the others were tried
+        while (step := self._next(patient, tried)) is not None:
+            tried.add(step)
             stamp = self._stamp(step)
             try:
                 self._evaluate(step)
@@ -128,15 +130,15 @@ class Follower:
         if wrong:
             raise Refusal(wrong)
 
-    def _next(self, patient: bool) -> int | None:
-        """The oldest step that is to be evaluated now."""
+    def _next(self, patient: bool, tried: Collection[int]) -> int | None:
+        """The oldest step that is to be evaluated now and was not tried."""
         steps = self._reader.steps()
         if patient and steps and not self._there(self._folder.config):
             self._warn(f"{self._folder.config} has not arrived yet")
             return None
         for step in steps:
             since = self._seen.setdefault(step, self._clock())
-            if step in self._done:
+            if step in self._done or step in tried:
                 continue
             if patient and not self._reader.sealed(step) and self._clock() - since < PATIENCE:
                 continue

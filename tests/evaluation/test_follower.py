@@ -371,3 +371,41 @@ def test_an_end_that_came_later_is_believed_at_once(play):
     play.script = [nothing, play.end]
     play.follower(await_start=1000.0).follow()
     assert play.now == 2 * POLL
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_steps_whose_storage_fails_for_long_are_tried_in_turn_and_do_not_keep_each_other_alive(play, follow):
+    """A client tries for minutes: when one step has failed, the one before it is due again."""
+    play.save(1, 2, 3)
+    play.failing = {1, 2, 3}
+    play.end()
+    tried = []
+
+    def during(step):
+        tried.append(step)
+        play.now += 2 * RETRY
+        assert len(tried) < 20, "it never ends"
+
+    follower = play.follower(during)
+    with pytest.raises(Refusal) as refusal:
+        if follow:
+            follower.follow()
+        else:
+            follower.catch_up()
+            follower.finish()
+    assert tried == [1, 2, 3, 1, 2, 3] and len(refusal.value.problems) == 3
+
+
+def test_a_step_that_comes_while_others_fail_has_its_turn(play):
+    play.save(1, 2)
+    play.failing = {1, 2}
+
+    def during(step):
+        play.now += 2 * RETRY
+        assert play.now < 40 * RETRY, "it never ends"
+        if step == 2 and not (play.folder.checkpoints / "3").exists():
+            play.save(3)
+
+    play.script = [lambda: (play.failing.clear(), play.end())]
+    play.follower(during).follow()
+    assert play.evaluated == [3, 1, 2]
