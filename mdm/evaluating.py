@@ -63,7 +63,7 @@ class Evaluation:
     """Evaluates steps of one run; what is read or compiled for one serves the next.
 
     output: folder of the results; wandb: project of Weights & Biases, if any
-    Raises Refusal for a plan that cannot be followed.
+    Raises Refusal for a plan that cannot be followed, and where no run of Weights & Biases can be begun.
     """
 
     def __init__(self, folder: RunFolder, output: str | Path, plan: Plan, wandb: str | None = None):
@@ -73,8 +73,13 @@ class Evaluation:
             harness.require()
         self._run, self._plan, self.folder = folder, plan, EvaluationFolder(output)
         self._measures = (*MEASURES, *([perplexity.under(plan.language_model)] if plan.language_model else []))
-        self._wandb = wandb
         self._model: TrainedModel | None = None
+        writers: list[Writer] = [TensorBoard(self.folder.events)]
+        if wandb:  # before anything is read: without it every step would be passed over
+            self.folder.create()
+            name = f"{self._name}-{self._run.path.name}-evaluation"
+            writers.append(WeightsAndBiases(wandb, name, self.folder.path))
+        self._writer = Several(writers)
 
     def evaluate(self, step: int, *, again: bool = False) -> None:
         """Makes what is not there yet of a step, or all of it again.
@@ -153,8 +158,7 @@ class Evaluation:
         refuse_if(problems)
 
     def close(self) -> None:
-        if "_writer" in self.__dict__:
-            self._writer.close()
+        self._writer.close()
 
     def _at(self, step: int | None) -> TrainedModel:
         if self._model is None:
@@ -202,14 +206,6 @@ class Evaluation:
     def _name(self) -> str:
         """Of the folder that the run lies in, wherever this process was started."""
         return Path(self._run.path).resolve().parent.name
-
-    @functools.cached_property
-    def _writer(self) -> Writer:
-        writers: list[Writer] = [TensorBoard(self.folder.events)]
-        if self._wandb:
-            name = f"{self._name}-{self._run.path.name}-evaluation"
-            writers.append(WeightsAndBiases(self._wandb, name, self.folder.path))
-        return Several(writers)
 
     @functools.cached_property
     def _data(self) -> Manifest:

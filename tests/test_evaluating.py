@@ -15,6 +15,7 @@ import mdm
 from mdm import config, evaluating
 from mdm.data import manifest
 from mdm.evaluating import Evaluation, Plan
+from mdm.evaluation import writers
 from mdm.evaluation.continuations import TextScoring
 from mdm.evaluation.follower import Follower
 from mdm.evaluation.measures.registry import MEASURES
@@ -257,6 +258,12 @@ def test_a_plan_that_cannot_be_followed_is_refused_before_anything_is_read(tmp_p
     for changes, told in (({"document": 3}, "documents"), ({"repeats": 1}, "below 2"), ({"samples": 1.5}, "whole")):
         with pytest.raises(Refusal, match=told):
             Evaluation(RunFolder(tmp_path / "run"), tmp_path / "out", Plan(evaluation=changes))
+
+
+def test_weights_and_biases_that_is_missing_is_told_before_anything_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(writers.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(Refusal, match=r"--wandb = 'project'.*mdm\[wandb\]"):
+        Evaluation(RunFolder(tmp_path / "nowhere"), tmp_path / "out", Plan(), "project")
 
 
 @pytest.mark.parametrize(

@@ -315,18 +315,48 @@ def test_tensorboard_gets_figures_and_samples(tmp_path):
     assert found == [(3, "a/bits"), (3, "a/text/text_summary"), (3, "a/image"), (3, "a/audio/0")]
 
 
-def test_a_writer_that_cannot_write_costs_neither_the_others_nor_the_results(folder, caplog):
+@pytest.mark.parametrize("error", [OSError("No space left on device"), Busy("No space left for you")])
+def test_a_writer_that_cannot_write_costs_neither_the_others_nor_the_results(folder, caplog, error):
     class Full(Watched):
         def write(self, step, figures):
-            raise OSError("No space left on device")
+            raise error
 
         show = write
 
+        def close(self):
+            raise error
+
     watched = Watched()
+    watched.close = lambda: watched.written.append("closed")
     several = writers.Several([Full(), watched])
     several.show(3, SAMPLES)
     parts.make(folder, [Part("likelihood", lambda *_: [result("text", "text")])], "model", 3, STAMP, several)
-    assert watched.written and folder.finished(3) and caplog.text.count("No space left") == 2
+    several.close()
+    assert watched.written[-1] == "closed" and folder.finished(3) and caplog.text.count("No space left") == 3
+
+
+def test_events_go_to_a_bucket_in_the_background_and_are_there_when_they_are_closed(tmp_path, monkeypatch):
+    """One upload a pause, not one an event; a store that is busy costs neither an error nor an event."""
+    put, busy = [], [True]
+
+    def write_bytes(path, content):
+        if busy:
+            busy.pop()
+            raise Busy("try again later")
+        put.append((str(path), content))
+
+    monkeypatch.setattr(type(writers.epath.Path("gs://bucket/run")), "write_bytes", write_bytes)
+    board = writers.TensorBoard("gs://bucket/run/evaluations/events")
+    for step in range(50):
+        board.write(step, {"a/bits": 1.0})
+    assert len(put) <= 1
+    board._uploads.flush()
+    board.close()
+    assert (
+        put and len(put) <= 2 and {path.rpartition("/")[0] for path, _ in put} == {"gs://bucket/run/evaluations/events"}
+    )
+    (tmp_path / "events.out.tfevents.0").write_bytes(put[-1][1])
+    assert [event.step for event in event_files.read(tmp_path) if event.summary.value] == list(range(50))
 
 
 def test_weights_and_biases_goes_on_with_its_run(tmp_path, monkeypatch):
@@ -351,6 +381,18 @@ def test_weights_and_biases_goes_on_with_its_run(tmp_path, monkeypatch):
 def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(writers.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(Refusal, match=r"mdm\[wandb\]"):
+        writers.WeightsAndBiases("project", "name", tmp_path)
+
+
+def test_a_run_that_cannot_be_begun_is_refused_with_what_helps(tmp_path, monkeypatch):
+    def init(**_):
+        raise Busy("api_key not configured")
+
+    stub = types.ModuleType("wandb")
+    stub.__spec__ = types.SimpleNamespace(name="wandb")
+    stub.init = init
+    monkeypatch.setitem(sys.modules, "wandb", stub)
+    with pytest.raises(Refusal, match=r"--wandb = 'project': no run can be begun \(api_key .*wandb login"):
         writers.WeightsAndBiases("project", "name", tmp_path)
 
 
