@@ -58,6 +58,11 @@ from mdm.trained import TrainedModel
 
 Resume = Callable[[str], Progress]
 
+_OF_THE_RUN = (
+    "_settings", "_parts", "_decisions", "_evaluation", "_data", "_material", "_texts", "_streams", "_originals",
+)  # fmt: skip
+"""What is kept of a run as long as its settings are the same."""
+
 
 class Evaluation:
     """Evaluates steps of one run; what is read or compiled for one serves the next.
@@ -73,7 +78,10 @@ class Evaluation:
             harness.require()
         self._run, self._plan, self.folder = folder, plan, EvaluationFolder(output)
         self._measures = (*MEASURES, *([perplexity.under(plan.language_model)] if plan.language_model else []))
+        self._reader = CheckpointReader(folder.checkpoints)
         self._model: TrainedModel | None = None
+        self._mark: str | None = None
+        self._read: dict | None = None
         writers: list[Writer] = [TensorBoard(self.folder.events)]
         if wandb:  # before anything is read: without it every step would be passed over
             self.folder.create()
@@ -91,7 +99,9 @@ class Evaluation:
         self.folder.create()
         stamp = {"config": model.fingerprint, "weights": self._plan.weights}
         try:
-            parts.make(self.folder, self._parts, model, model.step, stamp, self._writer, again=again)
+            parts.make(
+                self.folder, self._parts, model, model.step, stamp, self._writer, checkpoint=self._mark, again=again
+            )
         finally:
             self._tell(model.step)
 
@@ -101,7 +111,9 @@ class Evaluation:
 
     def finished(self, step: int) -> bool:
         """Whether all parts of a step are there, made with what this plan makes them with."""
-        return not any(self.folder.wanting(step, part.name, part.made_with()) for part in self._parts)
+        self._renew()
+        mark = self._reader.mark(step)
+        return not any(self.folder.wanting(step, part.name, part.made_with(), mark) for part in self._parts)
 
     def report(
         self,
@@ -119,7 +131,7 @@ class Evaluation:
         """
         steps = self.folder.steps()
         if step is None:
-            there = CheckpointReader(self._run.checkpoints).steps()
+            there = self._reader.steps()
             step = max((s for s in steps if s in there), default=None)
         if step not in steps:
             reason = (
@@ -161,11 +173,24 @@ class Evaluation:
         self._writer.close()
 
     def _at(self, step: int | None) -> TrainedModel:
+        """A step as it is now: its number may stand for another checkpoint than before. None: the newest that was whole."""
+        self._renew()
+        mark = None if step is None else self._reader.mark(step)  # before it is read: at worst it is read again
         if self._model is None:
             self._model = TrainedModel.load(str(self._run.path), step, self._plan.weights, self._plan.attention)
-        elif step is not None and step != self._model.step:
-            self._model = self._model.at(step)
+            self._mark = mark if step is not None else self._reader.mark(self._model.step)
+        elif step is not None and (step, mark) != (self._model.step, self._mark):
+            self._model, self._mark = self._model.at(step), mark
         return self._model
+
+    def _renew(self) -> None:
+        """Forgets what was read of the run if its settings have changed, as they may where it is continued or begun anew."""
+        read = self._run.read_json(self._run.config)
+        if self._read not in (None, read):
+            self._model = None
+            for name in _OF_THE_RUN:
+                self.__dict__.pop(name, None)
+        self._read = read
 
     @functools.cached_property
     def _settings(self) -> config.Settings:
@@ -240,7 +265,9 @@ class Evaluation:
     ) -> list[Result]:
         material = self._material
         # One part is made on one machine and in one way, to the last bit; finished ones of several may stand together.
-        here = [model.fingerprint, model.network.settings.attention, model.mesh.size, material.settings.batch_rows]
+        here = [
+            model.fingerprint, model.network.settings.attention, model.mesh.size, material.settings.batch_rows, self._mark,
+        ]  # fmt: skip
         progress = resume(fingerprint([made_with().fingerprint, *here]))
         tasks = tasks_of(self._settings.data.streams, material.settings.splits, what)
         stamp = {"step": model.step, "config": model.fingerprint, "weights": self._plan.weights}

@@ -119,10 +119,66 @@ def test_other_orders_are_made_although_there_are_some(root, here, tmp_path):
     assert own.folder.read(1) == here.folder.read(1)  # its likelihood is as it was
 
 
+def test_a_step_that_was_written_again_is_evaluated_again(root, here, tmp_path):
+    """A run that is begun anew in its folder, by other settings: the follower beside it goes on."""
+    for name in ("run", "here"):
+        shutil.copytree(root / name, tmp_path / name)
+    run = RunFolder(tmp_path / "run")
+    own = Evaluation(run, tmp_path / "here", PLAN)
+    follower = Follower(run, own.evaluate, own.finished)
+    follower.catch_up()
+    assert own._model is None and own.folder.read(2) == here.folder.read(2)  # a copy is the same checkpoint
+    before, lines = own._at(2), own.folder.read(1, "orders")
+    own.folder.lines(1, "orders").write_text(
+        json.dumps({**lines[0], "checkpoint": None}) + "\n"
+    )  # an earlier version's
+    for folder in (run.checkpoints / "1", run.checkpoints / "2"):
+        shutil.rmtree(folder)
+    made.run(tmp_path / "other", steps=(1, 2), seed=3)
+    for step in ("1", "2"):
+        shutil.copytree(tmp_path / "other" / "run" / "checkpoints" / step, run.checkpoints / step)
+    assert own._at(2) is not before and own._at(2).settings is before.settings
+    settings = json.loads(run.config.read_text())
+    settings["training"]["tokens"] *= 2
+    run.write_json(run.config, settings)
+    assert not own.finished(2)
+    follower.catch_up()
+    own.close()
+    for part in ("likelihood", "orders"):
+        (new, *_), (old, *_) = own.folder.read(2, part), here.folder.read(2, part)
+        assert new["bits"] != old["bits"] and new["checkpoint"] != old["checkpoint"] and new["config"] != old["config"]
+    assert own.folder.read(1)[0]["bits"] != here.folder.read(1)[0]["bits"]
+    assert own.folder.read(1, "orders") == [{**lines[0], "checkpoint": None}]  # it does not say: it is kept
+    assert own.finished(1) and own.finished(2)
+
+
+def test_settings_that_are_written_again_as_they_were_cost_nothing(root, tmp_path):
+    """As every start of a trainer does."""
+    shutil.copytree(root / "run", tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    own = Evaluation(run, tmp_path / "out", PLAN)
+    model, parts = own._at(1), own._parts
+    run.write_json(run.config, json.loads(run.config.read_text()))
+    assert own._at(1) is model and own._parts is parts
+    assert own._at(2)._programs is model._programs
+
+
 def test_every_line_can_be_made_again_from_what_it_says(here):
     for part in ("likelihood", "orders"):
         for line in here.folder.read(2, part):
-            told = ("step", "config", "weights", "data", "documents", "samples", "seeds", "versions", "device", "time")
+            told = (
+                "step",
+                "checkpoint",
+                "config",
+                "weights",
+                "data",
+                "documents",
+                "samples",
+                "seeds",
+                "versions",
+                "device",
+                "time",
+            )
             assert all(line[key] not in (None, "", []) for key in told), line
     table = here.folder.table.read_text()
     assert "Step 2; weights ema" in table and "random x 2" in table

@@ -72,18 +72,21 @@ class EvaluationFolder:
         with answered(self.path):
             return self.lines(step, part).exists()
 
-    def wanting(self, step: int, part: str, asked: MadeWith) -> str | None:
-        """Why a part has to be made: it is not there, or was made with something else; None if it has not.
+    def wanting(self, step: int, part: str, asked: MadeWith, checkpoint: str | None = None) -> str | None:
+        """Why a part has to be made: it is not there, or was made of another checkpoint or with something else; or None.
 
+        checkpoint: mark of the one that is there now, if it has one
         A part of an earlier version does not say, and is kept: what it costs to make all of them again is not ours to spend.
         """
         if not self.finished(step, part):
             return "it is not there"
         try:
             lines = self.read(step, part)
-            mark = lines[0]["made_with"] if lines and "made_with" in lines[0] else None
+            mark, of = (lines[0][key] if lines and key in lines[0] else None for key in ("made_with", "checkpoint"))
         except (Refusal, TypeError) as error:
             return str(error)
+        if checkpoint and of not in (None, checkpoint):
+            return f"it is of another checkpoint of this step ({of}, now {checkpoint})"
         if mark in (None, asked.fingerprint):
             return None
         try:

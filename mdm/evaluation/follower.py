@@ -44,7 +44,8 @@ class Follower:
     """Evaluates steps of one run.
 
     evaluate: one step; may raise Refusal (Vanished is one), which costs this step only
-    finished: whether a step has been evaluated, by this process or by one before it; is not asked again once it has been
+    finished: whether a step has been evaluated, by this process or by one before it; is not asked again once it has been,
+              unless the step is written again
     await_start: seconds for which an end that was there before this follower is not believed: a trainer that is started beside
               it, to go on with the run, takes it back
     wait, clock: as in `time`
@@ -66,7 +67,7 @@ class Follower:
         self._early: _End | None = None
         self._seen: dict[int, float] = {}
         self._passed: dict[int, _Passed] = {}
-        self._done: set[int] = set()
+        self._done: dict[int, str | None] = {}
         self._told, self._warned = -_TOLD, ""
 
     def follow(self) -> None:
@@ -102,7 +103,7 @@ class Follower:
         tried: set[int] = set()  # one that is passed over may be due again before the others were tried
         while (step := self._next(patient, tried)) is not None:
             tried.add(step)
-            stamp = self._stamp(step)
+            stamp, written = self._stamp(step), self._reader.written(step)
             try:
                 self._evaluate(step)
             except Vanished as vanished:
@@ -118,7 +119,7 @@ class Follower:
                 self._passed[step] = _Passed(stamp, refusal, self._clock() + RETRY)
             else:
                 self._passed.pop(step, None)
-                self._done.add(step)
+                self._done[step] = written
 
     def refuse(self) -> None:
         """Raises Refusal with what was wrong with the steps that were passed over and are still there, or if there are none."""
@@ -138,7 +139,10 @@ class Follower:
             return None
         for step in steps:
             since = self._seen.setdefault(step, self._clock())
-            if step in self._done or step in tried:
+            if step in tried:
+                continue
+            written = self._reader.written(step)
+            if step in self._done and self._done[step] == written:
                 continue
             if patient and not self._reader.sealed(step) and self._clock() - since < PATIENCE:
                 continue
@@ -146,7 +150,7 @@ class Follower:
                 continue
             if not self._is_finished(step):
                 return step
-            self._done.add(step)
+            self._done[step] = written
         return None
 
     def _is_finished(self, step: int) -> bool:

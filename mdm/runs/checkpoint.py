@@ -278,6 +278,16 @@ class CheckpointReader:
         with answered(self._folder / str(step)):
             return seal.exists(self._folder / str(step))
 
+    def mark(self, step: int) -> str | None:
+        """Tells the checkpoint of a step from another one that was written under its number; None for one without a seal."""
+        with answered(self._folder / str(step)):
+            return seal.mark(self._folder / str(step))
+
+    def written(self, step: int) -> str | None:
+        """Changes when a step is written again: at the price of one request."""
+        with answered(self._folder / str(step)):
+            return seal.written(self._folder / str(step))
+
     def stamp(self, step: int) -> str:
         """Changes when files of a step change. Raises Vanished if it is gone."""
         try:

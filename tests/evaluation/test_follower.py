@@ -409,3 +409,17 @@ def test_a_step_that_comes_while_others_fail_has_its_turn(play):
     play.script = [lambda: (play.failing.clear(), play.end())]
     play.follower(during).follow()
     assert play.evaluated == [3, 1, 2]
+
+
+def test_a_step_that_is_written_again_is_asked_for_again(play):
+    play.save(1, 2)
+
+    def again():
+        play.delete(1)
+        play.save(1)
+        os.utime(play.folder.checkpoints / "1" / "seal.json", (0, 0))
+        play.finished.discard(1)
+
+    play.script = [nothing, again, nothing, play.end]
+    play.follower().follow()
+    assert play.evaluated == [1, 2, 1]

@@ -122,6 +122,18 @@ def test_a_part_of_an_earlier_version_does_not_say_and_is_kept(folder):
     assert "is damaged" in folder.wanting(3, "likelihood", MADE)
 
 
+def test_a_part_of_another_checkpoint_is_made_again_and_one_that_does_not_say_is_kept(folder, caplog):
+    caplog.set_level("INFO")
+    for checkpoint, bits in ((None, 1.0), ("a", 1.0), (None, 1.0), ("a", 1.0)):
+        make(folder, [Part("orders", lambda *_: [result("text", "text", bits=1.0)])], checkpoint=checkpoint)
+        assert folder.read(3, "orders")[0]["checkpoint"] is None and folder.read(3, "orders")[0]["bits"] == bits
+    folder.lines(3, "orders").unlink()
+    for checkpoint, bits in (("a", 1.0), ("a", 1.0), (None, 1.0), ("b", 2.0)):
+        make(folder, [Part("orders", lambda *_, bits=bits: [result("text", "text", bits=bits)])], checkpoint=checkpoint)
+        assert Result.from_json(folder.read(3, "orders")[0]).bits == bits
+    assert "is made again: it is of another checkpoint of this step (a, now b)" in caplog.text
+
+
 def test_a_part_that_tells_nothing_is_refused_and_not_finished(folder):
     with pytest.raises(Refusal, match="generated: there is nothing"):
         make(folder, [Part("generated", lambda model, resume: [])])

@@ -334,3 +334,16 @@ def test_a_store_that_fails_twice_does_not_say_that_a_step_has_vanished(tmp_path
     monkeypatch.setattr(checkpoint.seal, "damage", busy)
     with pytest.raises(OSError, match="does not answer"):
         reader.restore_parameters(4, ABSTRACT["parameters"])
+
+
+def test_a_mark_tells_a_checkpoint_from_another_one_of_its_step(tmp_path):
+    for folder, value in (("a", 4), ("b", 4), ("c", 5)):
+        with Checkpoints(tmp_path / folder / "checkpoints", CheckpointSettings(every=1)) as checkpoints:
+            checkpoints.save(4, state(value), {"row": value})
+    readers = [CheckpointReader(tmp_path / folder / "checkpoints") for folder in "abc"]
+    marks = [reader.mark(4) for reader in readers]
+    assert all(marks) and marks[2] not in marks[:2]
+    shutil.copytree(tmp_path / "a", tmp_path / "copy")
+    assert CheckpointReader(tmp_path / "copy" / "checkpoints").mark(4) == marks[0]
+    (tmp_path / "a" / "checkpoints" / "4" / "seal.json").unlink()
+    assert readers[0].mark(4) is None and readers[0].written(4) is None and readers[1].written(4)
