@@ -254,11 +254,9 @@ class Evaluation:
 
     @functools.cached_property
     def _originals(self) -> dict[str, Originals]:
-        """Of each stream; scored once for all steps."""
-        return {
-            name: Originals(lambda _, name=name: self._exhibits(name), self._evaluation.generated)
-            for name in self._streams
-        }
+        """Of each stream, of the splits that are evaluated; scored once for all steps."""
+        own = lambda name: [e for e in self._exhibits(name) if e.split in self._evaluation.splits]  # noqa: E731
+        return {name: Originals(lambda _, name=name: own(name), self._evaluation.generated) for name in self._streams}
 
     def _likelihood(
         self, what: str, made_with: Callable[[], MadeWith], model: TrainedModel, resume: Resume

@@ -14,6 +14,7 @@ import pytest
 import mdm
 from mdm import config, evaluating
 from mdm.data import manifest
+from mdm.data.exhibits import Exhibit
 from mdm.evaluating import Evaluation, Plan
 from mdm.evaluation import writers
 from mdm.evaluation.continuations import TextScoring
@@ -100,12 +101,25 @@ def test_a_part_hangs_on_what_decides_its_figures_and_on_nothing_else(root, tmp_
     assert changed(samplers={**DEFAULTS, "text": text}) == {"generated"}
     assert changed(evaluation={"samples": 3}) == {"likelihood"} and not changed(evaluation={"batch_rows": 1})
     assert changed(evaluation={"documents": 3}) == {"likelihood", "orders"}
+    assert changed(evaluation={"splits": ("heldout",)}) == {"likelihood", "orders", "generated"}
+    assert "generated" not in changed(evaluation={"splits": ("heldout", "train")})
     assert changed(evaluation={"seed": 3}) == {"likelihood", "orders", "generated"}
     monkeypatch.setattr(manifest.Manifest, "fingerprint", "other")
     assert changed() == {"likelihood", "orders", "generated"}
     monkeypatch.undo()
     file.write_text(file.read_text() * 2)
     assert changed() == {"choices.c"}
+
+
+@pytest.mark.parametrize("splits", [("heldout",), ("train", "heldout")])
+def test_media_are_made_for_the_splits_that_are_evaluated(root, tmp_path, monkeypatch, splits):
+    read = lambda directory, stream, split: [Exhibit(stream, split, "a", {"text": "a"})]  # noqa: E731
+    monkeypatch.setattr(evaluating.exhibits, "read", read)
+    plan = Plan(evaluation={"generated": 1, "splits": splits})
+    own = Evaluation(RunFolder(root / "run"), tmp_path, plan)
+    assert set(own._originals["text"].of("text")) == set(splits)
+    # A part of an earlier version, which made all splits and does not say so, is as good as one of all splits.
+    assert ("splits" in own._decisions.generated().settings) == (len(splits) == 1)
 
 
 def test_other_orders_are_made_although_there_are_some(root, here, tmp_path):
