@@ -26,6 +26,7 @@ from mdm.evaluation.document_scores import Difference, paired
 from mdm.evaluation.documents import Example, content_number
 from mdm.evaluation.result import Result
 from mdm.evaluation.settings import EvaluationSettings
+from mdm.evaluation.tables import Place, place
 from mdm.problems import Problem, Refusal, refuse_if
 from mdm.sampling.canvas import expected_tail
 from mdm.sampling.defaults import DEFAULTS
@@ -179,16 +180,14 @@ class Model:
 
     def compare(
         self, other: Model, data: str | None = None, settings: EvaluationSettings | None = None
-    ) -> dict[tuple[str, str, str], Difference]:
-        """How far this model's bits lie above another's, by (split, task, modality): over the same documents and noise.
+    ) -> dict[Place, Difference]:
+        """How far this model's bits lie above another's, by (split, stream, task, modality): over the same documents and noise.
 
         data, settings: as of `evaluate`, by default those of this model's run. Raises Refusal where the two share no document.
         """
         data, settings = data or self.trained.settings.data.directory, settings or self.trained.settings.evaluation
-        found = [
-            {(r.split, r.task, r.modality): r.by_document for r in m.evaluate(data, settings)} for m in (self, other)
-        ]
-        return {place: paired(own, found[1][place]) for place, own in found[0].items() if place in found[1]}
+        own, others = ({place(r): r.by_document for r in m.evaluate(data, settings)} for m in (self, other))
+        return {at: paired(scores, others[at]) for at, scores in own.items() if at in others}
 
     def export(self, folder: str | Path) -> Path:
         """Writes the weights as safetensors, with settings, vocabulary, codecs and a model card; needs the extra `export`."""

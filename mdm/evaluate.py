@@ -1,6 +1,7 @@
 """python -m mdm.evaluate --workdir=DIR [--follow | --all | --step=N]: scores checkpoints, in its own process; only reads the run.
 
---follow waits for checkpoints until the run has ended, --all takes those that are there; both leave out what was evaluated
+--follow waits for checkpoints until the run has ended (--await_start=SECONDS: an end that is there at once is believed after that
+time, if no trainer has gone on with the run), --all takes those that are there; both leave out what was evaluated
 before, if it was made with what is asked for now. Results go to DIR/evaluations/, or to --output: one JSON line a result,
 TensorBoard events, and table.md. Besides the likelihood of every task: by the chain rule with --orders=N; multiple choice with
 --choices=FILE; the tasks of lm-evaluation-harness with --harness=TASK; with evaluation.generated (or --generated=N), media are
@@ -23,6 +24,9 @@ from mdm.runs.folder import RunFolder
 
 _WORKDIR = command.path_flag("workdir", "The run folder; its checkpoints are only read.")
 _FOLLOW = flags.DEFINE_bool("follow", False, "Wait for checkpoints until the run has ended.")
+_AWAIT_START = flags.DEFINE_float(
+    "await_start", 0.0, "Seconds for which an end that --follow finds at once may be taken back.", lower_bound=0.0
+)
 _ALL = flags.DEFINE_bool("all", False, "All checkpoints that are there and were not evaluated yet.")
 _STEP = flags.DEFINE_integer("step", None, "One checkpoint; by default the newest whole one.")
 _plan = planning.plan_flags()
@@ -40,6 +44,7 @@ def main() -> None:
     if sum((_FOLLOW.value, _ALL.value, _STEP.value is not None)) > 1:
         raise Refusal(Problem("--follow, --all, --step", None, "more than one is given", "give one"))
     planning.require({name: ("--report=FILE.html", _REPORT.value) for name in ("against", "beside", "pieces")})
+    planning.require({"await_start": ("--follow", _FOLLOW.value)})
     if _REPORT.value:
         pages.require(_REPORT.value)
     for other in _AGAINST.value:
@@ -47,7 +52,7 @@ def main() -> None:
     beside = samplers.read(_BESIDE.value) if _BESIDE.value else None
     folder = RunFolder(_WORKDIR.value)
     evaluation = Evaluation(folder, _OUTPUT.value or folder.evaluations, _plan(), _WANDB.value)
-    follower = Follower(folder, evaluation.evaluate, evaluation.finished)
+    follower = Follower(folder, evaluation.evaluate, evaluation.finished, _AWAIT_START.value)
     problems: list[Problem] = []
     step = _STEP.value
     try:

@@ -58,12 +58,17 @@ from mdm.trained import TrainedModel
 
 Resume = Callable[[str], Progress]
 
+_OF_THE_RUN = (
+    "_settings", "_parts", "_decisions", "_evaluation", "_data", "_material", "_texts", "_streams", "_originals",
+)  # fmt: skip
+"""What is kept of a run as long as its settings are the same."""
+
 
 class Evaluation:
     """Evaluates steps of one run; what is read or compiled for one serves the next.
 
     output: folder of the results; wandb: project of Weights & Biases, if any
-    Raises Refusal for a plan that cannot be followed.
+    Raises Refusal for a plan that cannot be followed, and where no run of Weights & Biases can be begun.
     """
 
     def __init__(self, folder: RunFolder, output: str | Path, plan: Plan, wandb: str | None = None):
@@ -73,8 +78,16 @@ class Evaluation:
             harness.require()
         self._run, self._plan, self.folder = folder, plan, EvaluationFolder(output)
         self._measures = (*MEASURES, *([perplexity.under(plan.language_model)] if plan.language_model else []))
-        self._wandb = wandb
+        self._reader = CheckpointReader(folder.checkpoints)
         self._model: TrainedModel | None = None
+        self._mark: str | None = None
+        self._read: dict | None = None
+        writers: list[Writer] = [TensorBoard(self.folder.events)]
+        if wandb:  # before anything is read: without it every step would be passed over
+            self.folder.create()
+            name = f"{self._name}-{self._run.path.name}-evaluation"
+            writers.append(WeightsAndBiases(wandb, name, self.folder.path))
+        self._writer = Several(writers)
 
     def evaluate(self, step: int, *, again: bool = False) -> None:
         """Makes what is not there yet of a step, or all of it again.
@@ -86,7 +99,9 @@ class Evaluation:
         self.folder.create()
         stamp = {"config": model.fingerprint, "weights": self._plan.weights}
         try:
-            parts.make(self.folder, self._parts, model, model.step, stamp, self._writer, again=again)
+            parts.make(
+                self.folder, self._parts, model, model.step, stamp, self._writer, checkpoint=self._mark, again=again
+            )
         finally:
             self._tell(model.step)
 
@@ -96,7 +111,9 @@ class Evaluation:
 
     def finished(self, step: int) -> bool:
         """Whether all parts of a step are there, made with what this plan makes them with."""
-        return not any(self.folder.wanting(step, part.name, part.made_with()) for part in self._parts)
+        self._renew()
+        mark = self._reader.mark(step)
+        return not any(self.folder.wanting(step, part.name, part.made_with(), mark) for part in self._parts)
 
     def report(
         self,
@@ -114,7 +131,7 @@ class Evaluation:
         """
         steps = self.folder.steps()
         if step is None:
-            there = CheckpointReader(self._run.checkpoints).steps()
+            there = self._reader.steps()
             step = max((s for s in steps if s in there), default=None)
         if step not in steps:
             reason = (
@@ -153,15 +170,27 @@ class Evaluation:
         refuse_if(problems)
 
     def close(self) -> None:
-        if "_writer" in self.__dict__:
-            self._writer.close()
+        self._writer.close()
 
     def _at(self, step: int | None) -> TrainedModel:
+        """A step as it is now: its number may stand for another checkpoint than before. None: the newest that was whole."""
+        self._renew()
+        mark = None if step is None else self._reader.mark(step)  # before it is read: at worst it is read again
         if self._model is None:
             self._model = TrainedModel.load(str(self._run.path), step, self._plan.weights, self._plan.attention)
-        elif step is not None and step != self._model.step:
-            self._model = self._model.at(step)
+            self._mark = mark if step is not None else self._reader.mark(self._model.step)
+        elif step is not None and (step, mark) != (self._model.step, self._mark):
+            self._model, self._mark = self._model.at(step), mark
         return self._model
+
+    def _renew(self) -> None:
+        """Forgets what was read of the run if its settings have changed, as they may where it is continued or begun anew."""
+        read = self._run.read_json(self._run.config)
+        if self._read not in (None, read):
+            self._model = None
+            for name in _OF_THE_RUN:
+                self.__dict__.pop(name, None)
+        self._read = read
 
     @functools.cached_property
     def _settings(self) -> config.Settings:
@@ -204,14 +233,6 @@ class Evaluation:
         return Path(self._run.path).resolve().parent.name
 
     @functools.cached_property
-    def _writer(self) -> Writer:
-        writers: list[Writer] = [TensorBoard(self.folder.events)]
-        if self._wandb:
-            name = f"{self._name}-{self._run.path.name}-evaluation"
-            writers.append(WeightsAndBiases(self._wandb, name, self.folder.path))
-        return Several(writers)
-
-    @functools.cached_property
     def _data(self) -> Manifest:
         return manifest.load(self._plan.data or self._settings.data.directory)
 
@@ -233,18 +254,18 @@ class Evaluation:
 
     @functools.cached_property
     def _originals(self) -> dict[str, Originals]:
-        """Of each stream; scored once for all steps."""
-        return {
-            name: Originals(lambda _, name=name: self._exhibits(name), self._evaluation.generated)
-            for name in self._streams
-        }
+        """Of each stream, of the splits that are evaluated; scored once for all steps."""
+        own = lambda name: [e for e in self._exhibits(name) if e.split in self._evaluation.splits]  # noqa: E731
+        return {name: Originals(lambda _, name=name: own(name), self._evaluation.generated) for name in self._streams}
 
     def _likelihood(
         self, what: str, made_with: Callable[[], MadeWith], model: TrainedModel, resume: Resume
     ) -> list[Result]:
         material = self._material
         # One part is made on one machine and in one way, to the last bit; finished ones of several may stand together.
-        here = [model.fingerprint, model.network.settings.attention, model.mesh.size, material.settings.batch_rows]
+        here = [
+            model.fingerprint, model.network.settings.attention, model.mesh.size, material.settings.batch_rows, self._mark,
+        ]  # fmt: skip
         progress = resume(fingerprint([made_with().fingerprint, *here]))
         tasks = tasks_of(self._settings.data.streams, material.settings.splits, what)
         stamp = {"step": model.step, "config": model.fingerprint, "weights": self._plan.weights}
@@ -313,7 +334,7 @@ class Evaluation:
             return
         print(f"step {step}\n{table.plain(own.results)}", flush=True)
         if step == self.folder.steps()[-1]:
-            atomic.write_text(self.folder.table, paper.page(own))
+            self.folder.write_table(paper.page(own))
 
 
 def _complete(run: EvaluatedRun, workdir: str) -> EvaluatedRun:

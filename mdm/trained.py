@@ -34,6 +34,7 @@ from mdm.model.transformer import ModelSettings
 from mdm.problems import Problem, Refusal, collecting, refuse_if
 from mdm.runs.checkpoint import PARAMETERS, CheckpointReader
 from mdm.runs.folder import RunFolder
+from mdm.runs.storage import answered
 from mdm.sampling.batches import Batch, Fit, by_length, plan_batches
 from mdm.sampling.canvas import Request, expected_tail, share_room
 from mdm.sampling.grids import TRAINED
@@ -77,7 +78,7 @@ class TrainedModel:
 
         attention: name of the kernel; by default that of the run where it runs here, and blockwise where it does not
         Raises Refusal naming what is missing or damaged, or a kernel that does not run here; Vanished, which is one, for a
-        step that is not there.
+        step that is not there; OSError if the storage fails.
         """
         folder, devices = RunFolder(workdir), jax.devices()
         if parameters not in PARAMETERS:
@@ -90,7 +91,8 @@ class TrainedModel:
             raise Refusal(
                 Problem(str(folder.checkpoints), None, "holds no whole checkpoint", "train first, or check the path")
             )
-        codecs = {path.name: registry.load(path) for path in sorted(folder.codecs.iterdir()) if path.is_dir()}
+        with answered(folder.codecs):
+            codecs = {path.name: registry.load(path) for path in sorted(folder.codecs.iterdir()) if path.is_dir()}
         spans = {
             task: {modality: SpanLength(**own) for modality, own in by_modality.items()}
             for task, by_modality in folder.read_json(folder.spans).items()

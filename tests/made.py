@@ -49,8 +49,8 @@ def settings(directory: Path, **model) -> config.Settings:
     return config.from_dict(c.to_dict(), "made")
 
 
-def run(root: Path, steps=(1, 2), **model) -> RunFolder:
-    """`root`/run over the data set `root`/set; the parameters of step n are those of seed n, and a tenth more in the EMA."""
+def run(root: Path, steps=(1, 2), seed: int = 0, **model) -> RunFolder:
+    """`root`/run over the data set `root`/set; the parameters of step n are those of `seed` + n, and a tenth more in the EMA."""
     data = data_set(root / "set") if not (root / "set").exists() else manifest.load(root / "set")
     own = settings(root / "set", **model)
     folder = RunFolder(root / "run")
@@ -62,7 +62,7 @@ def run(root: Path, steps=(1, 2), **model) -> RunFolder:
     network = Network(own.model, VOCABULARY)
     with Checkpoints(folder.checkpoints, CheckpointSettings(every=1, latest=10)) as checkpoints:
         for step in steps:
-            parameters = network.initial_parameters(step)
+            parameters = network.initial_parameters(seed + step)
             ema = jax.tree.map(lambda leaf: leaf * 1.1, parameters)
             checkpoints.save(step, {"parameters": parameters, "ema": ema, "rows": np.uint32(step)}, {"row": step})
     return folder

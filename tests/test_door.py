@@ -183,10 +183,23 @@ def test_results_keep_what_their_documents_cost(results):
 
 def test_checkpoints_are_compared_document_by_document(root, model, results):
     found = model.compare(mdm.load(str(root / "run"), 1))
-    assert set(found) == {("train", "text", "text"), ("heldout", "text", "text")}
-    own = found["heldout", "text", "text"]
+    assert set(found) == {(split, "text", "text", "text") for split in ("train", "heldout")}
+    own = found["heldout", "text", "text", "text"]
     assert own.documents == 4 and own.bits != 0 and own.se_data > 0
-    assert model.compare(model)["heldout", "text", "text"].bits == 0
+    assert model.compare(model)["heldout", "text", "text", "text"].bits == 0
+
+
+def test_streams_that_share_a_task_are_compared_each_by_itself(model, results, monkeypatch):
+    def evaluate(own, *_):
+        others = [
+            dataclasses.replace(r, stream="code", by_document=dataclasses.replace(r.by_document, stream="code"))
+            for r in results
+        ]
+        return [*results, *others]
+
+    monkeypatch.setattr(type(model), "evaluate", evaluate)
+    found = model.compare(model)
+    assert set(found) == {(s, stream, "text", "text") for s in ("train", "heldout") for stream in ("text", "code")}
 
 
 def test_the_batch_changes_no_figure_beyond_rounding(model, results):

@@ -14,7 +14,9 @@ import pytest
 import mdm
 from mdm import config, evaluating
 from mdm.data import manifest
+from mdm.data.exhibits import Exhibit
 from mdm.evaluating import Evaluation, Plan
+from mdm.evaluation import writers
 from mdm.evaluation.continuations import TextScoring
 from mdm.evaluation.follower import Follower
 from mdm.evaluation.measures.registry import MEASURES
@@ -99,12 +101,25 @@ def test_a_part_hangs_on_what_decides_its_figures_and_on_nothing_else(root, tmp_
     assert changed(samplers={**DEFAULTS, "text": text}) == {"generated"}
     assert changed(evaluation={"samples": 3}) == {"likelihood"} and not changed(evaluation={"batch_rows": 1})
     assert changed(evaluation={"documents": 3}) == {"likelihood", "orders"}
+    assert changed(evaluation={"splits": ("heldout",)}) == {"likelihood", "orders", "generated"}
+    assert "generated" not in changed(evaluation={"splits": ("heldout", "train")})
     assert changed(evaluation={"seed": 3}) == {"likelihood", "orders", "generated"}
     monkeypatch.setattr(manifest.Manifest, "fingerprint", "other")
     assert changed() == {"likelihood", "orders", "generated"}
     monkeypatch.undo()
     file.write_text(file.read_text() * 2)
     assert changed() == {"choices.c"}
+
+
+@pytest.mark.parametrize("splits", [("heldout",), ("train", "heldout")])
+def test_media_are_made_for_the_splits_that_are_evaluated(root, tmp_path, monkeypatch, splits):
+    read = lambda directory, stream, split: [Exhibit(stream, split, "a", {"text": "a"})]  # noqa: E731
+    monkeypatch.setattr(evaluating.exhibits, "read", read)
+    plan = Plan(evaluation={"generated": 1, "splits": splits})
+    own = Evaluation(RunFolder(root / "run"), tmp_path, plan)
+    assert set(own._originals["text"].of("text")) == set(splits)
+    # A part of an earlier version, which made all splits and does not say so, is as good as one of all splits.
+    assert ("splits" in own._decisions.generated().settings) == (len(splits) == 1)
 
 
 def test_other_orders_are_made_although_there_are_some(root, here, tmp_path):
@@ -118,10 +133,66 @@ def test_other_orders_are_made_although_there_are_some(root, here, tmp_path):
     assert own.folder.read(1) == here.folder.read(1)  # its likelihood is as it was
 
 
+def test_a_step_that_was_written_again_is_evaluated_again(root, here, tmp_path):
+    """A run that is begun anew in its folder, by other settings: the follower beside it goes on."""
+    for name in ("run", "here"):
+        shutil.copytree(root / name, tmp_path / name)
+    run = RunFolder(tmp_path / "run")
+    own = Evaluation(run, tmp_path / "here", PLAN)
+    follower = Follower(run, own.evaluate, own.finished)
+    follower.catch_up()
+    assert own._model is None and own.folder.read(2) == here.folder.read(2)  # a copy is the same checkpoint
+    before, lines = own._at(2), own.folder.read(1, "orders")
+    own.folder.lines(1, "orders").write_text(
+        json.dumps({**lines[0], "checkpoint": None}) + "\n"
+    )  # an earlier version's
+    for folder in (run.checkpoints / "1", run.checkpoints / "2"):
+        shutil.rmtree(folder)
+    made.run(tmp_path / "other", steps=(1, 2), seed=3)
+    for step in ("1", "2"):
+        shutil.copytree(tmp_path / "other" / "run" / "checkpoints" / step, run.checkpoints / step)
+    assert own._at(2) is not before and own._at(2).settings is before.settings
+    settings = json.loads(run.config.read_text())
+    settings["training"]["tokens"] *= 2
+    run.write_json(run.config, settings)
+    assert not own.finished(2)
+    follower.catch_up()
+    own.close()
+    for part in ("likelihood", "orders"):
+        (new, *_), (old, *_) = own.folder.read(2, part), here.folder.read(2, part)
+        assert new["bits"] != old["bits"] and new["checkpoint"] != old["checkpoint"] and new["config"] != old["config"]
+    assert own.folder.read(1)[0]["bits"] != here.folder.read(1)[0]["bits"]
+    assert own.folder.read(1, "orders") == [{**lines[0], "checkpoint": None}]  # it does not say: it is kept
+    assert own.finished(1) and own.finished(2)
+
+
+def test_settings_that_are_written_again_as_they_were_cost_nothing(root, tmp_path):
+    """As every start of a trainer does."""
+    shutil.copytree(root / "run", tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    own = Evaluation(run, tmp_path / "out", PLAN)
+    model, parts = own._at(1), own._parts
+    run.write_json(run.config, json.loads(run.config.read_text()))
+    assert own._at(1) is model and own._parts is parts
+    assert own._at(2)._programs is model._programs
+
+
 def test_every_line_can_be_made_again_from_what_it_says(here):
     for part in ("likelihood", "orders"):
         for line in here.folder.read(2, part):
-            told = ("step", "config", "weights", "data", "documents", "samples", "seeds", "versions", "device", "time")
+            told = (
+                "step",
+                "checkpoint",
+                "config",
+                "weights",
+                "data",
+                "documents",
+                "samples",
+                "seeds",
+                "versions",
+                "device",
+                "time",
+            )
             assert all(line[key] not in (None, "", []) for key in told), line
     table = here.folder.table.read_text()
     assert "Step 2; weights ema" in table and "random x 2" in table
@@ -257,6 +328,12 @@ def test_a_plan_that_cannot_be_followed_is_refused_before_anything_is_read(tmp_p
     for changes, told in (({"document": 3}, "documents"), ({"repeats": 1}, "below 2"), ({"samples": 1.5}, "whole")):
         with pytest.raises(Refusal, match=told):
             Evaluation(RunFolder(tmp_path / "run"), tmp_path / "out", Plan(evaluation=changes))
+
+
+def test_weights_and_biases_that_is_missing_is_told_before_anything_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(writers.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(Refusal, match=r"--wandb = 'project'.*mdm\[wandb\]"):
+        Evaluation(RunFolder(tmp_path / "nowhere"), tmp_path / "out", Plan(), "project")
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,14 @@ from PIL import Image
 from mdm import atomic
 from mdm.codecs.codec import Codes, Media
 from mdm.data.media import Item, read_image, read_sound
-from mdm.problems import Refusal
+from mdm.problems import Problem, Refusal
+from mdm.runs.storage import OF_PATHS
 
 FOLDER = "exhibits"
 MOST = 100  # of each stream and split: among so many is a picture looked for
 MOST_SIDE = 256  # pixels
 MOST_TEXT = 4000  # characters
+_REMEDY = "copy the data set again, or take the folder of its exhibits out: nothing is then shown beside what is made"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -55,14 +57,33 @@ def write(directory: Path, stream: str, split: str, items: Iterable[Item], most:
 
 
 def read(directory: Path, stream: str, split: str) -> Iterator[Exhibit]:
-    """What `write` kept; nothing if a data set has none. Raises Refusal naming a file that cannot be read."""
+    """What `write` kept; nothing if a data set has none. Raises Refusal naming a file that is missing or damaged, OSError if the
+    storage fails, which it may not do the next time."""
     folder = Path(directory) / FOLDER / stream / split
-    if not (folder / "index.jsonl").exists():
+    index = folder / "index.jsonl"
+    if not index.exists():
         return
-    for line in (folder / "index.jsonl").read_text(encoding="utf-8").splitlines():
+    # Not splitlines(): a key or a name may hold what Unicode calls the end of a line (U+2028).
+    for number, line in enumerate(_read_text(index).split("\n"), start=1):
+        if line:
+            yield _exhibit(stream, split, folder, line, f"{index}: line {number}")
+
+
+def _exhibit(stream: str, split: str, folder: Path, line: str, where: str) -> Exhibit:
+    try:
         entry = json.loads(line)
-        media = {m: _READERS[m](folder / Path(name).name) for m, name in entry["files"].items()}
-        yield Exhibit(stream, split, entry["key"], media)
+        files = {m: (_READERS[m], folder / Path(name).name) for m, name in entry["files"].items()}
+        key = entry["key"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Refusal(Problem(where, None, f"is no exhibit ({error!r})", _REMEDY)) from error
+    return Exhibit(stream, split, key, {m: read(path) for m, (read, path) in files.items()})
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (*OF_PATHS, ValueError) as error:
+        raise Refusal(Problem(str(path), None, f"cannot be read ({error})", _REMEDY)) from error
 
 
 def _write(stem: Path, media: Media) -> str:
@@ -80,4 +101,4 @@ def _write(stem: Path, media: Media) -> str:
     return path.name
 
 
-_READERS = {"text": lambda path: path.read_text(encoding="utf-8"), "image": read_image, "audio": read_sound}
+_READERS = {"text": _read_text, "image": read_image, "audio": read_sound}

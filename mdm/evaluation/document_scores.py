@@ -24,6 +24,7 @@ from mdm.evaluation import statistics
 from mdm.evaluation.documents import Example, content_number
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
+from mdm.runs.storage import OF_PATHS, answered
 from mdm.tokens.hashing import mix
 
 _PLACE = ("split", "stream", "task", "modality", "what", "order")
@@ -86,24 +87,36 @@ def identity(examples: Sequence[Example]) -> dict[str, tuple[str, ...]]:
 
 
 def write(path: str | os.PathLike, scores: Iterable[DocumentScores], stamp: Mapping[str, Any]) -> None:
-    """Adds scores to a file, in one step; those of the same place are replaced. stamp: their step, config and weights."""
+    """Adds scores to a file, in one step; those of the same place are replaced. stamp: their step, config and weights.
+
+    Raises OSError, as `read`, if the storage fails.
+    """
     path = epath.Path(path)
     own = {one.place: dataclasses.replace(one, **stamp) for one in scores}
-    kept = {one.place: one for one in read(path)} if path.exists() else {}
+    kept = {one.place: one for one in read_if_there(path)}
     lines = [json.dumps(one.to_json()) + "\n" for one in (kept | own).values()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_text(path, "".join(lines))
+    with answered(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_text(path, "".join(lines))
 
 
 def read(path: str | os.PathLike) -> list[DocumentScores]:
     """What `write` wrote. Raises Refusal for a file that is missing or damaged."""
     path = epath.Path(path)
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-        return [DocumentScores.from_json(json.loads(line)) for line in lines if line]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        with answered(path):
+            content = path.read_bytes()
+        return [DocumentScores.from_json(json.loads(line)) for line in content.decode().split("\n") if line]
+    except (*OF_PATHS, ValueError, KeyError, TypeError) as error:
         reason = f"holds no scores of documents ({error!r})"
         raise Refusal(Problem(str(path), None, reason, "remove it, and evaluate again")) from error
+
+
+def read_if_there(path: str | os.PathLike) -> list[DocumentScores]:
+    """As `read`; none if there is no such file."""
+    with answered(path):
+        there = epath.Path(path).exists()
+    return read(path) if there else []
 
 
 class Difference(NamedTuple):

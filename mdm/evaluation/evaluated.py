@@ -38,7 +38,7 @@ def read(folder: EvaluationFolder, step: int) -> Evaluated:
         [Generated.from_json(line) for line in folder.read(step, GENERATED)],
         [line for part in folder.parts(step) if part.startswith(CHOICES) for line in folder.read(step, part)],
         folder.read(step, HARNESS),
-        document_scores.read(folder.documents(step)) if folder.documents(step).exists() else (),
+        document_scores.read_if_there(folder.documents(step)),
     )
 
 

@@ -24,6 +24,7 @@ from mdm import atomic
 from mdm.evaluation.made_with import MadeWith
 from mdm.evaluation.result import Result
 from mdm.problems import Problem, Refusal
+from mdm.runs.storage import OF_PATHS, answered
 
 LIKELIHOOD = "likelihood"
 """The part whose file carries no name."""
@@ -37,7 +38,10 @@ Line = Mapping[str, Any]
 
 
 class EvaluationFolder:
-    """Paths, local or `gs://`. A file appears in one step, so what is there is whole."""
+    """Paths, local or `gs://`. A file appears in one step, so what is there is whole.
+
+    All of its methods raise OSError if the storage fails, which it may not do the next time.
+    """
 
     def __init__(self, path: str | os.PathLike):
         self.path = epath.Path(path)
@@ -48,8 +52,9 @@ class EvaluationFolder:
     def create(self) -> None:
         """Raises Refusal if the folder cannot be made."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+            with answered(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+        except (*OF_PATHS, FileExistsError) as error:
             raise Refusal(
                 Problem(str(self.path), None, f"cannot be made ({error})", "name another --output")
             ) from error
@@ -64,25 +69,31 @@ class EvaluationFolder:
 
     def finished(self, step: int, part: str = LIKELIHOOD) -> bool:
         """Whether there is a part, whatever it was made with."""
-        return self.lines(step, part).exists()
+        with answered(self.path):
+            return self.lines(step, part).exists()
 
-    def wanting(self, step: int, part: str, asked: MadeWith) -> str | None:
-        """Why a part has to be made: it is not there, or was made with something else; None if it has not.
+    def wanting(self, step: int, part: str, asked: MadeWith, checkpoint: str | None = None) -> str | None:
+        """Why a part has to be made: it is not there, or was made of another checkpoint or with something else; or None.
 
+        checkpoint: mark of the one that is there now, if it has one
         A part of an earlier version does not say, and is kept: what it costs to make all of them again is not ours to spend.
         """
         if not self.finished(step, part):
             return "it is not there"
         try:
             lines = self.read(step, part)
-            mark = lines[0]["made_with"] if lines and "made_with" in lines[0] else None
+            mark, of = (lines[0][key] if lines and key in lines[0] else None for key in ("made_with", "checkpoint"))
         except (Refusal, TypeError) as error:
             return str(error)
+        if checkpoint and of not in (None, checkpoint):
+            return f"it is of another checkpoint of this step ({of}, now {checkpoint})"
         if mark in (None, asked.fingerprint):
             return None
         try:
-            then = MadeWith.from_json(json.loads(self._description(mark).read_text(encoding="utf-8")))
-        except (OSError, KeyError, TypeError, ValueError):
+            with answered(self.path):
+                told = self._description(mark).read_bytes()
+            then = MadeWith.from_json(json.loads(told))
+        except (*OF_PATHS, KeyError, TypeError, ValueError):
             return f"it was made with other settings ({mark}), which are not told"
         return then.wants(asked)
 
@@ -95,29 +106,38 @@ class EvaluationFolder:
         return sorted(part for own, part in self._there() if own == step)
 
     def _there(self) -> list[tuple[int, str]]:
-        found = [_LINES.fullmatch(path.name) for path in self.path.iterdir()] if self.path.exists() else []
+        with answered(self.path):
+            found = [_LINES.fullmatch(path.name) for path in self.path.iterdir()] if self.path.exists() else []
         return [(int(match[1]), match[2] or LIKELIHOOD) for match in found if match]
 
     def write(self, step: int, part: str, lines: Sequence[Line], made_with: MadeWith) -> None:
         """Writes a part in one step, in the place of what was there; it is finished if nothing is missing."""
-        description = self._description(made_with.fingerprint)
-        if not description.exists():  # before the lines that name it
-            description.parent.mkdir(parents=True, exist_ok=True)
-            atomic.write_text(description, json.dumps(made_with.to_json(), indent=1, ensure_ascii=False), shared=True)
-        named = [{**line, "made_with": made_with.fingerprint} for line in lines]
-        atomic.write_text(
-            self.lines(step, part), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in named)
+        description, text = (
+            self._description(made_with.fingerprint),
+            json.dumps(made_with.to_json(), indent=1, ensure_ascii=False),
         )
-        if not made_with.missing:
-            self._progress(step, part).unlink(missing_ok=True)
+        named = [{**line, "made_with": made_with.fingerprint} for line in lines]
+        with answered(self.path):
+            if not description.exists():  # before the lines that name it
+                description.parent.mkdir(parents=True, exist_ok=True)
+                atomic.write_text(description, text, shared=True)
+            atomic.write_text(
+                self.lines(step, part), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in named)
+            )
+            if not made_with.missing:
+                self._progress(step, part).unlink(missing_ok=True)
+
+    def write_table(self, text: str) -> None:
+        with answered(self.path):
+            atomic.write_text(self.table, text)
 
     def read(self, step: int, part: str = LIKELIHOOD) -> list[dict]:
         """The lines of a part; none if it is not finished. Raises Refusal for a damaged file."""
         path = self.lines(step, part)
-        if not path.exists():
-            return []
+        with answered(path):
+            content = path.read_bytes() if path.exists() else b""
         try:
-            return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+            return [json.loads(line) for line in content.decode().split("\n") if line]
         except ValueError as error:
             raise Refusal(Problem(str(path), None, f"is damaged ({error})", "remove it, and evaluate again")) from error
 
@@ -142,8 +162,10 @@ class Progress:
     def __init__(self, path: Path, made_with: str):
         self._path, self._made_with = path, made_with
         self.kept: dict[str, list[Result]] = {}
+        with answered(path):
+            content = path.read_bytes() if path.exists() else b"{}"
         try:
-            found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            found = json.loads(content)
             if found and found["made_with"] == made_with:
                 tasks = found["tasks"].items()
                 self.kept = {name: [Result.from_json(line) for line in lines] for name, lines in tasks}
@@ -153,4 +175,5 @@ class Progress:
     def keep(self, name: str, results: Sequence[Result]) -> None:
         self.kept[name] = list(results)
         tasks = {task: [result.to_json() for result in own] for task, own in self.kept.items()}
-        atomic.write_text(self._path, json.dumps({"made_with": self._made_with, "tasks": tasks}))
+        with answered(self._path):
+            atomic.write_text(self._path, json.dumps({"made_with": self._made_with, "tasks": tasks}))

@@ -8,14 +8,16 @@ end; one whose files are still arriving is waited for. The oldest step comes fir
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from absl import logging
+from etils import epath
 
 from mdm.problems import Problem, Refusal
 from mdm.runs.checkpoint import CheckpointReader, Vanished
 from mdm.runs.folder import RunFolder
+from mdm.runs.storage import answered
 
 POLL = 10.0  # seconds between two looks at a run that has nothing new
 PATIENCE = 60.0  # seconds for which a step without a seal is taken to be still arriving
@@ -31,11 +33,21 @@ class _Passed(NamedTuple):
     again: float | None = None
 
 
+class _End(NamedTuple):
+    """told: for a person; written: when, as its storage says."""
+
+    told: str
+    written: float
+
+
 class Follower:
     """Evaluates steps of one run.
 
     evaluate: one step; may raise Refusal (Vanished is one), which costs this step only
-    finished: whether a step has been evaluated, by this process or by one before it; is not asked again once it has been
+    finished: whether a step has been evaluated, by this process or by one before it; is not asked again once it has been,
+              unless the step is written again
+    await_start: seconds for which an end that was there before this follower is not believed: a trainer that is started beside
+              it, to go on with the run, takes it back
     wait, clock: as in `time`
     """
 
@@ -44,15 +56,18 @@ class Follower:
         folder: RunFolder,
         evaluate: Callable[[int], None],
         finished: Callable[[int], bool],
+        await_start: float = 0.0,
         wait: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ):
         self._folder, self._reader = folder, CheckpointReader(folder.checkpoints)
         self._evaluate, self._finished = evaluate, finished
-        self._wait, self._clock = wait, clock
+        self._await_start, self._wait, self._clock = await_start, wait, clock
+        self._began, self._asked = clock(), False
+        self._early: _End | None = None
         self._seen: dict[int, float] = {}
         self._passed: dict[int, _Passed] = {}
-        self._done: set[int] = set()
+        self._done: dict[int, str | None] = {}
         self._told, self._warned = -_TOLD, ""
 
     def follow(self) -> None:
@@ -69,9 +84,9 @@ class Follower:
                     logging.info("the run has ended: %s", end)
                     self.finish()
                     return
+                self._tell()
             except OSError as error:  # an unreachable bucket or file server; the run itself goes on, and so does this
                 logging.error("%s cannot be read, it is tried again: %s", self._folder.path, error)
-            self._tell()
             self._wait(POLL)
 
     def finish(self) -> None:
@@ -81,12 +96,14 @@ class Follower:
         self.refuse()
 
     def catch_up(self, *, patient: bool = False) -> None:
-        """Evaluates every step that is there and is not finished, those included that come meanwhile.
+        """Evaluates every step that is there and is not finished, those included that come meanwhile; each is tried once.
 
         patient: steps whose files may still be arriving are left for later
         """
-        while (step := self._next(patient)) is not None:
-            stamp = self._stamp(step)
+        tried: set[int] = set()  # one that is passed over may be due again before the others were tried
+        while (step := self._next(patient, tried)) is not None:
+            tried.add(step)
+            stamp, written = self._stamp(step), self._reader.written(step)
             try:
                 self._evaluate(step)
             except Vanished as vanished:
@@ -102,7 +119,7 @@ class Follower:
                 self._passed[step] = _Passed(stamp, refusal, self._clock() + RETRY)
             else:
                 self._passed.pop(step, None)
-                self._done.add(step)
+                self._done[step] = written
 
     def refuse(self) -> None:
         """Raises Refusal with what was wrong with the steps that were passed over and are still there, or if there are none."""
@@ -114,15 +131,18 @@ class Follower:
         if wrong:
             raise Refusal(wrong)
 
-    def _next(self, patient: bool) -> int | None:
-        """The oldest step that is to be evaluated now."""
+    def _next(self, patient: bool, tried: Collection[int]) -> int | None:
+        """The oldest step that is to be evaluated now and was not tried."""
         steps = self._reader.steps()
-        if patient and steps and not self._folder.config.exists():
+        if patient and steps and not self._there(self._folder.config):
             self._warn(f"{self._folder.config} has not arrived yet")
             return None
         for step in steps:
             since = self._seen.setdefault(step, self._clock())
-            if step in self._done:
+            if step in tried:
+                continue
+            written = self._reader.written(step)
+            if step in self._done and self._done[step] == written:
                 continue
             if patient and not self._reader.sealed(step) and self._clock() - since < PATIENCE:
                 continue
@@ -130,7 +150,7 @@ class Follower:
                 continue
             if not self._is_finished(step):
                 return step
-            self._done.add(step)
+            self._done[step] = written
         return None
 
     def _is_finished(self, step: int) -> bool:
@@ -148,26 +168,41 @@ class Follower:
     def _stamp(self, step: int) -> str:
         """Of its files and of the run's own, which a copy may bring later; empty if it is gone."""
         run = self._folder
-        try:
+        with answered(run.path):
             small = [path.stat() for path in (run.config, run.vocabulary, run.spans) if path.exists()]
             codecs = sorted(str(path) for path in run.codecs.glob("*/*")) if run.codecs.exists() else []
+        try:
             return f"{self._reader.stamp(step)} {[(own.length, own.mtime) for own in small]} {codecs}"
         except Vanished:
             return ""
 
     def _end(self) -> str | None:
-        """What ended the run, if its end marker is there and can be read."""
+        """What ended the run, if its end marker is there, can be read and is to be believed."""
         try:
-            end = self._folder.read_end()
-            return None if end is None else f"{end['reason']}, at step {end['step']}"
-        except (
-            KeyError,
-            OSError,
-            Refusal,
-            TypeError,
-        ) as error:  # half of it, or storage that fails: it is asked for again
+            end = self._read_end()
+        except (OSError, Refusal) as error:  # half of it, or storage that fails: it is asked for again
             self._warn(str(error))
             return None
+        if not self._asked:
+            self._asked, self._early = True, end
+        if end is None or end != self._early:
+            self._early = None  # from now on an end is that of a start that this follower has seen begin
+        elif self._clock() - self._began < self._await_start:
+            self._warn(f"the run had ended before ({end.told}); a trainer that goes on with it is waited for")
+            return None
+        return None if end is None else end.told
+
+    def _read_end(self) -> _End | None:
+        with answered(self._folder.end):
+            end = self._folder.read_end()
+            if end is None:
+                return None
+            return _End(f"{end['reason']}, at step {end['step']}", self._folder.end.stat().mtime)
+
+    @staticmethod
+    def _there(path: epath.Path) -> bool:
+        with answered(path):
+            return path.exists()
 
     def _warn(self, what: str) -> None:
         """Once, as long as nothing else happens."""
@@ -178,5 +213,5 @@ class Follower:
     def _tell(self) -> None:
         if self._clock() - self._told >= _TOLD:
             self._told = self._clock()
-            there = "" if self._folder.path.exists() else ", which is not there yet (is the path right?)"
+            there = "" if self._there(self._folder.path) else ", which is not there yet (is the path right?)"
             logging.info("waiting for checkpoints in %s%s", self._folder.checkpoints, there)

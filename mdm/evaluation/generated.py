@@ -36,7 +36,7 @@ class Generated:
     chance:          what media that ignore their condition get
     sampler, seeds:  how the media were made, the grid by its own name (seeds from, to)
     seconds:         that it took, of all figures of the task and split
-    step, config, weights, time, made_with: as of `mdm.evaluation.result.Result`
+    step, config, weights, time, made_with, checkpoint: as of `mdm.evaluation.result.Result`
     """
 
     split: str
@@ -61,6 +61,7 @@ class Generated:
     weights: str | None = None
     time: str | None = None
     made_with: str | None = None
+    checkpoint: str | None = None
     stream: str | None = None
 
     def to_json(self) -> dict:

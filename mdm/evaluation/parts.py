@@ -41,11 +41,12 @@ def make(
     stamp: Mapping[str, Any],
     writer: Writer,
     *,
+    checkpoint: str | None = None,
     again: bool = False,
 ) -> None:
     """Makes the parts of a step that are not there or were made with something else, or all of them again.
 
-    stamp: what every line of this run says besides its own figures
+    stamp: what every line of this run says besides its own figures; checkpoint: mark of that of the step, which they say too
     What could be made of a part is written, and it is made again, for the rest, at the next start. Raises Refusal, when all parts
     have been tried, with everything that was wrong.
     """
@@ -53,7 +54,7 @@ def make(
     for part in parts:
         try:
             made_with = part.made_with()
-            why = folder.wanting(step, part.name, made_with)
+            why = folder.wanting(step, part.name, made_with, checkpoint)
             if why is None and not again:
                 continue
             if folder.finished(step, part.name):
@@ -70,7 +71,11 @@ def make(
             logging.error("step %d: %s is left out: %s", step, part.name, refusal)
             problems += refusal.problems
             continue
-        now = {"step": step, "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
+        now = {
+            "step": step,
+            "checkpoint": checkpoint,
+            "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        }
         lines = [{**result.to_json(), **stamp, **now} for result in results]
         writer.write(step, figures(part.name, lines))  # first: a kill in between costs a curve no point
         folder.write(step, part.name, lines, made_with)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mdm.data.manifest import SPLITS
 from mdm.data.streams import StreamSettings
 from mdm.evaluation.continuations import TextScoring
 from mdm.evaluation.harness import HarnessSettings
@@ -94,6 +95,8 @@ class Decisions:
             "samplers": {task: dataclasses.asdict(self.plan.samplers[task]) for task in tasks},
             "language_model": _listing(Path(model)) if model else None,
         }
+        if set(self.evaluation.splits) != set(SPLITS):  # those of earlier versions, which do not say, are of all
+            settings["splits"] = sorted(self.evaluation.splits)
         usable = (m.name for m in self.measures if set(m.tasks) & set(tasks) and _available(m))
         return MadeWith(settings, tuple(sorted(usable)))
 

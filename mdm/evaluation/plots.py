@@ -12,6 +12,7 @@ matplotlib.use("svg")  # no display, and none of the caller's settings
 from matplotlib import pyplot, ticker
 
 from mdm.evaluation.result import Result
+from mdm.evaluation.tables import shares_a_task
 from mdm.tokens.vocabulary import MODALITIES
 
 COLOURS = dict(zip(MODALITIES, ("#2f6db3", "#c2571a", "#2c8a57"), strict=True))
@@ -69,14 +70,19 @@ def over_steps(modality: str, history: Mapping[int, Sequence[Result]]) -> str:
 
 
 def against_unigram(results: Sequence[Result]) -> str:
-    """How far below the unigram entropy each task comes, in per cent, with two standard errors."""
+    """How far below the unigram entropy each task comes, in per cent, with two standard errors. Streams are named where several
+    share a task."""
+    named = shares_a_task(results)
     with matplotlib.rc_context(STYLE):
         figure, panel = pyplot.subplots(figsize=(5.6, 0.42 * len(results) + 1.0))
         for place, result in enumerate(results):
             gain = 100 * (1 - result.bits / result.unigram_bits)
             error = 200 * max(result.se_data or 0, result.se_noise or 0) / result.unigram_bits
             panel.barh(place, gain, xerr=error, color=COLOURS[result.modality], height=0.62, error_kw={"linewidth": 1})
-        panel.set_yticks(range(len(results)), [f"{r.task}: {r.modality}" for r in results])
+        panel.set_yticks(
+            range(len(results)),
+            [f"{r.task} ({r.stream}): {r.modality}" if named else f"{r.task}: {r.modality}" for r in results],
+        )
         panel.invert_yaxis()
         panel.axvline(0, color="black", linewidth=0.8)
         panel.set_xlabel("% below the unigram entropy (bar: two standard errors)", loc="right")

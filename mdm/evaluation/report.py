@@ -78,6 +78,7 @@ def render(report: Report) -> str:
         ],
         rows=safe(plots.mixture(report.lines, "rows")) if report.lines else "",
         targets=safe(plots.mixture(report.lines, "targets")) if report.lines else "",
+        several=tables.shares_a_task(report.own.results),
         bars=safe(plots.against_unigram(held)) if held else "",
         steps=tables.steps(report.history) if len(report.history) > 1 else None,
         over_steps=[

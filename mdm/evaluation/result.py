@@ -41,8 +41,8 @@ class Result:
                     for a task of several targets, whose documents it would have to be told of as a whole
     by_document:    what each document cost, from which all errors follow; not part of the line, see `document_scores.write`
     step, config, weights, time: checkpoint, fingerprint of the run's settings, "ema" or "parameters", and when this was
-                    written (UTC); made_with: fingerprint of the `mdm.evaluation.made_with` of its part. Filled in when it
-                    is written
+                    written (UTC); made_with: fingerprint of the `mdm.evaluation.made_with` of its part; checkpoint: mark of
+                    that of the step, which may be written again under its number. Filled in when it is written
     """
 
     split: str
@@ -82,6 +82,7 @@ class Result:
     weights: str | None = None
     time: str | None = None
     made_with: str | None = None
+    checkpoint: str | None = None
     by_document: DocumentScores | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property

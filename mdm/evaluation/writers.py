@@ -15,6 +15,7 @@ from mdm.codecs.codec import Media, Sound
 from mdm.evaluation.watched import Sample
 from mdm.problems import Problem, Refusal
 from mdm.runs.events import Events
+from mdm.runs.uploads import Uploads
 
 _PLACE = ("what", "name", "split", "stream", "task", "modality")
 _UNWATCHED = ("seconds",)
@@ -33,7 +34,8 @@ def figures(part: str, lines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 
 
 class Writer(Protocol):
-    """Its methods may be called again with the same step. Raises OSError for what cannot be written."""
+    """Its methods may be called again with the same step. Raises whatever its storage or service raises for what cannot be
+    written."""
 
     def write(self, step: int, figures: Mapping[str, float]) -> None: ...
 
@@ -43,10 +45,11 @@ class Writer(Protocol):
 
 
 class TensorBoard:
-    """A folder of event files."""
+    """A folder of event files; in a bucket they are uploaded by a thread of its own, and `close` waits for it."""
 
     def __init__(self, folder: str | os.PathLike):
-        self._events = Events(epath.Path(folder), None)
+        self._uploads = Uploads() if "://" in os.fspath(folder) else None
+        self._events = Events(epath.Path(folder), None, self._uploads)
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         self._events.write(step, figures)
@@ -62,10 +65,13 @@ class TensorBoard:
 
     def close(self) -> None:
         self._events.close()
+        if self._uploads:
+            self._uploads.close()
 
 
 class WeightsAndBiases:
-    """The same as a run of a project; WANDB_MODE=offline keeps them on this machine. Raises Refusal without the extra."""
+    """The same as a run of a project; WANDB_MODE=offline keeps them on this machine. Raises Refusal without the extra, and if no
+    run can be begun."""
 
     def __init__(self, project: str, name: str, folder: str | os.PathLike):
         if importlib.util.find_spec("wandb") is None:
@@ -73,8 +79,12 @@ class WeightsAndBiases:
         import wandb
 
         self._package = wandb
-        # The name is the id too, so that a follower that is started again goes on with its run.
-        self._run = wandb.init(project=project, name=name, id=name, resume="allow", dir=os.fspath(folder))
+        try:
+            # The name is the id too, so that a follower that is started again goes on with its run.
+            self._run = wandb.init(project=project, name=name, id=name, resume="allow", dir=os.fspath(folder))
+        except Exception as error:  # of its own, of its client, of the network
+            reason, remedy = f"no run can be begun ({error})", "run `wandb login`, or set WANDB_MODE=offline"
+            raise Refusal(Problem("--wandb", project, reason, remedy)) from error
         # Steps come in the order in which they are evaluated, which after a restart need not be theirs.
         self._run.define_metric("checkpoint")
         self._run.define_metric("*", step_metric="checkpoint")
@@ -103,18 +113,17 @@ class Several:
         self._writers = tuple(writers)
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
-        self._each("figures", step, lambda writer: writer.write(step, figures))
+        self._each(f"figures of step {step}", lambda writer: writer.write(step, figures))
 
     def show(self, step: int, samples: Sequence[Sample]) -> None:
-        self._each("samples", step, lambda writer: writer.show(step, samples))
+        self._each(f"samples of step {step}", lambda writer: writer.show(step, samples))
 
     def close(self) -> None:
-        for writer in self._writers:
-            writer.close()
+        self._each("what was left", lambda writer: writer.close())
 
-    def _each(self, what: str, step: int, give: Callable[[Writer], None]) -> None:
+    def _each(self, what: str, give: Callable[[Writer], None]) -> None:
         for writer in self._writers:
             try:
                 give(writer)
-            except OSError as error:
-                logging.error("%s of step %d were not written by %s: %s", what, step, type(writer).__name__, error)
+            except Exception as error:  # clients of buckets and services raise types of their own
+                logging.error("%s: not written by %s: %s", what, type(writer).__name__, error)

@@ -14,6 +14,7 @@ _IMAGE = re.compile("[A-Za-z0-9][A-Za-z0-9._/:@-]*")
 _BUCKET = re.compile("gs://([a-z0-9][a-z0-9._-]{1,61}[a-z0-9])(/.*)?", re.DOTALL)
 MOUNT = "/data"
 _PLATFORMS = {"tpu": "tpu,cpu", "gpu": "cuda,cpu", "cpu": "cpu"}
+_AWAIT_START = 1800  # seconds for which the evaluator does not believe an end that the trainer beside it may take back
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +111,9 @@ class Description:
     @property
     def follower(self) -> list[str]:
         """Of the evaluator: one process, which ends when the run has."""
-        return ["python", "-m", "mdm.evaluate", f"--workdir={self.workdir}", "--follow"]
+        return [
+            "python", "-m", "mdm.evaluate", f"--workdir={self.workdir}", "--follow", f"--await_start={_AWAIT_START}",
+        ]  # fmt: skip
 
     @property
     def bucket(self) -> str:

@@ -21,6 +21,7 @@ from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, EveryNSt
 
 from mdm.problems import Fault, Problem, Refusal
 from mdm.runs import agreement, fit, seal
+from mdm.runs.storage import answered, first_line
 
 PARAMETERS = ("parameters", "ema")
 _REST, _POSITION = "rest", "position"
@@ -193,8 +194,7 @@ class Checkpoints:
         """Refuses a checkpoint that holds other arrays than `abstract`, by what it says of itself: no array is read."""
         folder = self._folder / str(step)
         with _storage(folder):
-            held = {name: ocp.StandardCheckpointHandler().metadata(folder / name).tree for name in (*PARAMETERS, _REST)}
-        stored = {name: held[name] for name in PARAMETERS} | held[_REST]
+            stored = _stored(folder)
         if wrong := fit.misfit(stored, abstract):
             raise _foreign(folder, wrong)
         return 0
@@ -255,7 +255,7 @@ def _storage(step: epath.Path) -> Iterator[None]:
         yield
     except Exception as error:
         remedy = "it is tried again by the next start; to go on from the one before it, move it out of the folder"
-        raise Fault(f"{step} could not be read ({_first_line(error)}): {remedy}") from error
+        raise Fault(f"{step} could not be read ({first_line(error)}): {remedy}") from error
 
 
 class CheckpointReader:
@@ -265,26 +265,42 @@ class CheckpointReader:
         self._folder = epath.Path(folder)
 
     def steps(self) -> list[int]:
-        """Finished steps, oldest first."""
-        if not self._folder.exists():
-            return []
-        return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdigit() and self._whole(path))
+        """Finished steps, oldest first. Raises OSError, as all that is asked here, if the storage fails."""
+        with answered(self._folder):
+            if not self._folder.exists():
+                return []
+            return sorted(
+                int(path.name) for path in self._folder.iterdir() if path.name.isdigit() and self._whole(path)
+            )
 
     def sealed(self, step: int) -> bool:
         """Whether all of a step is in place: its seal is written behind everything else, by the run and by most copies."""
-        return seal.exists(self._folder / str(step))
+        with answered(self._folder / str(step)):
+            return seal.exists(self._folder / str(step))
+
+    def mark(self, step: int) -> str | None:
+        """Tells the checkpoint of a step from another one that was written under its number; None for one without a seal."""
+        with answered(self._folder / str(step)):
+            return seal.mark(self._folder / str(step))
+
+    def written(self, step: int) -> str | None:
+        """Changes when a step is written again: at the price of one request."""
+        with answered(self._folder / str(step)):
+            return seal.written(self._folder / str(step))
 
     def stamp(self, step: int) -> str:
         """Changes when files of a step change. Raises Vanished if it is gone."""
         try:
-            return seal.stamp(self._folder / str(step))
-        except OSError as error:
+            with answered(self._folder / str(step)):
+                return seal.stamp(self._folder / str(step))
+        except FileNotFoundError as error:
             raise self._vanished(step) from error
 
     def latest(self, part: str | None = None) -> int | None:
         """The newest step that is not damaged, or of which one of its `PARAMETERS` is not."""
         for step in reversed(self.steps()):
-            wrong = seal.damage(self._folder / str(step), part)
+            with answered(self._folder / str(step)):
+                wrong = seal.damage(self._folder / str(step), part)
             if wrong is None:
                 return step
             logging.error("checkpoint %s cannot be used, trying the one before: %s", self._folder / str(step), wrong)
@@ -297,7 +313,11 @@ class CheckpointReader:
         Raises Vanished if the step is gone, Refusal if it is damaged or of another model, OSError if the storage fails, which it
         may not do the next time.
         """
-        return self._read(step, which, lambda folder: _restore(folder / which, jax.tree.map(_placed, abstract)))
+
+        def read(folder: epath.Path) -> Any:
+            return _restore(folder / which, jax.tree.map(_placed, abstract))
+
+        return self._read(step, which, abstract, read)
 
     def restore_state(self, step: int, abstract: Mapping[str, Any]) -> Restored:
         """All of a checkpoint, laid out as `abstract` (as `Checkpoints.restore` takes it). Raises as `restore_parameters`."""
@@ -309,27 +329,36 @@ class CheckpointReader:
                 position = checkpointer.restore(folder / _POSITION)
             return Restored(step, state | _restore(folder / _REST, rest), position)
 
-        return self._read(step, None, read)
+        return self._read(step, None, abstract, read)
 
-    def _read(self, step: int, part: str | None, read: Callable[[epath.Path], Any]) -> Any:
-        """part: the item that is read, and looked at for damage (of the rest, three times as much, nothing is); None for all."""
+    def _read(self, step: int, part: str | None, wanted: Any, read: Callable[[epath.Path], Any]) -> Any:
+        """part: the item that is read, and looked at for damage (of the rest, three times as much, nothing is); None for all;
+        wanted: its arrays. Whether they are other ones, a checkpoint says itself: no failure to read them does."""
         folder = self._folder / str(step)
         if step not in self.steps():
             raise self._vanished(step)
-        wrong = None
         try:
-            wrong = seal.damage(folder, part)
-            if wrong is None:
-                return read(folder)
-        except Exception as error:  # see Checkpoints.restore
-            if not folder.exists():
+            with answered(folder):
+                wrong = seal.damage(folder, part)
+                if wrong is None:
+                    held = _stored(folder) if part is None else _held(folder / part)
+                    if misfit := fit.misfit(held, wanted, dtypes=False):
+                        raise _foreign(folder, misfit)
+                    return read(folder)
+        except (OSError, Refusal) as error:
+            if not self._there(folder):
                 raise self._vanished(step) from error
-            if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-                raise  # says nothing of the files
-            raise _foreign(folder, _first_line(error)) from error
-        if not folder.exists():
+            if isinstance(error, FileNotFoundError):  # which a copy left out
+                raise _foreign(folder, first_line(error)) from error
+            raise
+        if not self._there(folder):
             raise self._vanished(step)
         raise Refusal(Problem(str(folder), None, f"is damaged: {wrong}", "restore it, or use another step"))
+
+    @staticmethod
+    def _there(folder: epath.Path) -> bool:
+        with answered(folder):
+            return folder.exists()
 
     def _vanished(self, step: int) -> Vanished:
         return Vanished(self._folder, step, self.steps())
@@ -340,6 +369,15 @@ class CheckpointReader:
             return ocp.utils.is_checkpoint_finalized(path) and (path / _POSITION).exists()
         except (OSError, ValueError):  # deleted since its folder was listed
             return False
+
+
+def _stored(folder: epath.Path) -> dict[str, Any]:
+    """What a checkpoint says of all its arrays, as `Checkpoints.save` got them: no array is read."""
+    return {name: _held(folder / name) for name in PARAMETERS} | _held(folder / _REST)
+
+
+def _held(item: epath.Path) -> Any:
+    return ocp.StandardCheckpointHandler().metadata(item).tree
 
 
 def _restore(item: epath.Path, abstract: Any) -> Any:
@@ -353,10 +391,6 @@ def _placed(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
         return leaf
     here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
 
 
 def _foreign(folder: epath.Path, wrong: str) -> Refusal:

@@ -7,16 +7,17 @@ from typing import Any
 import jax
 
 
-def misfit(stored: Any, wanted: Any) -> str | None:
+def misfit(stored: Any, wanted: Any, *, dtypes: bool = True) -> str | None:
     """The first difference between two trees of what has a shape and a dtype, for a person; None if there is none.
 
+    dtypes: whether they count; to read an array as another one is no loss of it
     A checkpoint holds named tuples as dicts and knows no empty places: names and numbers on the way to a leaf are compared.
     """
     own, others = _leaves(stored), _leaves(wanted)
     for name, leaf in others.items():
         if name not in own:
             return f"it does not hold {name}"
-        if own[name] != leaf:
+        if own[name][0] != leaf[0] or (dtypes and own[name] != leaf):
             return f"{name} is {_told(own[name])} where {_told(leaf)} is asked for"
     for name in own:
         if name not in others:

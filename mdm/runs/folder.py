@@ -25,6 +25,7 @@ from etils import epath
 
 from mdm import atomic
 from mdm.problems import Problem, Refusal, unwritable
+from mdm.runs.storage import OF_PATHS, answered
 
 
 class RunFolder:
@@ -74,14 +75,16 @@ class RunFolder:
         atomic.write_text(path, json.dumps(value, indent=1, ensure_ascii=False))
 
     def read_json(self, path: epath.Path) -> Any:
-        """Raises Refusal if the file is not there or is damaged."""
+        """Raises Refusal if the file is not there, is damaged or may not be read; Unanswered if its storage does not give it."""
+        remedy = "restore the file, or start `python -m mdm.train` again: it writes it anew"
         try:
-            return json.loads(path.read_text())
+            with answered(path):
+                content = path.read_bytes()
+            return json.loads(content)
         except FileNotFoundError as error:
             remedy = "check the path: a run folder is made by `python -m mdm.train`"
             raise Refusal(Problem(str(path), None, "does not exist", remedy)) from error
-        except (OSError, ValueError) as error:
-            remedy = "restore the file, or start `python -m mdm.train` again: it writes it anew"
+        except (*OF_PATHS, ValueError) as error:
             raise Refusal(Problem(str(path), None, f"cannot be read ({error})", remedy)) from error
 
     def copy_codecs(self, source: Path, last: str) -> None:

@@ -55,6 +55,23 @@ def exists(step: epath.Path) -> bool:
     return (step / _NAME).exists()
 
 
+def mark(step: epath.Path) -> str | None:
+    """Tells a checkpoint from another one of the same step; None for one without a seal."""
+    try:
+        return fingerprint((step / _NAME).read_bytes().decode(errors="replace"))
+    except FileNotFoundError:
+        return None
+
+
+def written(step: epath.Path) -> str | None:
+    """Changes when a checkpoint is written again; None for one without a seal. Its seal is asked for, and not read."""
+    try:
+        found = (step / _NAME).stat()
+    except FileNotFoundError:
+        return None
+    return f"{found.length} {found.mtime}"
+
+
 def stamp(step: epath.Path) -> str:
     """Changes when a file of a checkpoint folder comes, goes, or is written again; nothing is read."""
     seen = [[str(path), path.stat().length, path.stat().mtime] for path in _files(step)]

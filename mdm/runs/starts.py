@@ -18,7 +18,7 @@ from absl import logging
 from etils import epath
 
 from mdm import atomic, exits
-from mdm.problems import Problem, Refusal, unwritable
+from mdm.problems import Problem, Refusal, collecting, unwritable
 from mdm.runs import agreement
 from mdm.runs.folder import RunFolder
 from mdm.runs.lock import Lock
@@ -97,6 +97,7 @@ class Starting:
         self.folder = folder.start(number)
         self.now = _new(number)
         self._next = folder.start(number + 1) / _FILE
+        self._ended: dict | None = None
         self._write_now()
         self.earlier = tuple(start for start in read(folder) if start.number < number) if agreement.leads() else ()
 
@@ -115,6 +116,28 @@ class Starting:
             return
         try:
             self._run.mark_end(self.now.told, self.now.reached)
+        except Exception as error:  # of a bucket's client it may be anything
+            logging.error("%s was not written: %s", self._run.end, error)
+
+    def clear_end(self) -> None:
+        """Takes back, as early as the run is held, that it has ended: an evaluator that is started beside this process would end
+        with an earlier start. A damaged mark is none."""
+        if not agreement.leads():
+            return
+        with collecting([]):
+            self._ended = self._run.read_end()
+        self._run.clear_end()
+
+    def goes_on(self) -> None:
+        """The run takes this start: an end before it is past."""
+        self._ended = None
+
+    def restore_end(self) -> None:
+        """What was refused has changed nothing: a run that had ended before has ended still, if no later start goes on."""
+        if self._ended is None or self.superseded():
+            return
+        try:
+            self._run.mark_end(self._ended["reason"], self._ended["step"])
         except Exception as error:  # of a bucket's client it may be anything
             logging.error("%s was not written: %s", self._run.end, error)
 
@@ -236,6 +259,7 @@ def _text(start: Start) -> str:
 def _go(starting: Starting, most: int) -> int:
     if why := stuck(starting.earlier, most):
         raise Stuck(why)
+    starting.clear_end()
     return 0
 
 
@@ -245,6 +269,7 @@ def _recorded(starting: Starting) -> Iterator[None]:
     try:
         yield
     except Refusal as error:
+        starting.restore_end()
         _failed(starting, error.code, str(error.problems[0]))
         raise
     except Exception as error:

@@ -182,6 +182,7 @@ def train(job: Job, folder: RunFolder, starting: Starting, around: Around) -> No
         Checkpoints(folder.checkpoints, job.checkpoints) as checkpoints,
     ):
         state, start, begun = _start(job, step, rows, mesh, checkpoints, clock)
+        starting.goes_on()
         if agreement.leads():
             around.accepted()
         if begun:
@@ -192,7 +193,6 @@ def train(job: Job, folder: RunFolder, starting: Starting, around: Around) -> No
         starting.write_placement(sharding.text(places))
         log, profile = None, Profile(job.training.profile, folder.events)
         if agreement.leads():  # every process trains, one writes
-            folder.clear_end()
             _describe(job, rows, state, start)
             log = MetricsLog(folder, start.step)
         last = start.step + max(0, math.ceil((job.rows - start.row) / job.training.batch_size))

@@ -1,5 +1,7 @@
 """The follower against a run that is played: steps come, vanish, are damaged, arrive late; nothing that stayed is missed."""
 
+import contextlib
+import os
 import shutil
 
 import jax.numpy as jnp
@@ -33,7 +35,7 @@ class Play:
         self.broken: set[int] = set()
         self.failing: set[int] = set()
 
-    def follower(self, during=lambda step: None):
+    def follower(self, during=lambda step: None, await_start=0.0):
         def evaluate(step):
             during(step)
             if not (self.folder.checkpoints / str(step)).exists():
@@ -45,7 +47,9 @@ class Play:
             self.evaluated.append(step)
             self.finished.add(step)
 
-        return Follower(self.folder, evaluate, self.finished.__contains__, self._wait, lambda: self.now)
+        return Follower(
+            self.folder, evaluate, self.finished.__contains__, await_start, wait=self._wait, clock=lambda: self.now
+        )
 
     def save(self, *steps, sealed=True):
         for step in steps:
@@ -180,6 +184,34 @@ def test_a_folder_that_cannot_be_read_for_a_while_is_survived(play, monkeypatch,
     assert play.evaluated == [1] and caplog.text.count("it is tried again") == 2
 
 
+class Busy(Exception):
+    """As clients of object stores raise for a 403 or a 503."""
+
+
+@pytest.mark.parametrize(
+    "call, of",
+    [("iterdir", "checkpoints"), ("exists", "config.json"), ("exists", "seal.json"), ("exists", "codecs"),
+     ("read_bytes", "end.json"), ("stat", "end.json"), ("stat", "config.json"), ("exists", "run")],
+)  # fmt: skip
+def test_a_store_that_does_not_answer_for_a_while_is_survived(play, monkeypatch, call, of):
+    """Whatever its client raises, and whatever is asked for."""
+    play.save(1)
+    play.broken = {1}  # so that it is asked whether its files have changed
+    real, busy = getattr(type(play.folder.path), call), []
+
+    def flaky(path, *given, **more):
+        if path.name == of and len(busy) < 2:
+            busy.append(path)
+            raise Busy("try again later")
+        return real(path, *given, **more)
+
+    monkeypatch.setattr(type(play.folder.path), call, flaky)
+    play.script = [nothing, nothing, play.broken.clear, lambda: play.save(2), nothing, play.end, *[nothing] * 3]
+    with contextlib.suppress(Refusal):
+        play.follower().follow()
+    assert busy and 2 in play.evaluated
+
+
 def test_a_run_that_ended_without_a_checkpoint_is_refused(play):
     play.end()
     with pytest.raises(Refusal, match="holds no whole checkpoint"):
@@ -300,3 +332,94 @@ def test_a_finished_step_is_not_asked_for_again(play):
     play.script = [nothing, nothing, play.end]
     follower.follow()
     assert asked == [1, 2] and play.evaluated == [2]
+
+
+def test_an_end_of_an_earlier_start_is_not_that_of_the_trainer_beside_it(play):
+    """The trainer of the same launch needs a while until it holds the run."""
+    play.save(1)
+    play.end()
+    seen = []
+    play.script = [nothing, play.folder.clear_end, lambda: play.save(2), lambda: seen.extend(play.evaluated), play.end]
+    play.follower(await_start=1000.0).follow()
+    assert seen == play.evaluated == [1, 2] and play.now == 5 * POLL
+
+
+def test_an_end_that_is_written_again_is_believed(play):
+    """By a trainer that had nothing left to do, between two looks."""
+    play.end()
+    play.save(1)
+
+    def again():
+        os.utime(play.folder.end, (0, 0))
+
+    play.script = [nothing, again]
+    play.follower(await_start=1000.0).follow()
+    assert play.evaluated == [1] and not play.script
+
+
+@pytest.mark.parametrize("await_start, polls", [(0.0, 0), (3 * POLL, 3)])
+def test_an_end_that_nobody_takes_back_is_believed(play, await_start, polls):
+    play.end()
+    play.save(1)
+    play.script = [nothing] * polls
+    play.follower(await_start=await_start).follow()
+    assert play.evaluated == [1] and not play.script
+
+
+def test_an_end_that_came_later_is_believed_at_once(play):
+    play.save(1)
+    play.script = [nothing, play.end]
+    play.follower(await_start=1000.0).follow()
+    assert play.now == 2 * POLL
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_steps_whose_storage_fails_for_long_are_tried_in_turn_and_do_not_keep_each_other_alive(play, follow):
+    """A client tries for minutes: when one step has failed, the one before it is due again."""
+    play.save(1, 2, 3)
+    play.failing = {1, 2, 3}
+    play.end()
+    tried = []
+
+    def during(step):
+        tried.append(step)
+        play.now += 2 * RETRY
+        assert len(tried) < 20, "it never ends"
+
+    follower = play.follower(during)
+    with pytest.raises(Refusal) as refusal:
+        if follow:
+            follower.follow()
+        else:
+            follower.catch_up()
+            follower.finish()
+    assert tried == [1, 2, 3, 1, 2, 3] and len(refusal.value.problems) == 3
+
+
+def test_a_step_that_comes_while_others_fail_has_its_turn(play):
+    play.save(1, 2)
+    play.failing = {1, 2}
+
+    def during(step):
+        play.now += 2 * RETRY
+        assert play.now < 40 * RETRY, "it never ends"
+        if step == 2 and not (play.folder.checkpoints / "3").exists():
+            play.save(3)
+
+    play.script = [lambda: (play.failing.clear(), play.end())]
+    play.follower(during).follow()
+    assert play.evaluated == [3, 1, 2]
+
+
+def test_a_step_that_is_written_again_is_asked_for_again(play):
+    play.save(1, 2)
+
+    def again():
+        play.delete(1)
+        play.save(1)
+        os.utime(play.folder.checkpoints / "1" / "seal.json", (0, 0))
+        play.finished.discard(1)
+
+    play.script = [nothing, again, nothing, play.end]
+    play.follower().follow()
+    assert play.evaluated == [1, 2, 1]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mdm.codecs.codec import Sound
-from mdm.evaluation import paper, parts, writers
+from mdm.evaluation import document_scores, paper, parts, writers
 from mdm.evaluation.folder import EvaluationFolder
 from mdm.evaluation.incomplete import Incomplete
 from mdm.evaluation.made_with import MadeWith
@@ -120,6 +120,18 @@ def test_a_part_of_an_earlier_version_does_not_say_and_is_kept(folder):
     assert folder.wanting(3, "likelihood", MADE) is None
     folder.lines(3).write_text("{")
     assert "is damaged" in folder.wanting(3, "likelihood", MADE)
+
+
+def test_a_part_of_another_checkpoint_is_made_again_and_one_that_does_not_say_is_kept(folder, caplog):
+    caplog.set_level("INFO")
+    for checkpoint, bits in ((None, 1.0), ("a", 1.0), (None, 1.0), ("a", 1.0)):
+        make(folder, [Part("orders", lambda *_: [result("text", "text", bits=1.0)])], checkpoint=checkpoint)
+        assert folder.read(3, "orders")[0]["checkpoint"] is None and folder.read(3, "orders")[0]["bits"] == bits
+    folder.lines(3, "orders").unlink()
+    for checkpoint, bits in (("a", 1.0), ("a", 1.0), (None, 1.0), ("b", 2.0)):
+        make(folder, [Part("orders", lambda *_, bits=bits: [result("text", "text", bits=bits)])], checkpoint=checkpoint)
+        assert Result.from_json(folder.read(3, "orders")[0]).bits == bits
+    assert "is made again: it is of another checkpoint of this step (a, now b)" in caplog.text
 
 
 def test_a_part_that_tells_nothing_is_refused_and_not_finished(folder):
@@ -238,6 +250,41 @@ def test_a_damaged_file_is_named(folder):
         folder.read(3)
 
 
+class Busy(Exception):
+    """As clients of object stores raise for a 403 or a 503."""
+
+
+def test_a_store_that_does_not_answer_is_no_other_part_and_no_damaged_file(folder, monkeypatch):
+    """What was not read is neither made again nor refused."""
+    make(folder, [Part("likelihood", lambda model, resume: [result("text", "text")])])
+    document_scores.write(folder.documents(3), [], {})
+
+    def busy(*_, **__):
+        raise Busy("try again later")
+
+    lines = [result("text", "text").to_json()]
+    for name, asks in (
+        ("exists", [lambda: folder.finished(3), lambda: folder.steps(), lambda: folder.read(3),
+                    lambda: folder.progress(3, "likelihood", "this")]),
+        ("read_bytes", [lambda: folder.read(3), lambda: folder.wanting(3, "likelihood", MADE),
+                        lambda: document_scores.read(folder.documents(3)),
+                        lambda: document_scores.write(folder.documents(3), [], {})]),
+        ("write_text", [lambda: folder.write(4, "likelihood", lines, MADE), lambda: folder.write_table(""),
+                        lambda: document_scores.write(folder.documents(4), [], {}),
+                        lambda: folder.progress(3, "likelihood", "this").keep("a", [])]),
+        ("mkdir", [folder.create]),
+    ):  # fmt: skip
+        for ask in asks:
+            with monkeypatch.context() as patch:
+                patch.setattr(type(folder.path), name, busy)
+                with pytest.raises(OSError, match="does not answer"):
+                    ask()
+    monkeypatch.setattr(type(folder.path), "read_bytes", lambda path: busy() if "made-with" in str(path) else b"{}")
+    monkeypatch.setattr(folder, "read", lambda *_: [{"made_with": "another"}])
+    with pytest.raises(OSError, match="does not answer"):
+        folder.wanting(3, "likelihood", MADE)
+
+
 def test_the_table_of_a_paper():
     orders = {"what": "chain-rule", "order": "random", "mixture_bits": 7.5}
     results = [
@@ -280,18 +327,48 @@ def test_tensorboard_gets_figures_and_samples(tmp_path):
     assert found == [(3, "a/bits"), (3, "a/text/text_summary"), (3, "a/image"), (3, "a/audio/0")]
 
 
-def test_a_writer_that_cannot_write_costs_neither_the_others_nor_the_results(folder, caplog):
+@pytest.mark.parametrize("error", [OSError("No space left on device"), Busy("No space left for you")])
+def test_a_writer_that_cannot_write_costs_neither_the_others_nor_the_results(folder, caplog, error):
     class Full(Watched):
         def write(self, step, figures):
-            raise OSError("No space left on device")
+            raise error
 
         show = write
 
+        def close(self):
+            raise error
+
     watched = Watched()
+    watched.close = lambda: watched.written.append("closed")
     several = writers.Several([Full(), watched])
     several.show(3, SAMPLES)
     parts.make(folder, [Part("likelihood", lambda *_: [result("text", "text")])], "model", 3, STAMP, several)
-    assert watched.written and folder.finished(3) and caplog.text.count("No space left") == 2
+    several.close()
+    assert watched.written[-1] == "closed" and folder.finished(3) and caplog.text.count("No space left") == 3
+
+
+def test_events_go_to_a_bucket_in_the_background_and_are_there_when_they_are_closed(tmp_path, monkeypatch):
+    """One upload a pause, not one an event; a store that is busy costs neither an error nor an event."""
+    put, busy = [], [True]
+
+    def write_bytes(path, content):
+        if busy:
+            busy.pop()
+            raise Busy("try again later")
+        put.append((str(path), content))
+
+    monkeypatch.setattr(type(writers.epath.Path("gs://bucket/run")), "write_bytes", write_bytes)
+    board = writers.TensorBoard("gs://bucket/run/evaluations/events")
+    for step in range(50):
+        board.write(step, {"a/bits": 1.0})
+    assert len(put) <= 1
+    board._uploads.flush()
+    board.close()
+    assert (
+        put and len(put) <= 2 and {path.rpartition("/")[0] for path, _ in put} == {"gs://bucket/run/evaluations/events"}
+    )
+    (tmp_path / "events.out.tfevents.0").write_bytes(put[-1][1])
+    assert [event.step for event in event_files.read(tmp_path) if event.summary.value] == list(range(50))
 
 
 def test_weights_and_biases_goes_on_with_its_run(tmp_path, monkeypatch):
@@ -316,6 +393,18 @@ def test_weights_and_biases_goes_on_with_its_run(tmp_path, monkeypatch):
 def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(writers.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(Refusal, match=r"mdm\[wandb\]"):
+        writers.WeightsAndBiases("project", "name", tmp_path)
+
+
+def test_a_run_that_cannot_be_begun_is_refused_with_what_helps(tmp_path, monkeypatch):
+    def init(**_):
+        raise Busy("api_key not configured")
+
+    stub = types.ModuleType("wandb")
+    stub.__spec__ = types.SimpleNamespace(name="wandb")
+    stub.init = init
+    monkeypatch.setitem(sys.modules, "wandb", stub)
+    with pytest.raises(Refusal, match=r"--wandb = 'project': no run can be begun \(api_key .*wandb login"):
         writers.WeightsAndBiases("project", "name", tmp_path)
 
 

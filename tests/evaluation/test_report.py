@@ -102,6 +102,19 @@ def test_figures_stand_beside_what_they_are_compared_with(page):
     assert "own picture is nearest" in page and "25.0 ± 10.0" in page
 
 
+@pytest.mark.parametrize("streams", [("prose", "code"), ("prose", "prose")])
+def test_streams_that_share_a_task_have_rows_and_bars_that_can_be_told_apart(streams):
+    own = [result("text", "text", split, stream=stream) for split in ("heldout", "train") for stream in set(streams)]
+    page = render(Evaluated(3, own)).partition("What it has learnt")[2]
+    bars, _, table = page.partition("<table>")
+    several = len(set(streams)) > 1
+    for stream in set(streams):
+        assert (f"text ({stream}): text" in bars, table.count(f'<td class="t">{stream}</td>')) == (
+            (True, 2) if several else (False, 0)
+        )
+    assert ('<th class="t">stream</th>' in table) == several
+
+
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
     monkeypatch.setattr(pages.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(Refusal, match=r"jinja2.*mdm\[report\]"):

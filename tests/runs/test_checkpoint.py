@@ -264,3 +264,86 @@ def test_storage_that_fails_says_nothing_of_the_files(tmp_path, monkeypatch, err
         with pytest.raises(told):
             reader.restore_parameters(4, ABSTRACT["parameters"])
     reader.restore_parameters(4, ABSTRACT["parameters"])
+
+
+class Busy(Exception):
+    """As clients of object stores raise for a 403 or a 503."""
+
+
+@pytest.mark.parametrize("error", [Busy("try again later"), ValueError("PERMISSION_DENIED: Error reading a/b")])
+@pytest.mark.parametrize("where", ["seal.damage", "_held", "_restore"])
+def test_what_a_store_does_not_give_makes_no_checkpoint_foreign(tmp_path, monkeypatch, error, where):
+    """tensorstore and gcsfs raise no OSError."""
+    save(tmp_path, [4])
+    reader = CheckpointReader(tmp_path / "checkpoints")
+
+    def fails(*_):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"mdm.runs.checkpoint.{where}", fails)
+        for read in (
+            lambda: reader.restore_parameters(4, ABSTRACT["parameters"]),
+            lambda: reader.restore_state(4, ABSTRACT),
+        ):
+            with pytest.raises(OSError, match=r"checkpoints/4 does not answer"):
+                read()
+    reader.restore_parameters(4, ABSTRACT["parameters"])
+    assert reader.restore_state(4, ABSTRACT).position == {"row": 40}
+
+
+def test_whether_a_checkpoint_is_of_another_model_is_decided_before_an_array_is_read(tmp_path, monkeypatch):
+    save(tmp_path, [4])
+    reader = CheckpointReader(tmp_path / "checkpoints")
+    monkeypatch.setattr(checkpoint, "_restore", lambda *_: pytest.fail("an array was read"))
+    wanted = {"dense": {"kernel": jax.ShapeDtypeStruct((8, 5), np.float32)}}
+    with pytest.raises(Refusal, match=r"does not fit this model \(dense/kernel is float32 \[8, 4\] where"):
+        reader.restore_parameters(4, wanted)
+    with pytest.raises(Refusal, match="does not fit this model .ema/dense/kernel"):
+        reader.restore_state(4, {**ABSTRACT, "ema": wanted})
+
+
+def test_a_folder_of_checkpoints_that_does_not_answer_is_an_error_of_the_storage(tmp_path, monkeypatch):
+    save(tmp_path, [4])
+    reader = CheckpointReader(tmp_path / "checkpoints")
+
+    def busy(*_):
+        raise Busy("try again later")
+
+    for name, ask in (
+        ("iterdir", reader.steps),
+        ("iterdir", lambda: reader.stamp(4)),
+        ("exists", lambda: reader.sealed(4)),
+        ("exists", lambda: reader.restore_parameters(4, ABSTRACT["parameters"])),
+        ("exists", reader.latest),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(type(epath.Path(tmp_path)), name, busy)
+            with pytest.raises(OSError, match="does not answer"):
+                ask()
+
+
+def test_a_store_that_fails_twice_does_not_say_that_a_step_has_vanished(tmp_path, monkeypatch):
+    save(tmp_path, [4])
+    reader = CheckpointReader(tmp_path / "checkpoints")
+
+    def busy(*_):
+        monkeypatch.setattr(type(epath.Path(tmp_path)), "exists", busy)
+        raise Busy("try again later")
+
+    monkeypatch.setattr(checkpoint.seal, "damage", busy)
+    with pytest.raises(OSError, match="does not answer"):
+        reader.restore_parameters(4, ABSTRACT["parameters"])
+
+
+def test_a_mark_tells_a_checkpoint_from_another_one_of_its_step(tmp_path):
+    for folder, value in (("a", 4), ("b", 4), ("c", 5)):
+        with Checkpoints(tmp_path / folder / "checkpoints", CheckpointSettings(every=1)) as checkpoints:
+            checkpoints.save(4, state(value), {"row": value})
+    readers = [CheckpointReader(tmp_path / folder / "checkpoints") for folder in "abc"]
+    marks = [reader.mark(4) for reader in readers]
+    assert all(marks) and marks[2] not in marks[:2]
+    shutil.copytree(tmp_path / "a", tmp_path / "copy")
+    assert CheckpointReader(tmp_path / "copy" / "checkpoints").mark(4) == marks[0]
+    (tmp_path / "a" / "checkpoints" / "4" / "seal.json").unlink()
+    assert readers[0].mark(4) is None and readers[0].written(4) is None and readers[1].written(4)

@@ -41,6 +41,23 @@ def test_a_missing_or_damaged_file_is_named(folder, content):
         folder.read_json(folder.config)
 
 
+def test_a_file_that_its_storage_does_not_give_is_not_damaged(folder, monkeypatch):
+    folder.write_json(folder.config, {})
+    for error in (Busy("try again later"), OSError(errno.EIO, "Input/output error")):
+
+        def fails(*_, error=error):
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(folder.path), "read_bytes", fails)
+            with pytest.raises(OSError, match=r"config\.json does not answer"):
+                folder.read_json(folder.config)
+    folder.config.unlink()
+    folder.config.mkdir()
+    with pytest.raises(Refusal, match=r"config\.json: cannot be read"):
+        folder.read_json(folder.config)
+
+
 def test_codecs_are_copied_once(folder, tmp_path):
     codec = tmp_path / "codecs" / "text"
     codec.mkdir(parents=True)

@@ -151,6 +151,48 @@ def test_a_start_that_did_nothing_leaves_an_end_that_was_there(tmp_path):
     assert folder.read_end()["step"] == 9
 
 
+@pytest.mark.parametrize(
+    "error, goes_on, there",
+    [
+        (Refusal(Problem("data", None, "do not fit", "restore them")), False, True),
+        (Refusal(Problem("data", None, "do not fit", "restore them")), True, False),
+        (Fault("storage does not answer"), False, False),  # it is started again
+    ],
+)
+def test_an_end_is_taken_back_at_once_and_stays_where_a_start_is_refused(tmp_path, error, goes_on, there):
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    folder.mark_end("token budget reached", 9)
+    with pytest.raises(type(error)), starts.begin(folder, 0) as starting:
+        assert folder.read_end() is None
+        if goes_on:
+            starting.goes_on()
+        raise error
+    assert folder.read_end() == ({"reason": "token budget reached", "step": 9} if there else None)
+
+
+@pytest.mark.parametrize("content", ['{"reason": "tok', "{}", "3"])
+def test_a_damaged_end_is_in_nobodys_way(tmp_path, content):
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    folder.end.write_text(content)
+    with pytest.raises(Refusal, match="do not fit"), starts.begin(folder, 0):
+        assert not folder.end.exists()
+        raise Refusal(Problem("data", None, "do not fit", "restore them"))
+
+
+def test_a_refused_start_that_is_not_the_last_one_brings_no_end_back(tmp_path):
+    """Where no lock holds, the later one goes on."""
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    folder.mark_end("token budget reached", 9)
+    with pytest.raises(Refusal), starts.begin(folder, 0):
+        folder.start(2).mkdir()
+        starts.Starting(folder, 2)
+        raise Refusal(Problem("start 2", None, "has begun", "end one of them"))
+    assert folder.read_end() is None
+
+
 def test_another_job_that_is_refused_does_not_end_the_run(tmp_path):
     folder = RunFolder(tmp_path / "run")
     with starts.begin(folder, 0):

@@ -11,14 +11,14 @@ from mdm.data import manifest
 from mdm.data.mixture import Stage
 from mdm.model import flops
 from mdm.model.network import Network
-from mdm.problems import Fault, Refusal
+from mdm.problems import Fault, Problem, Refusal
 from mdm.runs import log, starts
 from mdm.runs.checkpoint import CheckpointReader
 from mdm.runs.folder import RunFolder
 from mdm.runs.log import MetricsLog
 from mdm.training import loop
 from mdm.training.around import Around
-from mdm.training.health import Health
+from mdm.training.health import Diverged, Health
 from mdm.training.loop import train
 from tests.training.curves import GOODPUT, HOST, TIMES, curve
 
@@ -95,6 +95,32 @@ def test_a_finished_run_that_is_started_again_changes_nothing(make_job, whole, t
     shutil.copytree(whole.path, tmp_path / "run")
     again = run(make_job(), tmp_path / "run")
     assert curve(again) == curve(whole) and again.read_end() == whole.read_end()
+
+
+def test_an_end_is_taken_back_before_anything_is_restored(make_job, whole, tmp_path, monkeypatch):
+    """Whoever follows would go by it for as long as that takes."""
+    shutil.copytree(whole.path, tmp_path / "run")
+    seen, restore = [], loop.Checkpoints.restore
+
+    def restored(*given):
+        seen.append(RunFolder(tmp_path / "run").read_end())
+        return restore(*given)
+
+    monkeypatch.setattr(loop.Checkpoints, "restore", restored)
+    again = run(make_job(), tmp_path / "run")
+    assert seen == [None] and again.read_end() == whole.read_end()
+
+
+def test_a_run_that_went_on_and_diverged_has_not_ended_as_it_had_before(make_job, whole, tmp_path, monkeypatch):
+    shutil.copytree(whole.path, tmp_path / "run")
+
+    def diverged(*_):
+        raise Diverged(Problem("rows 192 to 199", None, "not finite", "look at them"))
+
+    monkeypatch.setattr(Health, "look", diverged)
+    with pytest.raises(Diverged):
+        run(make_job(training={"tokens": 26 * 8 * 96}), tmp_path / "run")
+    assert RunFolder(tmp_path / "run").read_end()["reason"].startswith("code 3: rows 192 to 199")
 
 
 class Killed(BaseException):

@@ -2,7 +2,7 @@
 set -eu
 case "$(systemctl is-active tri-modal-3b-follower || true)" in
   active | activating | deactivating)
-    if [ "$(systemctl show --property=Description --value tri-modal-3b-follower)" = mdm-af7e950d57ca733c ]; then exit 0; fi
+    if [ "$(systemctl show --property=Description --value tri-modal-3b-follower)" = mdm-769cd1289130aceb ]; then exit 0; fi
     echo "tri-modal-3b-follower runs with other settings: sudo systemctl stop tri-modal-3b-follower ends it; then run this script again" >&2
     exit 1
     ;;
@@ -19,7 +19,7 @@ if ! mountpoint --quiet /data; then
 fi
 sudo systemd-run \
   --unit=tri-modal-3b-follower \
-  --description=mdm-af7e950d57ca733c \
+  --description=mdm-769cd1289130aceb \
   --property=After=docker.service \
   --property=Restart=on-failure \
   '--property=RestartPreventExitStatus=2 3 4' \
@@ -43,4 +43,5 @@ sudo systemd-run \
       '--env=LIBTPU_INIT_ARGS=--first=1 --second=2' \
         europe-docker.pkg.dev/project/mdm/mdm:1 python -m mdm.evaluate \
           --workdir=gs://bucket/runs/3b \
-          --follow
+          --follow \
+          --await_start=1800

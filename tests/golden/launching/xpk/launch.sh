@@ -35,7 +35,7 @@ xpk workload create \
   --max-restarts=100 \
   --restart-on-exit-codes=1,70,75 \
   --termination-grace-period-seconds=180 \
-  '--command=exec env JAX_PLATFORMS=tpu,cpu '"'"'LIBTPU_INIT_ARGS=--first=1 --second=2'"'"' python -m mdm.evaluate --workdir=gs://bucket/runs/3b --follow' || {
+  '--command=exec env JAX_PLATFORMS=tpu,cpu '"'"'LIBTPU_INIT_ARGS=--first=1 --second=2'"'"' python -m mdm.evaluate --workdir=gs://bucket/runs/3b --follow --await_start=1800' || {
   code=$?
   echo 'If it is there still, ended or not: xpk workload delete --project=project --zone=us-east5-a --cluster=pod --workload=tri-modal-3b-follower; then run this script again' >&2
   exit "$code"
