@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import jax
@@ -26,7 +25,7 @@ from mdm.evaluation.settings import EvaluationSettings
 from mdm.model import attention
 from mdm.problems import Refusal
 from mdm.sampling.defaults import DEFAULTS
-from mdm.sampling.programs import Programs
+from mdm.sampling.programs import Programs, Sampled
 from mdm.sampling.sampler import Written
 from mdm.sampling.steps import Calls
 from mdm.tokens.vocabulary import Vocabulary
@@ -75,10 +74,15 @@ def test_the_same_seed_writes_the_same(model):
 
 def test_what_is_kept_of_a_given_target_is_known(model, monkeypatch):
     seen = []
-    monkeypatch.setattr(TrainedModel, "batches", lambda self, requests, *_: seen.extend(requests) or [])
-    model.generate("text", text="abcdefgh", keep="0:0.5")
-    model.generate("text", text="abcdefgh", more=3)
-    model.generate("text", length=3)
+
+    def batches(self, requests, *_):
+        seen.extend(requests)
+        raise LookupError
+
+    monkeypatch.setattr(TrainedModel, "batches", batches)
+    for asked in ({"text": "abcdefgh", "keep": "0:0.5"}, {"text": "abcdefgh", "more": 3}, {"length": 3}):
+        with pytest.raises(LookupError):
+            model.generate("text", **asked)
     assert seen[0].known["text"].tolist() == [True] * 4 + [False] * 4
     assert seen[1].known["text"].tolist() == [True] * 8 + [False] * 3
     assert seen[2].shapes == {"text": (3,)} and seen[2].exact == ("text",)
@@ -146,9 +150,10 @@ def test_what_is_written_behind_a_text_says_what_of_it_was_seen(model, monkeypat
     seen = []
 
     def write(self, batch, requests, sampler, seeds):
-        seen.extend(requests)
-        documents = [request.given for request in requests]
-        return types.SimpleNamespace(documents=documents, sampler=dataclasses.replace(sampler, steps=5))
+        own = [requests[number] for number in batch.numbers]
+        seen.extend(own)
+        documents = [request.given for request in own]
+        return Sampled(documents, documents, dataclasses.replace(sampler, steps=5), Calls(1, 0), 0.0, 0.0)
 
     monkeypatch.setattr(TrainedModel, "write", write)
     long, short = model.trained.continue_texts(["x" * 40 + "y" * 60, "abc"], 256, DEFAULTS["text"], [3, 4])

@@ -141,16 +141,14 @@ def test_the_length_of_speech_goes_with_the_text_that_is_made_with_it(model):
 def test_what_is_made_together_is_what_is_made_alone(model, monkeypatch):
     """In batches of like length, told in the order in which it was asked for."""
     monkeypatch.setattr(trained, "_ROWS", 2)
-    requests = [
-        model.request("text-to-speech", {"text": "3"}, None, Extent(lengths={"audio": n})) for n in (20, 4, 30, 8, 12)
-    ]
-    sampler, seeds = SamplerSettings(steps=3), range(5)
+    requests = [model.request("text-to-speech", {"text": "3"}, None, Extent(lengths={"audio": n})) for n in (30, 4, 8)]
+    sampler, seeds = SamplerSettings(steps=3), range(3)
     together = model.generate(requests, sampler, seeds)
     alone = [model.generate([request], sampler, [seed]) for request, seed in zip(requests, seeds, strict=True)]
     for number, one in enumerate(alone):
         np.testing.assert_array_equal(together.documents[number]["audio"], one.documents[0]["audio"])
         np.testing.assert_array_equal(together.turns[number]["audio"], one.turns[0]["audio"])
-    assert int(together.calls.whole) == 3 * 3  # of three batches
+    assert int(together.calls.whole) == 2 * 3  # of two batches
 
 
 def test_a_named_grid_serves_tasks_of_several_schedules(model):
