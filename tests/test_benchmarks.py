@@ -64,3 +64,5 @@ def test_it_ends_with_figures(name, file):
     assert done.returncode == 0, done.stderr[-3000:]
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert lines and all(line["benchmark"].startswith(name) for line in lines)
+    if name == "sampler":  # further prompts of one shape
+        assert [line["programs_compiled"] for line in lines if "programs_compiled" in line] == [0]
