@@ -10,6 +10,8 @@ masked stays what the grid says, and any trained network can be used.
                paper these weights sum to 1 over a row, so that less than one position a step is masked again; here they
                average 1 over the written positions, so that eta means the same at every length
 
+The paper's two ways to have these at work in a part of the steps only, switch and loop, are not here.
+
 A corrector (predictor-corrector) follows every step but the last: it masks a share of what is written and lets the order
 write as many positions again, with a network call of its own.
 
