@@ -60,6 +60,8 @@ PAINT = {
     "corrector 0.1": {"corrector": 0.1},
     "entropy-bounded 1": {"order": "entropy-bounded", "entropy_bound": 1.0},
     "entropy-bounded 4": {"order": "entropy-bounded", "entropy_bound": 4.0},
+    "entropy-bounded 16": {"order": "entropy-bounded", "entropy_bound": 16.0},
+    "entropy-bounded 32": {"order": "entropy-bounded", "entropy_bound": 32.0},
     ONE: SUREST,
 }
 SPEAK = {
@@ -78,6 +80,8 @@ SPEAK = {
     "noise 4.5, blocks of 32 in 8 steps": {"noise": 4.5, "block": 32, "steps": 8},
     "expected length": {"room": "expected"},
     "entropy-bounded 4": {"order": "entropy-bounded", "entropy_bound": 4.0},
+    "entropy-bounded 16": {"order": "entropy-bounded", "entropy_bound": 16.0},
+    "entropy-bounded 32": {"order": "entropy-bounded", "entropy_bound": 32.0},
     ONE: ANY,
 }
 WRITE = {
@@ -95,6 +99,7 @@ WRITE = {
     "remasking, rescale": {"remask": "rescale", "eta": 0.05},
     "entropy-bounded 0.5": {"order": "entropy-bounded", "entropy_bound": 0.5},
     "entropy-bounded 4": {"order": "entropy-bounded", "entropy_bound": 4.0},
+    "entropy-bounded 16": {"order": "entropy-bounded", "entropy_bound": 16.0},
     "threshold 0.5": {"order": "threshold", "threshold": 0.5},
     ONE: ANY,
 }
@@ -111,6 +116,7 @@ TELL = {
     "threshold 0.5": {"order": "threshold", "threshold": 0.5},
     "entropy-bounded 0.5": {"order": "entropy-bounded", "entropy_bound": 0.5},
     "entropy-bounded 2": {"order": "entropy-bounded", "entropy_bound": 2.0},
+    "entropy-bounded 8": {"order": "entropy-bounded", "entropy_bound": 8.0},
 }
 BOTH = {
     "top-p 1": {"top_p": 1.0},
@@ -122,6 +128,8 @@ BOTH = {
     "remasking, cap": {"remask": "cap", "eta": 0.05},
     "corrector 0.1": {"corrector": 0.1},
     "entropy-bounded 4": {"order": "entropy-bounded", "entropy_bound": 4.0},
+    "entropy-bounded 16": {"order": "entropy-bounded", "entropy_bound": 16.0},
+    "entropy-bounded 32": {"order": "entropy-bounded", "entropy_bound": 32.0},
     ONE: ANY,
 }
 
