@@ -139,7 +139,8 @@ def test_what_another_preparation_encoded_is_refused_and_left_as_it_was(media, o
     unfinished(monkeypatch, settings, tmp_path / "set")
     files = [path for path in (tmp_path / "set").rglob("*") if path.is_file() and path.name != "lock"]
     before = {path: path.read_bytes() for path in files}
-    with monkeypatch.context() as patch, pytest.raises(Refusal, match=rf"{tmp_path}/set = '5 encoded.*/work/parts"):
+    told = f"{tmp_path / 'set'} = '5 encoded.*{tmp_path.joinpath('set', workspace.FOLDER, 'parts')}"
+    with monkeypatch.context() as patch, pytest.raises(Refusal, match=told):
         if other == "codec":
             patch.setattr(Bytes, "fingerprint", "other")
         if other == "layout":
@@ -153,7 +154,7 @@ def test_what_another_preparation_encoded_is_refused_and_left_as_it_was(media, o
 
 def test_what_another_preparation_left_is_not_taken_for_this_one(media, once, tmp_path, monkeypatch):
     unfinished(monkeypatch, prose.settings_of(media, seed=1, shard_documents=3), tmp_path / "set")
-    shutil.rmtree(tmp_path / "set/work/parts")
+    shutil.rmtree(tmp_path.joinpath("set", workspace.FOLDER, "parts"))
     assert_same(once, prose.prepared(prose.settings_of(media), tmp_path / "set"))
 
 
@@ -181,7 +182,7 @@ def test_one_process_prepares_in_a_folder(media, once, tmp_path):
     ):
         prose.prepared(prose.settings_of(media), tmp_path / "own")
     assert_same(once, prose.prepared(prose.settings_of(media), tmp_path / "own"))
-    assert not (tmp_path / "own/work").exists()
+    assert not tmp_path.joinpath("own", workspace.FOLDER).exists()
 
 
 def test_sources_and_folders_travel_by_their_whole_paths(media, once, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Networks that cost nothing, and a synthetic data set to score them on."""
+"""Networks that cost nothing, a synthetic data set to score them on, and a run that is played."""
 
 import dataclasses
 
@@ -7,8 +7,10 @@ import pytest
 
 from mdm.data.streams import StreamSettings
 from mdm.evaluation.settings import EvaluationSettings
+from mdm.runs.checkpoint import Checkpoints, CheckpointSettings
 from mdm.tokens.vocabulary import NO_RANGE, Vocabulary
 from tests.data import synthetic
+from tests.evaluation.play import STATE, Play
 
 STREAMS = {
     "text": StreamSettings({"text": 1.0}, split_documents=True),
@@ -55,3 +57,17 @@ def network():
 @pytest.fixture(scope="session")
 def manifest(tmp_path_factory):
     return synthetic.write(tmp_path_factory.mktemp("data") / "set", documents=40)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A checkpoint of step 1, to be copied."""
+    folder = tmp_path_factory.mktemp("whole")
+    with Checkpoints(folder / "checkpoints", CheckpointSettings(every=1)) as checkpoints:
+        checkpoints.save(1, STATE, {"row": 1})
+    return folder / "checkpoints" / "1"
+
+
+@pytest.fixture
+def play(tmp_path, whole):
+    return Play(tmp_path, whole)

@@ -2,78 +2,13 @@
 
 import contextlib
 import os
-import shutil
 
-import jax.numpy as jnp
 import pytest
 
-from mdm.evaluation.follower import PATIENCE, POLL, RETRY, Follower
+from mdm.evaluation.follower import PATIENCE, POLL, RETRY
 from mdm.problems import Problem, Refusal
-from mdm.runs.checkpoint import Checkpoints, CheckpointSettings, Vanished
-from mdm.runs.folder import RunFolder
-
-STATE = {"rows": jnp.uint32(1), "parameters": {"a": jnp.ones(4)}, "ema": {"a": jnp.ones(4)}}
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A checkpoint of step 1, to be copied."""
-    folder = tmp_path_factory.mktemp("whole")
-    with Checkpoints(folder / "checkpoints", CheckpointSettings(every=1)) as checkpoints:
-        checkpoints.save(1, STATE, {"row": 1})
-    return folder / "checkpoints" / "1"
-
-
-class Play:
-    """A run folder, a clock, and what happens at each poll; `evaluated` is in order."""
-
-    def __init__(self, folder, whole):
-        self.folder, self._whole = RunFolder(folder / "run"), whole
-        self.folder.create()
-        self.folder.write_json(self.folder.config, {})
-        self.now, self.evaluated, self.finished, self.script = 0.0, [], set(), []
-        self.broken: set[int] = set()
-        self.failing: set[int] = set()
-
-    def follower(self, during=lambda step: None, await_start=0.0):
-        def evaluate(step):
-            during(step)
-            if not (self.folder.checkpoints / str(step)).exists():
-                raise Vanished(self.folder.checkpoints, step, [])
-            if step in self.failing:
-                raise OSError("Input/output error")
-            if step in self.broken:
-                raise Refusal(Problem(f"checkpoints/{step}", None, "is damaged", "restore it"))
-            self.evaluated.append(step)
-            self.finished.add(step)
-
-        return Follower(
-            self.folder, evaluate, self.finished.__contains__, await_start, wait=self._wait, clock=lambda: self.now
-        )
-
-    def save(self, *steps, sealed=True):
-        for step in steps:
-            shutil.copytree(self._whole, self.folder.checkpoints / str(step))
-            if not sealed:
-                (self.folder.checkpoints / str(step) / "seal.json").unlink()
-
-    def delete(self, *steps):
-        for step in steps:
-            shutil.rmtree(self.folder.checkpoints / str(step))
-
-    def _wait(self, seconds):
-        assert seconds == POLL
-        self.now += seconds
-        assert self.script, "the follower waits for a run that has ended"
-        self.script.pop(0)()
-
-    def end(self):
-        self.folder.mark_end("token budget reached", 0)
-
-
-@pytest.fixture
-def play(tmp_path, whole):
-    return Play(tmp_path, whole)
+from tests.busy import Busy
+from tests.evaluation.play import nothing
 
 
 def test_it_begins_before_the_run_and_ends_with_it(play):
@@ -81,28 +16,6 @@ def test_it_begins_before_the_run_and_ends_with_it(play):
     play.script = [nothing, lambda: play.save(2), nothing, lambda: play.save(4, 6), play.end]
     play.follower().follow()
     assert play.evaluated == [2, 4, 6]
-
-
-def test_the_last_step_is_evaluated_whenever_the_end_is_marked(play):
-    play.script = [lambda: (play.save(2), play.end())]
-    play.follower().follow()
-    assert play.evaluated == [2]
-
-
-def test_a_run_that_ends_while_its_steps_are_listed_is_not_left_early(play, monkeypatch):
-    follower = play.follower()
-    listed, happens = follower._reader.steps, [lambda: (play.save(7), play.end())]
-
-    def steps():
-        found = listed()
-        if happens:  # what the run did between this look and the next
-            happens.pop()()
-        return found
-
-    monkeypatch.setattr(follower._reader, "steps", steps)
-    play.script = [lambda: None]
-    follower.follow()
-    assert play.evaluated == [7]
 
 
 def test_what_vanishes_is_missed_and_what_stays_is_not(play, caplog):
@@ -152,13 +65,6 @@ def test_a_step_without_a_seal_is_waited_for_but_not_for_ever(play):
     assert play.evaluated == [2, 1] and seen[-1] == [2] and len(seen) == PATIENCE / POLL
 
 
-def test_an_unsealed_step_is_not_waited_for_behind_the_end(play):
-    play.save(1, sealed=False)
-    play.end()
-    play.follower().follow()
-    assert play.evaluated == [1]
-
-
 def test_what_is_finished_is_not_evaluated_again(play):
     play.save(1, 2)
     play.finished = {1}
@@ -184,10 +90,6 @@ def test_a_folder_that_cannot_be_read_for_a_while_is_survived(play, monkeypatch,
     assert play.evaluated == [1] and caplog.text.count("it is tried again") == 2
 
 
-class Busy(Exception):
-    """As clients of object stores raise for a 403 or a 503."""
-
-
 @pytest.mark.parametrize(
     "call, of",
     [("iterdir", "checkpoints"), ("exists", "config.json"), ("exists", "seal.json"), ("exists", "codecs"),
@@ -210,16 +112,6 @@ def test_a_store_that_does_not_answer_for_a_while_is_survived(play, monkeypatch,
     with contextlib.suppress(Refusal):
         play.follower().follow()
     assert busy and 2 in play.evaluated
-
-
-def test_a_run_that_ended_without_a_checkpoint_is_refused(play):
-    play.end()
-    with pytest.raises(Refusal, match="holds no whole checkpoint"):
-        play.follower().follow()
-
-
-def nothing():
-    """Happens at a poll."""
 
 
 def test_a_copy_whose_settings_come_later_is_waited_for(play, whole):
@@ -268,30 +160,6 @@ def test_what_cannot_be_asked_is_told_by_the_evaluation(play):
         follower.follow()
 
 
-@pytest.mark.parametrize("content", ['{"reason": "token', "{}", "3"])
-def test_half_an_end_marker_is_read_again(play, content):
-    play.save(1)
-    play.script = [lambda: play.folder.end.write_text(content), nothing, play.end]
-    play.follower().follow()
-    assert play.evaluated == [1] and not play.script
-
-
-def test_an_end_that_is_taken_back_while_it_is_read_is_none(play, monkeypatch):
-    play.save(1)
-    play.folder.mark_end("token budget reached", 1)
-    real = play.folder.read_json
-
-    def taken_back(path):
-        if play.folder.end.exists():
-            play.folder.clear_end()
-        return real(path)
-
-    monkeypatch.setattr(play.folder, "read_json", taken_back)
-    play.script = [lambda: (monkeypatch.undo(), play.end())]
-    play.follower().follow()
-    assert not play.script
-
-
 def test_what_the_storage_does_not_give_is_asked_for_again_though_no_file_changes(play, caplog):
     play.save(1, 2)
     play.failing = {1}
@@ -315,14 +183,6 @@ def test_what_the_storage_did_not_give_is_asked_for_once_more_at_the_end(play):
         play.follower().follow()
 
 
-def test_what_ended_the_run_is_told(play, caplog):
-    caplog.set_level("INFO")
-    play.save(1)
-    play.folder.mark_end("code 3: Diverged: rows 4 to 7", 1)
-    play.follower().follow()
-    assert "the run has ended: code 3: Diverged: rows 4 to 7, at step 1" in caplog.text
-
-
 def test_a_finished_step_is_not_asked_for_again(play):
     play.save(1, 2)
     play.finished = {1}
@@ -332,45 +192,6 @@ def test_a_finished_step_is_not_asked_for_again(play):
     play.script = [nothing, nothing, play.end]
     follower.follow()
     assert asked == [1, 2] and play.evaluated == [2]
-
-
-def test_an_end_of_an_earlier_start_is_not_that_of_the_trainer_beside_it(play):
-    """The trainer of the same launch needs a while until it holds the run."""
-    play.save(1)
-    play.end()
-    seen = []
-    play.script = [nothing, play.folder.clear_end, lambda: play.save(2), lambda: seen.extend(play.evaluated), play.end]
-    play.follower(await_start=1000.0).follow()
-    assert seen == play.evaluated == [1, 2] and play.now == 5 * POLL
-
-
-def test_an_end_that_is_written_again_is_believed(play):
-    """By a trainer that had nothing left to do, between two looks."""
-    play.end()
-    play.save(1)
-
-    def again():
-        os.utime(play.folder.end, (0, 0))
-
-    play.script = [nothing, again]
-    play.follower(await_start=1000.0).follow()
-    assert play.evaluated == [1] and not play.script
-
-
-@pytest.mark.parametrize("await_start, polls", [(0.0, 0), (3 * POLL, 3)])
-def test_an_end_that_nobody_takes_back_is_believed(play, await_start, polls):
-    play.end()
-    play.save(1)
-    play.script = [nothing] * polls
-    play.follower(await_start=await_start).follow()
-    assert play.evaluated == [1] and not play.script
-
-
-def test_an_end_that_came_later_is_believed_at_once(play):
-    play.save(1)
-    play.script = [nothing, play.end]
-    play.follower(await_start=1000.0).follow()
-    assert play.now == 2 * POLL
 
 
 @pytest.mark.parametrize("follow", [True, False])

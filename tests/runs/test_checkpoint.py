@@ -15,6 +15,7 @@ from mdm import exits
 from mdm.problems import Fault, Refusal
 from mdm.runs import checkpoint
 from mdm.runs.checkpoint import CheckpointReader, Checkpoints, CheckpointSettings, Vanished
+from tests.busy import Busy
 
 
 def state(value: float) -> dict:
@@ -264,10 +265,6 @@ def test_storage_that_fails_says_nothing_of_the_files(tmp_path, monkeypatch, err
         with pytest.raises(told):
             reader.restore_parameters(4, ABSTRACT["parameters"])
     reader.restore_parameters(4, ABSTRACT["parameters"])
-
-
-class Busy(Exception):
-    """As clients of object stores raise for a 403 or a 503."""
 
 
 @pytest.mark.parametrize("error", [Busy("try again later"), ValueError("PERMISSION_DENIED: Error reading a/b")])

@@ -17,6 +17,7 @@ from mdm.runs.folder import RunFolder
 from mdm.runs.lock import Lock
 from mdm.runs.log import MetricsLog
 from tests import event_files
+from tests.busy import Busy
 
 
 @pytest.fixture
@@ -109,12 +110,6 @@ def test_a_file_system_without_locks_warns_and_does_not_name_another_job(folder,
     monkeypatch.setattr(locks.fcntl, "flock", no_locks)
     with Lock(folder):
         assert "cannot be locked" in caplog.text
-
-
-class Busy(Exception):
-    """As clients of object stores raise for a 429 or a 5xx: no OSError, and with a code that is HTTP's."""
-
-    code = 503
 
 
 def test_a_busy_bucket_costs_a_line_and_not_the_run(folder, monkeypatch, caplog):

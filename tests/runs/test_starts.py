@@ -11,6 +11,7 @@ from mdm.runs import starts
 from mdm.runs.folder import RunFolder
 from mdm.runs.preemption import Preempted
 from mdm.runs.starts import Start, Stuck
+from tests.busy import Busy
 
 
 def start(number, reached, code=None):
@@ -89,12 +90,6 @@ def test_where_no_lock_holds_a_later_start_ends_the_one_before_it(tmp_path):
         assert first.superseded() and not starts.Starting(folder, 2).superseded()
         first.refuse_superseded()
     assert starts.read(folder)[0].code == exits.REFUSED
-
-
-class Busy(Exception):
-    """As clients of object stores raise: no OSError, and with a code that is HTTP's."""
-
-    code = 503
 
 
 def test_a_code_of_http_is_none_of_a_process(tmp_path):

@@ -8,12 +8,7 @@ from mdm import exits
 from mdm.problems import Problem, Refusal
 from mdm.runs import storage
 from mdm.runs.storage import Unanswered, answered
-
-
-class Busy(Exception):
-    """As clients of object stores raise for a 403 or a 503: no OSError, and with a code that is HTTP's."""
-
-    code = 503
+from tests.busy import Busy
 
 
 @pytest.mark.parametrize(
