@@ -315,17 +315,16 @@ class TrainedModel:
     ) -> dict[str, tuple[int, ...]]:
         """Of the targets without codes."""
         missing = {m: self._codec(m) for m in task.targets if m not in codes}
-        sizes, wanted = {m: own.size for m, own in codes.items()}, {}
+        sizes, likely, wanted = {m: own.size for m, own in codes.items()}, {}, {}
         before = sum(sizes[m] for m in task.conditions)
         for m in task.targets:
-            if m not in ENDING:
-                sizes[m] = math.prod(missing[m].grid) if m in missing else sizes[m]
-                continue
-            if m in missing and m not in lengths:
-                likely, wanted[m] = self._room(self.spans[task.name][m], m, before, seed)
-            else:
-                likely = sizes[m] = lengths[m] if m in lengths else sizes[m]
-            before += likely
+            if m in missing and m not in ENDING:
+                sizes[m] = math.prod(missing[m].grid)
+            elif m in missing and m in lengths:
+                sizes[m] = lengths[m]
+            elif m in missing:
+                likely[m], wanted[m] = self._room(self.spans[task.name][m], m, before, seed)
+            before += (likely | sizes)[m] if m in ENDING else 0
         sizes |= share_room(sizes, wanted, self.settings.data.row_length)
         shapes = {}
         for m, codec in missing.items():

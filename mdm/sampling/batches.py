@@ -62,7 +62,7 @@ def plan_batches(
     for number, (request, name) in enumerate(zip(requests, names, strict=True)):
         found: list[Problem] = []
         with collecting(found):
-            canvas, layout = _laid_out([request], vocabulary, length, fit)
+            canvas, layout = _trimmed(build_canvas([request], vocabulary, length), vocabulary, fit)
             groups.setdefault((canvas.masked.shape[1], layout), []).append((number, canvas))
         problems += [dataclasses.replace(p, where=p.where.replace("request 0", name, 1)) for p in found]
     refuse_if(problems)
@@ -80,19 +80,17 @@ def by_length(
 ) -> list[Batch]:
     """As few batches of at most `most` requests as there can be, the shortest first; each as long as its longest wants it: fewer
     programs than `plan_batches` makes, and more padding. Raises Refusal as `build_canvas`."""
-    used = (build_canvas(requests, vocabulary, length).rows.segments > 0).sum(axis=1)
+    whole = build_canvas(requests, vocabulary, length)
     size = -(-len(requests) // -(-len(requests) // most))
-    order = np.argsort(used, kind="stable").tolist()
-    parts = [order[start : start + size] for start in range(0, len(order), size)]
+    order = np.argsort((whole.rows.segments > 0).sum(axis=1), kind="stable")
     found = []
-    for part in parts:
-        canvas, layout = _laid_out([requests[number] for number in part], vocabulary, length, fit)
-        found.append(_batch(part, [canvas], _multiple(size, fit.rows), layout))
+    for part in (order[start : start + size] for start in range(0, len(order), size)):
+        canvas, layout = _trimmed(jax.tree.map(lambda array, own=part: array[own], whole), vocabulary, fit)
+        found.append(_batch(part.tolist(), [canvas], _multiple(size, fit.rows), layout))
     return found
 
 
-def _laid_out(requests: Sequence[Request], vocabulary: Vocabulary, length: int, fit: Fit) -> tuple[Canvas, Layout]:
-    canvas = build_canvas(requests, vocabulary, length)
+def _trimmed(canvas: Canvas, vocabulary: Vocabulary, fit: Fit) -> tuple[Canvas, Layout]:
     used = int((canvas.rows.segments > 0).sum(axis=1).max(initial=0))
     canvas = trim_canvas(canvas, _multiple(_rounded_up(used), fit.positions))
     positions, layout = canvas.masked.shape[1], layout_of(canvas, vocabulary)
