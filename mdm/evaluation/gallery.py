@@ -83,6 +83,12 @@ class Made(Protocol):
 class Maker(Protocol):
     """A trained model with its codecs (`mdm.trained.TrainedModel` is one)."""
 
+    def requests(
+        self, task: str, given: Mapping[str, Media], seeds: Sequence[int | None], extent: Extent = WHOLE
+    ) -> Sequence[Any]:
+        """A request for each of `seeds`, from the same media."""
+        ...
+
     def request(
         self, task: str, given: Mapping[str, Media], seed: int | None = None, extent: Extent = WHOLE
     ) -> Any: ...
@@ -136,11 +142,14 @@ def _room(
 ) -> Room:
     begun = time.monotonic()
     seeds = range(seed, seed + len(own))
-    documents = []
-    for sampler in samplers:
-        drawn = map(sampler.room_seed, seeds)
-        requests = [_request(maker, wing, exhibit, number) for exhibit, number in zip(own, drawn, strict=True)]
-        documents.append(maker.generate(requests, sampler, seeds).documents)
+    requests = [
+        _requests(maker, wing, exhibit, [sampler.room_seed(number) for sampler in samplers])
+        for exhibit, number in zip(own, seeds, strict=True)
+    ]
+    documents = [
+        maker.generate(by_sampler, sampler, seeds).documents
+        for by_sampler, sampler in zip(zip(*requests, strict=True), samplers, strict=True)
+    ]
     pieces = [_piece(maker, exhibit, made) for exhibit, *made in zip(own, *documents, strict=True)]
     seconds = time.monotonic() - begun
     logging.info("%s: %d pieces, %.1f s", wing.title, len(pieces), seconds)
@@ -165,12 +174,12 @@ def _excerpt(maker: Maker, exhibit: Exhibit, tokens: int) -> Exhibit:
     return dataclasses.replace(exhibit, media=maker.decode({"text": codes}))
 
 
-def _request(maker: Maker, wing: Wing, exhibit: Exhibit | None, seed: int | None) -> Any:
+def _requests(maker: Maker, wing: Wing, exhibit: Exhibit | None, seeds: Sequence[int | None]) -> Sequence[Any]:
     task = TASKS[wing.task]
     wanted = task.conditions if not wing.known else task.modalities
     given = {m: exhibit.media[m] for m in wanted} if exhibit else {}
     kept = dict.fromkeys(task.targets, parts(wing.known)) if wing.known else {}
-    return maker.request(wing.task, given, seed, Extent(kept=kept))
+    return maker.requests(wing.task, given, seeds, Extent(kept=kept))
 
 
 def _piece(maker: Maker, exhibit: Exhibit | None, documents: Sequence[Document]) -> Piece:

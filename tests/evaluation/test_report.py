@@ -131,11 +131,11 @@ class Maker:
     """Gives back what it is asked for."""
 
     def __init__(self):
-        self.requests = []
+        self.asked = []
 
-    def request(self, task, given, seed, extent):
-        self.requests.append((task, given, {m: kept((2, 2)).tolist() for m, kept in extent.kept.items()}))
-        return task
+    def requests(self, task, given, seeds, extent):
+        self.asked.append((task, given, {m: kept((2, 2)).tolist() for m, kept in extent.kept.items()}))
+        return [task] * len(seeds)
 
     def resolved(self, task, sampler):
         return sampler
@@ -168,7 +168,7 @@ def test_the_gallery_shows_both_splits_and_gives_targets_only_to_what_continues_
     rooms = gallery.show(maker, {"pairs": ("text-to-image",)}, lambda _: own, [SAMPLERS], 2, 5)
     assert [room.wing.known for room in rooms] == ["", "0:0.5"]
     assert [piece.split for piece in rooms[0].pieces] == ["heldout", "heldout", "train", "train"]
-    painted, continued = maker.requests[:4], maker.requests[4:]
+    painted, continued = maker.asked[:4], maker.asked[4:]
     assert all(set(given) == {"text"} and not known for _, given, known in painted)
     assert all(
         set(given) == {"text", "image"} and known == {"image": [[True] * 2, [False] * 2]}
@@ -208,7 +208,7 @@ def test_prose_is_shown_in_an_excerpt_that_fits():
     maker = Maker()
     rooms = gallery.show(maker, {"prose": ("text",)}, lambda _: own, [SAMPLERS], 1, 6)
     assert [len(room.pieces) for room in rooms] == [1, 1]
-    assert maker.requests[1] == ("text", {"text": "a long"}, {"text": [[True] * 2, [False] * 2]})
+    assert maker.asked[1] == ("text", {"text": "a long"}, {"text": [[True] * 2, [False] * 2]})
 
 
 def test_what_other_samplers_make_of_the_same_is_shown_beside_it():
