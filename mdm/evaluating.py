@@ -58,11 +58,6 @@ from mdm.trained import TrainedModel
 
 Resume = Callable[[str], Progress]
 
-_OF_THE_RUN = (
-    "_settings", "_parts", "_decisions", "_evaluation", "_data", "_material", "_texts", "_streams", "_originals",
-)  # fmt: skip
-"""What is kept of a run as long as its settings are the same."""
-
 
 class Evaluation:
     """Evaluates steps of one run; what is read or compiled for one serves the next.
@@ -188,8 +183,9 @@ class Evaluation:
         read = self._run.read_json(self._run.config)
         if self._read not in (None, read):
             self._model = None
-            for name in _OF_THE_RUN:
-                self.__dict__.pop(name, None)
+            for name, own in vars(Evaluation).items():
+                if isinstance(own, functools.cached_property):  # all of them are of the run
+                    self.__dict__.pop(name, None)
         self._read = read
 
     @functools.cached_property

@@ -24,7 +24,7 @@ from mdm.evaluation import statistics
 from mdm.evaluation.documents import Example, content_number
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
-from mdm.runs.storage import OF_PATHS, answered
+from mdm.runs.storage import OF_PATHS, answered, exists
 from mdm.tokens.hashing import mix
 
 _PLACE = ("split", "stream", "task", "modality", "what", "order")
@@ -114,9 +114,7 @@ def read(path: str | os.PathLike) -> list[DocumentScores]:
 
 def read_if_there(path: str | os.PathLike) -> list[DocumentScores]:
     """As `read`; none if there is no such file."""
-    with answered(path):
-        there = epath.Path(path).exists()
-    return read(path) if there else []
+    return read(path) if exists(epath.Path(path)) else []
 
 
 class Difference(NamedTuple):

@@ -24,7 +24,7 @@ from mdm import atomic
 from mdm.evaluation.made_with import MadeWith
 from mdm.evaluation.result import Result
 from mdm.problems import Problem, Refusal
-from mdm.runs.storage import OF_PATHS, answered
+from mdm.runs.storage import OF_PATHS, answered, exists
 
 LIKELIHOOD = "likelihood"
 """The part whose file carries no name."""
@@ -69,8 +69,7 @@ class EvaluationFolder:
 
     def finished(self, step: int, part: str = LIKELIHOOD) -> bool:
         """Whether there is a part, whatever it was made with."""
-        with answered(self.path):
-            return self.lines(step, part).exists()
+        return exists(self.lines(step, part))
 
     def wanting(self, step: int, part: str, asked: MadeWith, checkpoint: str | None = None) -> str | None:
         """Why a part has to be made: it is not there, or was made of another checkpoint or with something else; or None.

@@ -12,12 +12,11 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from absl import logging
-from etils import epath
 
 from mdm.problems import Problem, Refusal
 from mdm.runs.checkpoint import CheckpointReader, Vanished
 from mdm.runs.folder import RunFolder
-from mdm.runs.storage import answered
+from mdm.runs.storage import answered, exists
 
 POLL = 10.0  # seconds between two looks at a run that has nothing new
 PATIENCE = 60.0  # seconds for which a step without a seal is taken to be still arriving
@@ -134,7 +133,7 @@ class Follower:
     def _next(self, patient: bool, tried: Collection[int]) -> int | None:
         """The oldest step that is to be evaluated now and was not tried."""
         steps = self._reader.steps()
-        if patient and steps and not self._there(self._folder.config):
+        if patient and steps and not exists(self._folder.config):
             self._warn(f"{self._folder.config} has not arrived yet")
             return None
         for step in steps:
@@ -199,11 +198,6 @@ class Follower:
                 return None
             return _End(f"{end['reason']}, at step {end['step']}", self._folder.end.stat().mtime)
 
-    @staticmethod
-    def _there(path: epath.Path) -> bool:
-        with answered(path):
-            return path.exists()
-
     def _warn(self, what: str) -> None:
         """Once, as long as nothing else happens."""
         if what != self._warned:
@@ -213,5 +207,5 @@ class Follower:
     def _tell(self) -> None:
         if self._clock() - self._told >= _TOLD:
             self._told = self._clock()
-            there = "" if self._there(self._folder.path) else ", which is not there yet (is the path right?)"
+            there = "" if exists(self._folder.path) else ", which is not there yet (is the path right?)"
             logging.info("waiting for checkpoints in %s%s", self._folder.checkpoints, there)

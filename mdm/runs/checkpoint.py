@@ -21,7 +21,7 @@ from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, EveryNSt
 
 from mdm.problems import Fault, Problem, Refusal
 from mdm.runs import agreement, fit, seal
-from mdm.runs.storage import answered, first_line
+from mdm.runs.storage import answered, exists, first_line
 
 PARAMETERS = ("parameters", "ema")
 _REST, _POSITION = "rest", "position"
@@ -346,19 +346,14 @@ class CheckpointReader:
                         raise _foreign(folder, misfit)
                     return read(folder)
         except (OSError, Refusal) as error:
-            if not self._there(folder):
+            if not exists(folder):
                 raise self._vanished(step) from error
             if isinstance(error, FileNotFoundError):  # which a copy left out
                 raise _foreign(folder, first_line(error)) from error
             raise
-        if not self._there(folder):
+        if not exists(folder):
             raise self._vanished(step)
         raise Refusal(Problem(str(folder), None, f"is damaged: {wrong}", "restore it, or use another step"))
-
-    @staticmethod
-    def _there(folder: epath.Path) -> bool:
-        with answered(folder):
-            return folder.exists()
 
     def _vanished(self, step: int) -> Vanished:
         return Vanished(self._folder, step, self.steps())

@@ -97,7 +97,7 @@ class Starting:
         self.folder = folder.start(number)
         self.now = _new(number)
         self._next = folder.start(number + 1) / _FILE
-        self._ended: dict | None = None
+        self._ended: tuple[str, int] | None = None
         self._write_now()
         self.earlier = tuple(start for start in read(folder) if start.number < number) if agreement.leads() else ()
 
@@ -114,18 +114,16 @@ class Starting:
         """Says that the run has ended with this start, to evaluators that follow; a start that goes on takes that back."""
         if not agreement.leads() or self._run.end.exists():  # an end before this start, which has changed nothing
             return
-        try:
-            self._run.mark_end(self.now.told, self.now.reached)
-        except Exception as error:  # of a bucket's client it may be anything
-            logging.error("%s was not written: %s", self._run.end, error)
+        self._mark_end(self.now.told, self.now.reached)
 
     def clear_end(self) -> None:
         """Takes back, as early as the run is held, that it has ended: an evaluator that is started beside this process would end
         with an earlier start. A damaged mark is none."""
         if not agreement.leads():
             return
-        with collecting([]):
-            self._ended = self._run.read_end()
+        with collecting([]), contextlib.suppress(KeyError, TypeError):
+            if end := self._run.read_end():
+                self._ended = end["reason"], end["step"]
         self._run.clear_end()
 
     def goes_on(self) -> None:
@@ -136,8 +134,11 @@ class Starting:
         """What was refused has changed nothing: a run that had ended before has ended still, if no later start goes on."""
         if self._ended is None or self.superseded():
             return
+        self._mark_end(*self._ended)
+
+    def _mark_end(self, reason: str, step: int) -> None:
         try:
-            self._run.mark_end(self._ended["reason"], self._ended["step"])
+            self._run.mark_end(reason, step)
         except Exception as error:  # of a bucket's client it may be anything
             logging.error("%s was not written: %s", self._run.end, error)
 
@@ -177,12 +178,8 @@ class Starting:
             logging.error("%s was not written: %s", path, error)
 
 
-def _unasked(number: int) -> None:
-    pass
-
-
 @contextlib.contextmanager
-def begin(folder: RunFolder, most: int, taken: Callable[[int], None] = _unasked) -> Iterator[Starting]:
+def begin(folder: RunFolder, most: int, taken: Callable[[int], None] = lambda number: None) -> Iterator[Starting]:
     """A start of the run in `folder`, which is made and held until it ends. Call it on all processes.
 
     taken: is told the number on process 0, before any other process is waited for

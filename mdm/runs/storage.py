@@ -6,6 +6,8 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from etils import epath
+
 from mdm.problems import Fault, Refusal
 
 OF_PATHS = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
@@ -28,6 +30,12 @@ def answered(where: str | os.PathLike) -> Iterator[None]:
         raise Unanswered(
             f"{os.fspath(where)} does not answer ({first_line(error)}); it may do so the next time"
         ) from error
+
+
+def exists(path: epath.Path) -> bool:
+    """Whether it is there. Raises Unanswered if the storage does not say."""
+    with answered(path):
+        return path.exists()
 
 
 def first_line(error: Exception) -> str:
