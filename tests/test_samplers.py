@@ -1,10 +1,15 @@
+import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
 from mdm.problems import Refusal
 from mdm.samplers import read
 from mdm.sampling.defaults import DEFAULTS
+from mdm.studies import file
+
+ROOT = Path(__file__).parents[1]
 
 
 def write(tmp_path, value):
@@ -39,3 +44,10 @@ def test_what_is_wrong_is_named(tmp_path, value, named):
     with pytest.raises(Refusal, match=named) as refused:
         read(write(tmp_path, value))
     assert "samplers.json" in str(refused.value)
+
+
+@pytest.mark.parametrize("task", DEFAULTS)
+def test_the_table_of_the_literature_is_where_the_sweep_began(task, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    _, base = file.load(f"experiments/studies/samplers.py:{task}")
+    assert dataclasses.asdict(read("experiments/samplers/literature.json")[task]) == base["sampler"]
