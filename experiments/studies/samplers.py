@@ -17,6 +17,7 @@ from mdm.studies.study import Axis, Study
 from mdm.studies.work import SAMPLING
 
 START, ONE = "as it was", "one a step"
+KEPT = ", the rest kept"  # keys and values of both sides of a block, made anew for the next one
 # One position a step: the surest where a picture is judged by its own, any where the model's own spread is wanted (confidence
 # would take silence and frequent words first).
 SUREST = {"order": "confidence", "grid": "uniform", "steps": 512, "noise": 0.0}
@@ -77,12 +78,14 @@ SPEAK = {
     "guidance 1": {"guidance": 1.0},
     "guidance 4": {"guidance": 4.0},
     "noise 4.5, blocks of 32 in 8 steps": {"noise": 4.5, "block": 32, "steps": 8},
+    f"noise 4.5, blocks of 32 in 8 steps{KEPT}": {"noise": 4.5, "block": 32, "steps": 8, "cache": "dual"},
     "expected length": {"room": "expected"},
     "entropy-bounded 4": {"order": "entropy-bounded", "entropy_bound": 4.0},
     "entropy-bounded 16": {"order": "entropy-bounded", "entropy_bound": 16.0},
     "entropy-bounded 32": {"order": "entropy-bounded", "entropy_bound": 32.0},
     ONE: ANY,
 }
+IN_BLOCKS = {"order": "confidence", "noise": 4.5, "block": 32, "steps": 16}
 WRITE = {
     "top-p 1": {"top_p": 1.0},
     "top-p 0.8": {"top_p": 0.8},
@@ -92,7 +95,8 @@ WRITE = {
     "256 steps": {"steps": 256},
     "cosine grid": {"grid": "cosine"},
     "confidence, noise 4.5": {"order": "confidence", "noise": 4.5},
-    "confidence, noise 4.5, blocks of 32 in 16 steps": {"order": "confidence", "noise": 4.5, "block": 32, "steps": 16},
+    "confidence, noise 4.5, blocks of 32 in 16 steps": IN_BLOCKS,
+    f"confidence, noise 4.5, blocks of 32 in 16 steps{KEPT}": IN_BLOCKS | {"cache": "dual"},
     "expected length": {"room": "expected"},
     "remasking, cap": {"remask": "cap", "eta": 0.02},
     "remasking, rescale": {"remask": "rescale", "eta": 0.05},
@@ -182,6 +186,10 @@ def get_study(task: str = "text-to-image") -> Study:
     else:
         title = f"Against {START}, one position a step"
         analyses = (Comparison(title, "sampler", START, (*figures, "network_calls")),)
+    for kept in (level for level in levels if level.endswith(KEPT)):
+        plain = kept.removesuffix(KEPT)
+        where, counted = ({"sampler": plain}, {"sampler": kept}), (*figures, "network_calls", "part_calls", "seconds")
+        analyses += (Comparison("What keeping keys and values changes", "sampler", plain, counted, where),)
     return Study(
         title=f"Samplers: {task}",
         question="Which settings of the sampler make the best of this task, and what does each network call buy?",
@@ -195,7 +203,7 @@ def get_study(task: str = "text-to-image") -> Study:
         }}),),
         seeds=tuple(documents * share for share in range(shares)),
         seeded=("seed", "first"),
-        metrics=(*figures, "network_calls", "seconds"),
+        metrics=(*figures, "network_calls", "part_calls", "seconds"),
         work=SAMPLING,
         analyses=analyses,
     )  # fmt: skip
