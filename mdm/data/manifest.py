@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -25,6 +26,7 @@ FORMAT = 1
 FILE = "manifest.json"
 SPLITS = ("train", "heldout")
 _AGAIN = "restore the file, or prepare the data set again"
+_NAME = re.compile(r"\w[\w.-]{0,47}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +98,14 @@ def mounted(path: str, where: str) -> list[Problem]:
     return [Problem(where, path, "media and shards are read from a file system, and written to one", remedy)]
 
 
+def misnamed(stream: str, where: str) -> list[Problem]:
+    """What is wrong with the name of a stream, of which names of files and folders are made. where: its key or file."""
+    if _NAME.fullmatch(stream):
+        return []
+    remedy = "name it with at most 48 letters, digits, hyphens, underscores and dots, a dot or hyphen not first"
+    return [Problem(where, stream, "is no plain name of a stream", remedy)]
+
+
 def load(directory: str | Path) -> Manifest:
     """Reads a manifest and checks it against the files: every shard there, with the recorded size.
 
@@ -128,6 +138,7 @@ def read(directory: str | Path) -> Manifest:
         codecs, preparation, recorded = value["codecs"], value["preparation"], value["vocabulary"]
     except (KeyError, TypeError, ValueError) as error:
         raise Refusal(Problem(str(path), None, f"is not a manifest ({error!r})", _AGAIN)) from error
+    refuse_if(problem for name, stream in streams.items() for problem in _unfit(path, name, stream))
     vocabulary = _load_vocabulary(directory / "vocabulary.json")
     if vocabulary.fingerprint != recorded:
         raise Refusal(
@@ -151,6 +162,12 @@ def _load_vocabulary(path: Path) -> Vocabulary:
 def _stream(value: dict) -> Stream:
     shards = {split: tuple(Shard(**shard) for shard in shards) for split, shards in value["shards"].items()}
     return Stream(value["name"], tuple(value["modalities"]), shards, value["content"])
+
+
+def _unfit(path: Path, key: str, stream: Stream) -> list[Problem]:
+    if key != stream.name:
+        return [Problem(f"{path}: stream {key}", stream.name, "has another name than its key", _AGAIN)]
+    return misnamed(key, f"{path}: stream")
 
 
 def disagreements(directory: Path, shard: Shard) -> Iterator[Problem]:

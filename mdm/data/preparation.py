@@ -71,6 +71,7 @@ class PreparationSettings:
             shipped = source.path.startswith(sources.SAMPLES)
             remote = [] if shipped else manifests.mounted(source.path, f"{at}.sources.{name}.path")
             found += remote or source.problems(f"{at}.sources.{name}")
+            found += manifests.misnamed(source.stream, f"{at}.sources.{name}.stream")
         for modality, choice in self.codecs.items():
             if modality not in MODALITIES:
                 found.append(Problem(f"{at}.codecs", modality, "is not a modality", f"use one of {MODALITIES}"))

@@ -177,6 +177,20 @@ def test_a_shard_outside_the_folder_is_refused(made):
         manifest.load(made.directory)
 
 
+@pytest.mark.parametrize("name", ["../../../pwned", "a/b", "", ".hidden", "-x", "text\n", "x" * 49])
+def test_a_stream_has_a_plain_name_that_is_its_key(made, name):
+    path = made.directory / "manifest.json"
+    value = json.loads(path.read_text())
+    value["streams"]["text"]["name"] = name
+    path.write_text(json.dumps(value))
+    with pytest.raises(Refusal, match=r"manifest\.json: stream text = .*another name than its key"):
+        manifest.load(made.directory)
+    value["streams"][name] = value["streams"].pop("text")
+    path.write_text(json.dumps(value))
+    with pytest.raises(Refusal, match=r"manifest\.json: stream = .*no plain name"):
+        manifest.load(made.directory)
+
+
 def test_documents_survive_the_round_trip_and_tfds_reads_them(made):
     from mdm.data.preparation import _write_tfds_metadata
 

@@ -238,6 +238,16 @@ def test_every_wrong_setting_is_listed_at_once(media):
     assert found == ["prepare.codecs", "prepare.heldout", "prepare"]
 
 
+@pytest.mark.parametrize("stream", ["../../../evil", "a/b", "", ".."])
+def test_nothing_is_written_outside_of_the_output_whatever_a_stream_is_called(media, tmp_path, stream):
+    (tmp_path / "deep/er/still").mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    named = {"t": SourceSettings("prose", str(media / "prose"), stream)}
+    with pytest.raises(Refusal, match=r"prepare\.sources\.t\.stream.*no plain name"):
+        prepare(settings_of(media, sources=named), tmp_path / "deep/er/still/set")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_buckets_are_refused_and_no_folder_of_their_name_appears(media, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     elsewhere = {"p": SourceSettings("prose", "gs://b/prose", "text"), "e": SourceSettings("emoji", "s3://b/e", "i")}
