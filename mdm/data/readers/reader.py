@@ -71,10 +71,10 @@ class Reader:
     local: bool = True
 
 
-def broken_off(where: str, error: Exception) -> Refusal:
+def broken_off(where: str, error: Exception, remedy: str = "mend or remove the file") -> Refusal:
     """What is raised for a file whose records end too early. Nobody knows how many are lost, so that it is no skip of one."""
     reason = f"cannot be read any further ({error}); how many records are lost is not known, so it is never skipped"
-    return Refusal(Problem(where, None, reason, "mend or remove the file"))
+    return Refusal(Problem(where, None, reason, remedy))
 
 
 def whole(function: Callable[[str, Path], Iterable[Item]]) -> Reader:

@@ -21,6 +21,7 @@ from mdm.problems import Problem, Refusal
 from mdm.tokens.vocabulary import MODALITIES
 
 MOST_MEMBER = 1 << 28  # bytes
+_BLOCK = 1 << 16  # bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +71,10 @@ class _Member(tarfile.TarInfo):
             raise tarfile.ReadError(f"damaged or cut off at byte {archive.offset}: {error}") from error
 
 
+class _Beyond(tarfile.ReadError):
+    """An archive goes on behind its end: zeros in the place of a header end it, and so does the first of two that were joined."""
+
+
 def _pieces(name: str, path: Path, options: WebDatasetOptions) -> Iterator[Piece]:
     files = find(path, ".tar")
     if not files:
@@ -87,7 +92,11 @@ def _items(name: str, path: Path, options: WebDatasetOptions, piece: Piece) -> I
                 last = sample.name
                 yield _item(f"{name}/{own or path.name}/{last}", f"{file}: {last}", sample, options)
     except (tarfile.TarError, *DAMAGED) as error:
-        raise broken_off(f"{file}" if last is None else f"{file} behind {last}", error) from error
+        where = f"{file}" if last is None else f"{file} behind {last}"
+        if not isinstance(error, _Beyond):
+            raise broken_off(where, error) from error
+        remedy = "restore the file, or give archives that were joined into one as a file each"
+        raise broken_off(where, error, remedy) from error
 
 
 @dataclasses.dataclass
@@ -118,8 +127,16 @@ def _samples(stream: BinaryIO, wanted: set[str]) -> Iterator[_Sample]:
             if ending.lower() in wanted:
                 small = member.size <= MOST_MEMBER
                 sample.members[ending.lower()] = archive.extractfile(member).read() if small else None
+        _check_end(archive)
     if sample is not None:
         yield sample
+
+
+def _check_end(archive: tarfile.TarFile) -> None:
+    """Raises _Beyond unless there is nothing but zeros behind the end of an archive that was read to it."""
+    while block := archive.fileobj.read(_BLOCK):
+        if block.count(0) != len(block):
+            raise _Beyond(f"zeros end it at byte {archive.offset}, and more lies behind them")
 
 
 def _item(key: str, where: str, sample: _Sample, options: WebDatasetOptions) -> Item:

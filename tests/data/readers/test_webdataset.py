@@ -1,7 +1,10 @@
 """WebDataset tar files: as their own library writes them, and damaged in every way that once passed in silence."""
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import tarfile
 
 import numpy as np
@@ -80,7 +83,7 @@ def test_a_picture_that_is_broken_and_a_sample_that_is_not_whole_are_named(tmp_p
     assert "a.tar: 3.txt" in third and "not UTF-8" in third
 
 
-@pytest.mark.parametrize("damage", ["header", "cut in a member", "cut in a header", "cut between members"])
+@pytest.mark.parametrize("damage", ["header", "hole", "cut in a member", "cut in a header", "cut between members"])
 def test_a_damaged_archive_never_ends_in_silence(archive, damage):
     content = bytearray(archive.read_bytes())
     with tarfile.open(archive) as opened_:
@@ -88,12 +91,36 @@ def test_a_damaged_archive_never_ends_in_silence(archive, damage):
     place = offsets[6]  # of sample 3
     if damage == "header":
         content[place + 5] ^= 0xFF
+    elif damage == "hole":
+        content[place : place + 2048] = bytes(2048)  # both members of a sample
     else:
         content = content[: place + {"cut in a member": 515, "cut in a header": 100, "cut between members": 0}[damage]]
     archive.write_bytes(content)
     known = 3 if damage == "cut in a member" else 2  # a sample is whole as soon as the next one begins
     with pytest.raises(Refusal, match=rf"0\.tar behind a/{known - 1:02d}: cannot be read any further.*never skipped"):
         items("webdataset", archive.parent)
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".xz", ".bz2", ".zst"])
+def test_a_hole_of_zeros_and_joined_archives_are_told_whatever_packs_them(archive, ending):
+    content = archive.read_bytes()
+    with tarfile.open(archive) as opened_:
+        place = [member.offset for member in opened_][6]
+    archive.unlink()
+    packed = archive.with_name(archive.name + ending)
+    hole = content[:place] + bytes(4096) + content[place + 4096 :]
+    pack = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress, ".zst": zstd}[ending]
+    for damaged, known in ((pack(hole), 1), (pack(content) + pack(content), 4), (pack(content + content), 4)):
+        packed.write_bytes(damaged)
+        told = rf"0\.tar{ending} behind a/{known:02d}: .*zeros end it at byte \d+.*never skipped.*joined into one"
+        with pytest.raises(Refusal, match=told):
+            items("webdataset", archive.parent)
+    packed.write_bytes(pack(content + bytes(1 << 17)))
+    assert len(items("webdataset", archive.parent)) == 6
+
+
+def zstd(content):
+    return pytest.importorskip("pyarrow").compress(content, codec="zstd", asbytes=True)
 
 
 def test_samples_of_other_endings_are_told_not_passed_over(tmp_path):
