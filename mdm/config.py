@@ -2,7 +2,8 @@
 
 `base()` holds every setting with its default, so that an experiment is a short list of differences and a mistyped override
 is refused by the lock. `resolve()` gives the settings, or one Refusal that lists everything that is wrong. Keys are written
-with underscores (`image_text`, `text_to_image`); the names of streams and tasks have hyphens.
+with underscores (`image_text`, `text_to_image`); the names of streams and tasks have hyphens, those of the streams of sources
+too, however they are written.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import difflib
 import functools
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from absl import logging
@@ -153,7 +154,7 @@ def to_dict(value: Any) -> Any:
         return dict(zip(("kind", "path", "stream"), place, strict=True)) | to_dict(chosen)
     if dataclasses.is_dataclass(value):
         return {
-            field.name: to_dict(_keys(field.name, getattr(value, field.name), "-", "_"))
+            field.name: to_dict(_keys(field.name, getattr(value, field.name), _key))
             for field in dataclasses.fields(value)
         }
     if isinstance(value, Mapping):
@@ -163,9 +164,18 @@ def to_dict(value: Any) -> Any:
     return value
 
 
-def _keys(field: str, value: Any, old: str, new: str) -> Any:
+def _name(key: str) -> str:
+    """The name of a stream or task, as settings have it, for its key in a config."""
+    return key.replace("_", "-")
+
+
+def _key(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _keys(field: str, value: Any, renamed: Callable[[str], str]) -> Any:
     if field in _NAMED and isinstance(value, Mapping):
-        return {key.replace(old, new): part for key, part in value.items()}
+        return {renamed(key): part for key, part in value.items()}
     return value
 
 
@@ -245,7 +255,7 @@ def _dataclass(kind: type, value: Any, at: str, problems: list[Problem]) -> Any:
         if name not in value:
             problems.append(Problem(f"{prefix}{name}", None, "is missing", "start from mdm.config.base()"))
     known = {
-        name: _build(hints[name], _keys(name, value[name], "_", "-"), f"{prefix}{name}", problems)
+        name: _build(hints[name], _keys(name, value[name], _name), f"{prefix}{name}", problems)
         for name in fields
         if name in value
     }
@@ -267,9 +277,10 @@ def _source(value: Any, at: str, problems: list[Problem]) -> SourceSettings | No
     if missing:  # told after a misspelt one, which is why it is missing
         problems += [Problem(f"{at}.{key}", None, "is missing", "see mdm.config.source") for key in missing]
         return None
-    own = [_build(str, value[key], f"{at}.{key}", problems) for key in place]
+    kind, path, stream = (_build(str, value[key], f"{at}.{key}", problems) for key in place)
+    stream = _name(stream) if isinstance(stream, str) else stream  # else it is told as a problem
     side = _build(str, value["side"], f"{at}.side", problems) if "side" in value else BY_CONCEPT
-    return SourceSettings(*own, options=None if options == usual else options, side=side)
+    return SourceSettings(kind, path, stream, options=None if options == usual else options, side=side)
 
 
 def _codec(value: Any, at: str, problems: list[Problem]) -> CodecChoice | None:

@@ -1,4 +1,4 @@
-"""python -m mdm.prepare --config=FILE [--output=DIR]: media on disk to a data set of codes.
+"""python -m mdm.prepare --config=FILE [--output=DIR]: media on disk to a data set of codes, packed into the config's rows.
 
 On a cluster: --runner=DaskRunner --beam=--dask_client_address=tcp://HOST:PORT (or FlinkRunner, SparkRunner, DataflowRunner with
 theirs), where every worker has this package and sees the same folders.
@@ -16,13 +16,11 @@ from absl import flags, logging
 
 from mdm import atomic, command
 from mdm.data import manifest as manifests
-from mdm.data import packing
 from mdm.data.engine import Engine
-from mdm.data.manifest import SPLITS, Manifest
-from mdm.data.pipeline import DataSettings, Rows
-from mdm.data.preparation import prepare
+from mdm.data.pipeline import Rows
 from mdm.data.verification import verify
 from mdm.evaluation import inspection
+from mdm.preparing import prepared
 from mdm.problems import refuse_if
 
 _CONFIG = command.config_flag()
@@ -55,31 +53,7 @@ def main() -> None:
         return
     settings = command.settings(_CONFIG)
     engine = Engine(_RUNNER.value, _WORKERS.value, tuple(_BEAM.value))
-    manifest = prepare(settings.prepare, _OUTPUT.value or settings.data.directory, engine)
-    for name, stream in manifest.streams.items():
-        for split in SPLITS:
-            content = ", ".join(f"{count} {modality}" for modality, count in stream.content[split].items())
-            logging.info("%s %s: %d documents, %s tokens", name, split, stream.documents(split), content)
-    _warn_of_long(manifest, settings.data)
-    for modality, codec in manifest.codecs.items():
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in codec["ceiling"].items())
-        logging.info("%s codec %s, on held-out media: %s", modality, codec["kind"], figures)
-
-
-def _warn_of_long(manifest: Manifest, data: DataSettings) -> None:
-    """Tells now what training with the same config would refuse."""
-    for name in data.streams.keys() & manifest.streams.keys():
-        manner = data.streams[name].manner(data.row_length)
-        for split in SPLITS:
-            count, least = packing.too_long(manifest, manifest.streams[name], manner, split)
-            if count:
-                told = "%s %s: %d documents do not fit a row of %d (all fit one of %d)"
-                does = (
-                    ", and are left out"
-                    if manner.drop
-                    else f": training refuses them without data.streams.{name}.drop_long"
-                )
-                logging.warning(told + does, name, split, count, data.row_length, least)
+    prepared(settings, _OUTPUT.value or settings.data.directory, engine)
 
 
 def _inspect(directory: Path) -> None:

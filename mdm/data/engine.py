@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
+import importlib.util
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
@@ -57,6 +58,11 @@ class Engine:
         client = getattr(pipeline.result, "client", None)
         if client is not None:  # Dask's runner leaves it open, and it goes on looking for a cluster that may be gone
             client.close()
+
+    @property
+    def available(self) -> bool:
+        """Whether Beam is installed."""
+        return importlib.util.find_spec("apache_beam") is not None
 
     def check(self) -> None:
         """Raises Refusal, naming the extra, where Beam is not installed."""

@@ -8,18 +8,14 @@ A stream whose documents may be split (prose) is cut so that rows fill up; other
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
-from absl import logging
 
-from mdm import atomic
 from mdm.data import shards
-from mdm.data.manifest import Manifest, Shard, Stream
-from mdm.problems import Problem, Refusal, refuse_if
+from mdm.data.manifest import Shard, Stream
+from mdm.problems import Problem, refuse_if
 from mdm.tokens.rows import segment_length, tail_length
 from mdm.tokens.vocabulary import MODALITIES
 
@@ -127,11 +123,11 @@ def _measured(directory: Path, stream: Stream, shard: Shard, split: bool) -> tup
     return content, tails, tails["text"] + OVERHEAD + 1 if split else segment_length(content, tails)
 
 
-def too_long(manifest: Manifest, stream: Stream, manner: Manner, split: str = "train") -> tuple[int, int]:
+def too_long(directory: Path, stream: Stream, manner: Manner, split: str = "train") -> tuple[int, int]:
     """(how many documents of a split do not fit a row, the least row that all of them fit)."""
     count = longest = 0
     for shard in stream.shards[split]:
-        _, _, least = _measured(manifest.directory, stream, shard, manner.split)
+        _, _, least = _measured(directory, stream, shard, manner.split)
         count += int((least > manner.row_length).sum())
         longest = max(longest, int(least.max(initial=0)))
     return count, longest
@@ -166,69 +162,3 @@ def _refuse_long(shard: Shard, least: np.ndarray, manner: Manner) -> None:
         Problem(f"{shard.file} record {index}", f"{least[index]} positions", reason, remedy)
         for index in np.flatnonzero(least > manner.row_length)[:20]
     )
-
-
-class PlanFolder:
-    """The plans of one stream and row length, made on first use and kept beside the data if the folder can be written.
-
-    `index.json` holds rows and filled positions of every shard, with the shard's digest, so that opening a stream of
-    thousands of shards reads one small file; the plans themselves are mapped when a row of theirs is first asked for.
-    """
-
-    def __init__(self, manifest: Manifest, stream: Stream, manner: Manner):
-        self._manifest, self._stream, self._manner = manifest, stream, manner
-        self._folder = manifest.directory / "plans" / manner.name
-
-    def rows_and_fill(self, split: str) -> tuple[np.ndarray, float, int]:
-        """int64 [shards], rows of each shard of a split; the share of their positions that is not padding; documents dropped."""
-        index_file = self._folder / f"{self._stream.name}.json"
-        try:
-            index = json.loads(index_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            index = {}
-        made = 0
-        for shard in self._stream.shards[split]:
-            if shard.file not in index or index[shard.file]["sha256"] != shard.sha256:
-                plan = self._made(shard, split)
-                self._keep(shard, plan)
-                made += 1
-                index[shard.file] = {"sha256": shard.sha256, "rows": plan.count, "filled": plan.filled}
-                if self._manner.drop:
-                    index[shard.file]["dropped"] = shard.documents - len(np.unique(plan.pieces[:, 0]))
-        if made:
-            logging.info("packed %d shards of %s into rows of %d", made, self._stream.name, self._manner.row_length)
-            with contextlib.suppress(OSError):  # a read-only data set: plans are made again at the next start
-                atomic.write_text(index_file, json.dumps(index), shared=True)
-        own = [index[shard.file] for shard in self._stream.shards[split]]
-        rows = np.array([entry["rows"] for entry in own], np.int64)
-        dropped = sum(entry["dropped"] for entry in own) if self._manner.drop else 0
-        return rows, sum(entry["filled"] for entry in own) / max(1, int(rows.sum()) * self._manner.row_length), dropped
-
-    def _made(self, shard: Shard, split: str) -> Plan:
-        try:
-            return make(self._manifest.directory, self._stream, shard, self._manner)
-        except Refusal as refusal:  # told for the whole split, since the next shard may hold a longer one
-            count, least = too_long(self._manifest, self._stream, self._manner, split)
-            name, every = self._stream.name, self._stream.documents(split)
-            reason = f"of {every} documents do not fit a row of {self._manner.row_length}"
-            remedy = f"raise data.row_length to {least}, or leave them out with data.streams.{name}.drop_long=True"
-            raise Refusal([Problem(f"stream {name} {split}", count, reason, remedy), *refusal.problems]) from refusal
-
-    def plan(self, shard: Shard) -> Plan:
-        """The plan of one shard, mapped from disk where it is there."""
-        pieces, rows = self._files(shard)
-        try:
-            rows = np.load(rows, mmap_mode="r", allow_pickle=False)
-            return Plan(np.load(pieces, mmap_mode="r", allow_pickle=False), rows[:-1], int(rows[-1]))
-        except (OSError, ValueError):
-            return make(self._manifest.directory, self._stream, shard, self._manner)
-
-    def _files(self, shard: Shard) -> tuple[Path, Path]:
-        return self._folder / f"{shard.stem}.pieces.npy", self._folder / f"{shard.stem}.rows.npy"
-
-    def _keep(self, shard: Shard, plan: Plan) -> None:
-        with contextlib.suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            for file, array in zip(self._files(shard), (plan.pieces, np.append(plan.rows, plan.filled)), strict=True):
-                with atomic.replacing(file, shared=True) as temporary, open(temporary, "wb") as writer:
-                    np.save(writer, array)

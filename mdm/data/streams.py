@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
-from mdm.data.manifest import Manifest, Shard
+from mdm.data.manifest import FILE, Manifest, Shard
 from mdm.data.mixture import permute
 from mdm.data.opened import Opened
-from mdm.data.packing import Manner, Plan, PlanFolder
+from mdm.data.packing import Manner, Plan
+from mdm.data.plans import PlanFolder
 from mdm.data.shards import ShardReader
-from mdm.problems import Problem, Refusal
+from mdm.problems import Problem, Refusal, refuse_if
 from mdm.tokens.hashing import text_key, uniform
 from mdm.tokens.rows import Document, Segment, tail_length
 from mdm.tokens.tasks import TASKS
@@ -62,6 +63,26 @@ class StreamSettings:
         return found
 
 
+def misfits(name: str, manifest: Manifest, settings: StreamSettings) -> list[Problem]:
+    """What keeps a stream of a config from the data set."""
+    if name not in manifest.streams:
+        return [_missing(name, manifest)]
+    held, wanted = manifest.streams[name].modalities, TASKS[next(iter(settings.tasks))].modalities
+    if wanted == set(held):
+        return []
+    reason, remedy = f"its documents hold {held}, not {tuple(sorted(wanted))}", "give it tasks over what it holds"
+    return [Problem(f"data.streams.{name}.tasks", tuple(settings.tasks), reason, remedy)]
+
+
+def _missing(name: str, manifest: Manifest) -> Problem:
+    where, reason, remedy = f"data.streams.{name}", "is not in the data set", f"it has {tuple(manifest.streams)}"
+    written = [own for own in manifest.streams if own.replace("_", "-") == name]
+    if written:  # of an earlier version, which took the stream of a source as it was written
+        reason += f", which has it as {written[0]}: no config can name that"
+        remedy = f"prepare it again, in another folder, or call it {name} in {manifest.directory / FILE} (key and name)"
+    return Problem(where, None, reason, remedy)
+
+
 class Stream:
     """Row `ordinal` of a stream is a pure function of (settings, manifest, seed, ordinal).
 
@@ -79,25 +100,12 @@ class Stream:
         most_open: int = 64,
     ):
         """most_open: shards whose files are open at once."""
-        if name not in manifest.streams:
-            raise Refusal(
-                Problem(f"data.streams.{name}", None, "is not in the data set", f"it has {tuple(manifest.streams)}")
-            )
+        refuse_if(misfits(name, manifest, settings))
         self.name, self._settings = name, settings
         self._stream = manifest.streams[name]
-        wanted = TASKS[next(iter(settings.tasks))].modalities
-        if wanted != set(self._stream.modalities):
-            raise Refusal(
-                Problem(
-                    f"data.streams.{name}.tasks",
-                    tuple(settings.tasks),
-                    f"its documents hold {self._stream.modalities}, not {tuple(sorted(wanted))}",
-                    "give it tasks over what it holds",
-                )
-            )
         self._seed = (seed, text_key(name))
         self._shards = self._stream.shards[split]
-        self._plans = PlanFolder(manifest, self._stream, settings.manner(row_length))
+        self._plans = PlanFolder(manifest.directory, self._stream, settings.manner(row_length))
         rows, self.fill, self.dropped = self._plans.rows_and_fill(split)
         self._first_row = np.concatenate([[0], np.cumsum(rows)])
         if not self.rows:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mdm.data import packing
 from mdm.data.packing import Manner
+from mdm.data.plans import PlanFolder
 from mdm.problems import Refusal
 from tests.data import synthetic
 
@@ -49,7 +50,7 @@ def test_fill_of_prose_and_pairs():
 
 def test_a_document_longer_than_a_row_is_named(tmp_path):
     manifest = synthetic.write(tmp_path)
-    folder = packing.PlanFolder(manifest, manifest.streams["image-text"], Manner(20, split=False))
+    folder = PlanFolder(tmp_path, manifest.streams["image-text"], Manner(20, split=False))
     with pytest.raises(Refusal, match=r"mdm-train.*record \d+.*longer than a row of 20.*data.row_length.*drop_long"):
         folder.rows_and_fill("train")
 
@@ -57,8 +58,8 @@ def test_a_document_longer_than_a_row_is_named(tmp_path):
 def test_a_row_that_is_shorter_than_a_tail_is_refused_for_that_reason(tmp_path):
     manifest = synthetic.write(tmp_path)
     manner = Manner(20, split=True)
-    count, least = packing.too_long(manifest, manifest.streams["text"], manner)
-    folder = packing.PlanFolder(manifest, manifest.streams["text"], manner)
+    count, least = packing.too_long(tmp_path, manifest.streams["text"], manner)
+    folder = PlanFolder(tmp_path, manifest.streams["text"], manner)
     with pytest.raises(Refusal, match="tail of ENDs and one position of text.*cutting its text does not help") as told:
         folder.rows_and_fill("train")
     assert "split" not in str(told.value) and len(told.value.problems) < 1 + count
@@ -72,10 +73,10 @@ def test_a_row_that_is_shorter_than_a_tail_is_refused_for_that_reason(tmp_path):
 def test_documents_that_do_not_fit_are_dropped_and_counted_where_the_stream_says_so(tmp_path, stream, manner):
     manifest = synthetic.write(tmp_path)
     own = manifest.streams[stream]
-    count, least = packing.too_long(manifest, own, manner)
-    assert 0 < count < 60 and packing.too_long(manifest, own, dataclasses.replace(manner, row_length=least))[0] == 0
+    count, least = packing.too_long(tmp_path, own, manner)
+    assert 0 < count < 60 and packing.too_long(tmp_path, own, dataclasses.replace(manner, row_length=least))[0] == 0
     for _ in range(2):  # made, and found again
-        folder = packing.PlanFolder(manifest, own, manner)
+        folder = PlanFolder(tmp_path, own, manner)
         rows, fill, dropped = folder.rows_and_fill("train")
         assert dropped == count and 0 < fill <= 1
     kept = 0
@@ -86,25 +87,3 @@ def test_documents_that_do_not_fit_are_dropped_and_counted_where_the_stream_says
         one = packing.make(tmp_path, own, shard, dataclasses.replace(manner, row_length=least, drop=False))
         assert plan.count == rows[number] and set(documents) < set(np.unique(one.pieces[:, 0]))
     assert kept == 60 - count
-
-
-def test_plans_are_kept_and_found_again(tmp_path, monkeypatch):
-    manifest = synthetic.write(tmp_path)
-    make = lambda: packing.PlanFolder(manifest, manifest.streams["text"], Manner(96, split=True))  # noqa: E731
-    rows, fill, _ = make().rows_and_fill("train")
-    monkeypatch.setattr(packing, "make", lambda *_: pytest.fail("packed again"))
-    again, same, _ = make().rows_and_fill("train")
-    np.testing.assert_array_equal(rows, again)
-    assert fill == same
-    shard = manifest.streams["text"].shards["train"][0]
-    assert make().plan(shard).count == rows[0]
-
-
-def test_another_shard_under_the_same_name_is_packed_anew(tmp_path):
-    first = synthetic.write(tmp_path, seed=0)
-    packing.PlanFolder(first, first.streams["text"], Manner(96, split=True)).rows_and_fill("train")
-    second = synthetic.write(tmp_path, seed=1)
-    rows, *_ = packing.PlanFolder(second, second.streams["text"], Manner(96, split=True)).rows_and_fill("train")
-    shard = second.streams["text"].shards["train"][0]
-    assert rows[0] == packing.make(tmp_path, second.streams["text"], shard, Manner(96, True)).count
-    assert packing.PlanFolder(second, second.streams["text"], Manner(96, split=True)).plan(shard).count == rows[0]
