@@ -72,6 +72,8 @@ _LASTING = (
     errno.ENOTDIR,
     errno.EEXIST,
     errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
 )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from mdm.data import shards
 from mdm.data.documents import Stored
-from mdm.data.manifest import Manifest, Shard
+from mdm.data.manifest import Manifest, Shard, again
 from mdm.problems import Problem, Refusal
 from mdm.tokens.vocabulary import MODALITIES
 
@@ -80,7 +80,7 @@ def usage(manifest: Manifest, split: str, most: int) -> tuple[Usage, ...]:
                     if len(found) > len(counts[name]):
                         where = f"{stream} {split} document {number}"
                         reason = f"the codebook has {len(counts[name])} codes"
-                        raise Refusal(Problem(where, int(column.max()), reason, "prepare the data set again"))
+                        raise Refusal(Problem(where, int(column.max()), reason, again(manifest.directory)))
                     counts[name] += found
                     read[name] += 1
     return tuple(Usage(name, counts[name], read[name]) for name in counts)

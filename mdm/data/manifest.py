@@ -25,7 +25,6 @@ from mdm.tokens.vocabulary import Vocabulary
 FORMAT = 1
 FILE = "manifest.json"
 SPLITS = ("train", "heldout")
-_AGAIN = "restore the file, or prepare the data set again"
 _NAME = re.compile(r"\w[\w.-]{0,47}")
 
 
@@ -90,6 +89,12 @@ class Manifest:
         atomic.write_text(self.directory / FILE, json.dumps(self.to_json(), indent=1))
 
 
+def again(directory: Path) -> str:
+    """The remedy for a data set of which something is missing or damaged: prepared again in its folder it would be found there
+    as it is."""
+    return f"restore the file, or prepare it again: in another folder, or behind deleting {directory}"
+
+
 def mounted(path: str, where: str) -> list[Problem]:
     """What is wrong with a path of a data set or of media that is no path of a file system. where: its key or flag."""
     if "://" not in path:
@@ -137,7 +142,7 @@ def read(directory: str | Path) -> Manifest:
         streams = {name: _stream(stream) for name, stream in value["streams"].items()}
         codecs, preparation, recorded = value["codecs"], value["preparation"], value["vocabulary"]
     except (KeyError, TypeError, ValueError) as error:
-        raise Refusal(Problem(str(path), None, f"is not a manifest ({error!r})", _AGAIN)) from error
+        raise Refusal(Problem(str(path), None, f"is not a manifest ({error!r})", again(directory))) from error
     refuse_if(problem for name, stream in streams.items() for problem in _unfit(path, name, stream))
     vocabulary = _load_vocabulary(directory / "vocabulary.json")
     if vocabulary.fingerprint != recorded:
@@ -146,7 +151,7 @@ def read(directory: str | Path) -> Manifest:
                 str(directory / "vocabulary.json"),
                 vocabulary.fingerprint,
                 f"is another vocabulary than the manifest's {recorded}",
-                _AGAIN,
+                again(directory),
             )
         )
     return Manifest(directory, vocabulary, codecs, streams, preparation)
@@ -156,7 +161,7 @@ def _load_vocabulary(path: Path) -> Vocabulary:
     try:
         return Vocabulary.from_json(json.loads(path.read_text(encoding="utf-8")), str(path))
     except (OSError, ValueError) as error:
-        raise Refusal(Problem(str(path), None, f"cannot be read ({error})", _AGAIN)) from error
+        raise Refusal(Problem(str(path), None, f"cannot be read ({error})", again(path.parent))) from error
 
 
 def _stream(value: dict) -> Stream:
@@ -166,7 +171,7 @@ def _stream(value: dict) -> Stream:
 
 def _unfit(path: Path, key: str, stream: Stream) -> list[Problem]:
     if key != stream.name:
-        return [Problem(f"{path}: stream {key}", stream.name, "has another name than its key", _AGAIN)]
+        return [Problem(f"{path}: stream {key}", stream.name, "has another name than its key", again(path.parent))]
     return misnamed(key, f"{path}: stream")
 
 
@@ -174,8 +179,11 @@ def disagreements(directory: Path, shard: Shard) -> Iterator[Problem]:
     """What a look at a shard's file, without reading it, shows to be wrong."""
     path = directory / shard.file
     if Path(shard.file).name != shard.file:
-        yield Problem(f"{directory / FILE}: shard", shard.file, "is not a plain file name", _AGAIN)
+        yield Problem(f"{directory / FILE}: shard", shard.file, "is not a plain file name", again(directory))
     elif not path.exists():
-        yield Problem(str(path), None, f"missing, but the manifest lists it with {shard.documents} documents", _AGAIN)
+        reason = f"missing, but the manifest lists it with {shard.documents} documents"
+        yield Problem(str(path), None, reason, again(directory))
     elif path.stat().st_size != shard.bytes:
-        yield Problem(str(path), f"{path.stat().st_size} bytes", f"the manifest says {shard.bytes} bytes", _AGAIN)
+        yield Problem(
+            str(path), f"{path.stat().st_size} bytes", f"the manifest says {shard.bytes} bytes", again(directory)
+        )

@@ -25,7 +25,18 @@ from tensorflow_datasets.core import dataset_info, naming, splits
 from mdm import atomic
 from mdm.codecs import registry
 from mdm.codecs.codec import Codec
-from mdm.data import assembly, deduplication, documents, exhibits, parts, shuffle, sources, summary, workspace
+from mdm.data import (
+    assembly,
+    deduplication,
+    documents,
+    exhibits,
+    parts,
+    shuffle,
+    sources,
+    summary,
+    verification,
+    workspace,
+)
 from mdm.data import manifest as manifests
 from mdm.data.demo.package import Unavailable
 from mdm.data.engine import Engine
@@ -112,6 +123,7 @@ def _made(directory: Path, preparation: str) -> Manifest | None:
     if manifest.preparation != preparation:
         reason = "holds a data set prepared from other sources or settings"
         raise Refusal(Problem(str(directory), None, reason, "choose another folder, or delete it"))
+    refuse_if(verification.lost(manifest))
     logging.info("%s is already prepared", directory)
     return manifest
 

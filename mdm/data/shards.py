@@ -11,14 +11,12 @@ from array_record.python.array_record_module import ArrayRecordReader, ArrayReco
 
 from mdm import atomic
 from mdm.data import documents
-from mdm.data.manifest import Manifest, Shard
+from mdm.data.manifest import Manifest, Shard, again
 from mdm.data.opened import too_many
 from mdm.fingerprint import file_digest
 from mdm.problems import Fault, Problem, Refusal
 from mdm.tokens.rows import Document
 from mdm.tokens.vocabulary import MODALITIES
-
-_AGAIN = "restore the file, or prepare the data set again"
 
 
 def file_name(split: str, number: int, count: int) -> str:
@@ -59,9 +57,8 @@ def lengths(directory: Path, shard: Shard) -> np.ndarray:
         if value.shape != (shard.documents, len(MODALITIES)):
             raise ValueError(f"shape {value.shape}")
     except (FileNotFoundError, EOFError, ValueError) as error:
-        raise Refusal(
-            Problem(str(path), None, f"does not match {shard.documents} documents of {shard.file} ({error})", _AGAIN)
-        ) from error
+        reason = f"does not match {shard.documents} documents of {shard.file} ({error})"
+        raise Refusal(Problem(str(path), None, reason, again(directory))) from error
     except OSError as error:
         raise _unanswered(path, error) from error
     return value
@@ -104,9 +101,8 @@ class ShardReader:
         if not readable:
             raise self._judged("", "has no readable records")
         if found != self._shard.documents:
-            raise Refusal(
-                Problem(str(self._path), found, f"the manifest says {self._shard.documents} documents", _AGAIN)
-            )
+            reason = f"the manifest says {self._shard.documents} documents"
+            raise Refusal(Problem(str(self._path), found, reason, again(self._path.parent)))
         return reader
 
     def _judged(self, part: str, wrong: str) -> Refusal | Fault:
@@ -121,7 +117,7 @@ class ShardReader:
             return _unanswered(self._path, error)
         if whole:
             return Fault(f"{where} {wrong}, though the file is whole: its storage failed; start again")
-        return Refusal(Problem(where, None, wrong, _AGAIN))
+        return Refusal(Problem(where, None, wrong, again(self._path.parent)))
 
 
 def _unanswered(path: Path, error: OSError) -> Refusal | Fault:

@@ -1,4 +1,4 @@
-"""Whether a data set is what was prepared: every byte of its shards, every length, every codec. Reads all of it."""
+"""Whether a data set is what was prepared: every byte of its shards, every length, every codec."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from absl import logging
 
 from mdm.codecs import registry
+from mdm.codecs.storage import DESCRIPTION
 from mdm.data import manifest as manifests
 from mdm.data import shards
 from mdm.data.manifest import Manifest, Shard
@@ -18,11 +19,10 @@ from mdm.problems import Problem, collecting, refuse_if
 from mdm.tokens.vocabulary import MODALITIES
 
 _AT_ONCE = 256  # documents
-_AGAIN = "restore the file, or prepare the data set again"
 
 
 def verify(directory: str | Path, workers: int = 1) -> Manifest:
-    """The data set in a folder, after a look at all that the manifest says of it. Raises Refusal with everything that is wrong.
+    """The data set in a folder, after reading all that the manifest says of it. Raises Refusal with everything that is wrong.
 
     Shards are compared with their sizes and SHA-256; lengths, of which packing plans are made, with the documents themselves;
     codecs with their fingerprints. workers: threads, each with a shard at a time.
@@ -34,7 +34,8 @@ def verify(directory: str | Path, workers: int = 1) -> Manifest:
         with collecting(found):
             own = registry.load(folder).fingerprint
             if own != codec["fingerprint"]:
-                found.append(Problem(str(folder), own, f"the manifest says codec {codec['fingerprint']}", _AGAIN))
+                reason = f"the manifest says codec {codec['fingerprint']}"
+                found.append(Problem(str(folder), own, reason, manifests.again(manifest.directory)))
     every = [s for stream in manifest.streams.values() for of_split in stream.shards.values() for s in of_split]
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         for number, problems in enumerate(pool.map(lambda shard: list(_problems(manifest.directory, shard)), every), 1):
@@ -44,11 +45,20 @@ def verify(directory: str | Path, workers: int = 1) -> Manifest:
     return manifest
 
 
+def lost(manifest: Manifest) -> list[Problem]:
+    """Lengths and codecs of a data set that are not there, without a look into any."""
+    every = [s for stream in manifest.streams.values() for of_split in stream.shards.values() for s in of_split]
+    files = [shards.lengths_path(manifest.directory, shard) for shard in every]
+    files += [manifest.directory / "codecs" / modality / DESCRIPTION for modality in manifest.codecs]
+    remedy = manifests.again(manifest.directory)
+    return [Problem(str(file), None, "is missing", remedy) for file in files if not file.exists()]
+
+
 def _problems(directory: Path, shard: Shard) -> Iterator[Problem]:
     found = list(manifests.disagreements(directory, shard))
     if not found and (own := file_digest(directory / shard.file)) != shard.sha256:
         reason = f"its SHA-256 is not the manifest's {shard.sha256}"
-        found = [Problem(str(directory / shard.file), own, reason, _AGAIN)]
+        found = [Problem(str(directory / shard.file), own, reason, manifests.again(directory))]
     if not found:
         with collecting(found):
             found += _lengths(directory, shard)
@@ -64,5 +74,5 @@ def _lengths(directory: Path, shard: Shard) -> Iterator[Problem]:
         if wrong.size:
             where = f"{shards.lengths_path(directory, shard)} document {start + wrong[0]}"
             reason = f"{shard.file} holds {sizes[wrong[0]]} ({', '.join(MODALITIES)})"
-            yield Problem(where, recorded[start + wrong[0]].tolist(), reason, _AGAIN)
+            yield Problem(where, recorded[start + wrong[0]].tolist(), reason, manifests.again(directory))
             return

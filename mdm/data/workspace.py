@@ -22,7 +22,7 @@ from mdm.data import tally
 from mdm.data.manifest import FILE
 from mdm.data.readers.reader import Piece
 from mdm.data.sources import SourceSettings
-from mdm.problems import Problem, Refusal
+from mdm.problems import Problem, Refusal, unwritable
 from mdm.runs.lock import Lock
 
 FOLDER = "work"
@@ -33,9 +33,19 @@ _SAME = "give every worker the same folders, at the same paths, as the process t
 
 def claim(directory: Path) -> None:
     """Makes the folder of a data set to be and marks it as ours, unless a data set is there. Raises Refusal, with nothing
-    touched, for a file and for a folder that holds anything else: what a preparation leaves behind is deleted by name, and a
-    stranger's `work` has the same name."""
-    mark = directory / FOLDER / _IDENTITY
+    touched, for a file, for a folder that holds anything else (what a preparation leaves behind is deleted by name, and a
+    stranger's `work` has the same name) and for one that cannot be made; Fault if its storage does not answer."""
+    try:
+        _claim(directory, directory / FOLDER / _IDENTITY)
+    except OSError as error:
+        remedy = "name a folder that can be made and written as --output"
+        reason = "cannot be made, or written"
+        if isinstance(error, FileNotFoundError):  # it was to be made with all above it: a place where nothing can be
+            raise Refusal(Problem(str(directory), None, f"{reason} ({error})", remedy)) from error
+        raise unwritable(str(directory), reason, error, remedy) from error
+
+
+def _claim(directory: Path, mark: Path) -> None:
     if mark.exists() or (directory / FILE).exists():
         return
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
