@@ -17,6 +17,7 @@ from mdm.codecs.codec import Sound
 from mdm.problems import Problem, Refusal
 
 RATE = 16_000
+_LEAST_RATE, _MOST_RATE = 1000, 400_000  # of a sound that is given
 HOP = 320
 WINDOW = 1024
 BANDS = 80
@@ -49,9 +50,14 @@ def checked(sound: Sound) -> Sound:
         raise Refusal(Problem("sound", samples.shape, "holds no mono samples", "mend or remove it"))
     if not np.isfinite(samples).all():
         raise Refusal(Problem("sound", None, "holds samples that are not numbers", "mend or remove it"))
-    if not isinstance(sound.rate, int | np.integer) or not 1000 <= sound.rate <= 400_000:
-        raise Refusal(Problem("sound", sound.rate, "is no rate of samples a second", "mend or remove it"))
+    check_rate(sound.rate)
     return sound
+
+
+def check_rate(rate: object) -> None:
+    """Raises Refusal for what is no usable rate of samples a second."""
+    if not isinstance(rate, int | np.integer) or not _LEAST_RATE <= rate <= _MOST_RATE:
+        raise Refusal(Problem("sound", rate, "is no rate of samples a second", "mend or remove it"))
 
 
 def at_rate(sound: Sound, wanted: int = RATE) -> np.ndarray:

@@ -14,11 +14,14 @@ import numpy as np
 import soundfile
 from PIL import Image, ImageOps
 
+from mdm.codecs import mel
 from mdm.codecs.codec import Codes, Media, Sound
 from mdm.problems import Problem, Refusal
 
 MOST_PIXELS = 64_000_000
 MOST_SECONDS = 600
+# Of all channels, a GiB as they are read: ten minutes of 48,000 a second have nine channels at most.
+MOST_SAMPLES = 1 << 28
 MOST_TEXT = 1 << 26  # bytes of one text
 _MOST_CODE = 2**31 - 1
 _EDGE = 1 << 20  # bytes at each end of a file that its version is made of
@@ -92,9 +95,9 @@ def read_image(file: Path | bytes, where: str = "") -> np.ndarray:
     where: what to call a file that is given as its bytes. Raises Refusal for what is no picture, and for pixels whose range no
     file tells (32-bit whole numbers and floats).
     """
-    at = where or str(file)
+    at, content = where or str(file), io.BytesIO(file) if isinstance(file, bytes) else file
     try:
-        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
+        with Image.open(content) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} is more than {MOST_PIXELS} pixels")
             if image.mode in ("I", "F"):
@@ -114,7 +117,13 @@ def read_image(file: Path | bytes, where: str = "") -> np.ndarray:
     except Refusal:
         raise
     except Exception as error:  # Pillow's formats raise what they come upon in a damaged or hostile file
-        raise Refusal(Problem(at, None, f"is not a readable picture ({error})", "mend or remove it")) from error
+        reason = f"is not a readable picture ({_told(error, content, at)})"
+        raise Refusal(Problem(at, None, reason, "mend or remove it")) from error
+
+
+def _told(error: Exception, content: Path | io.BytesIO, at: str) -> str:
+    """What is wrong with a file, the same in each run: libraries call the bytes of one by their place in memory."""
+    return str(error).replace(repr(content), at) or repr(error)
 
 
 def _eight_bits(grey: np.ndarray) -> np.ndarray:
@@ -123,15 +132,24 @@ def _eight_bits(grey: np.ndarray) -> np.ndarray:
 
 
 def read_sound(file: Path | bytes, where: str = "") -> Sound:
-    """Mono float32; several channels are averaged. where: what to call a file that is given as its bytes."""
-    at = where or str(file)
+    """Mono float32; several channels are averaged. where: what to call a file that is given as its bytes.
+
+    Raises Refusal for what is no sound, has no usable rate, or is longer than MOST_SECONDS or MOST_SAMPLES, before it is decoded.
+    """
+    at, content = where or str(file), io.BytesIO(file) if isinstance(file, bytes) else file
     try:
-        with soundfile.SoundFile(io.BytesIO(file) if isinstance(file, bytes) else file) as opened:
+        with soundfile.SoundFile(content) as opened:
+            mel.check_rate(opened.samplerate)
             if opened.frames > MOST_SECONDS * opened.samplerate:
                 raise ValueError(f"longer than {MOST_SECONDS} s")
+            if opened.frames * opened.channels > MOST_SAMPLES:
+                raise ValueError(f"{opened.frames} samples of {opened.channels} channels are more than {MOST_SAMPLES}")
             samples, rate = opened.read(dtype="float32", always_2d=True), opened.samplerate
-    except (RuntimeError, OSError, ValueError) as error:
-        raise Refusal(Problem(at, None, f"is not a readable sound ({error})", "mend or remove it")) from error
+    except Refusal as refusal:
+        raise refusal.inside(at) from refusal
+    except (RuntimeError, OSError, ValueError, TypeError, MemoryError) as error:
+        reason = f"is not a readable sound ({_told(error, content, at)})"
+        raise Refusal(Problem(at, None, reason, "mend or remove it")) from error
     if not len(samples):
         raise Refusal(Problem(at, None, "holds no sound", "mend or remove it"))
     return Sound(samples.mean(axis=1), rate)

@@ -1,5 +1,7 @@
 """Media on disk: listed in a stable order, and refused by name when they cannot be used."""
 
+import re
+
 import numpy as np
 import pytest
 import soundfile
@@ -159,7 +161,7 @@ def test_a_sound_that_no_codec_takes_names_its_record(folder):
     soundfile.write(folder / "fast.wav", np.full(100, 0.5), 2_000_000)
     (folder / "table.tsv").write_text("file\ttranscript\nfast.wav\tquick\nstereo.wav\tgood\n")
     fast, good = items("transcribed-speech", folder)
-    with pytest.raises(Refusal, match=r"own/fast\.wav: sound = 2000000: is no rate"):
+    with pytest.raises(Refusal, match=rf"{re.escape(str(folder))}/fast\.wav: sound = 2000000: is no rate"):
         fast.media["audio"]()
     assert fast.media["text"]() == "quick" and good.media["audio"]().rate == 8000
 
@@ -171,3 +173,30 @@ def test_folders_without_media_and_unknown_kinds_are_refused(tmp_path):
         items("prose", tmp_path)
     assert SourceSettings("films", str(tmp_path), "s").problems("at")[0].where == "at.kind"
     assert SourceSettings("prose", str(tmp_path / "none"), "s").problems("at")[0].where == "at.path"
+
+
+def test_a_sound_that_would_fill_the_memory_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(media, "MOST_SAMPLES", 1000)
+    soundfile.write(tmp_path / "many.wav", np.zeros((400, 3)), 8000)
+    soundfile.write(tmp_path / "few.wav", np.zeros((400, 2)), 8000)
+    soundfile.write(tmp_path / "fast.wav", np.zeros(400), 400_001)
+    assert len(media.read_sound(tmp_path / "few.wav").samples) == 400
+    monkeypatch.setattr(soundfile.SoundFile, "read", lambda *_, **__: pytest.fail("decoded"))
+    with pytest.raises(Refusal, match=r"many\.wav: .*400 samples of 3 channels are more than 1000"):
+        media.read_sound(tmp_path / "many.wav")
+    with pytest.raises(Refusal, match=r"fast\.wav: sound = 400001: is no rate of samples a second"):
+        media.read_sound(tmp_path / "fast.wav")
+
+    def full(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", full)
+    with pytest.raises(Refusal, match=r"few\.wav: is not a readable sound \(MemoryError"):
+        media.read_sound(tmp_path / "few.wav")
+
+
+@pytest.mark.parametrize("read", [media.read_image, media.read_sound])
+def test_bytes_that_are_no_medium_are_told_alike_in_each_run(read):
+    with pytest.raises(Refusal, match="a.tar: 1.any") as told:
+        read(b"nothing", "a.tar: 1.any")
+    assert "BytesIO" not in str(told.value) and "0x" not in str(told.value)
