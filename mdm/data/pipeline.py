@@ -15,7 +15,7 @@ import grain
 import numpy as np
 
 from mdm.data import manifest as manifests
-from mdm.data import mixture, opened
+from mdm.data import mixture, opened, packing
 from mdm.data.manifest import Manifest
 from mdm.data.mixture import Mixture, Stage
 from mdm.data.streams import Stream, StreamSettings
@@ -108,6 +108,8 @@ class Rows:
         for stream in settings["streams"].values():
             if not stream["drop_long"]:  # as before there was a choice
                 del stream["drop_long"]
+        if packing.VERSION > 1:  # as before there was another
+            settings["packing"] = packing.VERSION
         return fingerprint({"settings": settings, "views": self._views, "manifest": self.manifest.fingerprint})
 
     def locate(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from absl import flags
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdm.data import pipeline
+from mdm.data import packing, pipeline
 from mdm.data.mixture import Stage
 from mdm.data.pipeline import DataSettings, Position, Rows
 from mdm.data.streams import StreamSettings
@@ -264,6 +264,14 @@ def test_the_fingerprint_is_what_it_was_before_streams_could_drop(directory):
     for stream in value["streams"].values():
         stream.pop("drop_long")
     assert rows.fingerprint == fingerprint({"settings": value, "views": 1, "manifest": rows.manifest.fingerprint})
+
+
+def test_another_way_of_packing_is_another_run(directory, monkeypatch):
+    """The fingerprint of the first version does not name it: runs of before this was looked at go on."""
+    position = Rows(data_settings(directory)).position(120).to_json()
+    monkeypatch.setattr(packing, "VERSION", packing.VERSION + 1)
+    with pytest.raises(Refusal, match="trained on other rows"):
+        pipeline.resume(position, Rows(data_settings(directory)))
 
 
 def test_another_data_set_has_another_fingerprint(directory, tmp_path):
