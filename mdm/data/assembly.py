@@ -32,10 +32,11 @@ Place = tuple[str, str]
 @dataclasses.dataclass(frozen=True)
 class Boundaries:
     """Of the shards of each place. starts: int64, the first bucket of the order that belongs to each shard; first: the number
-    of the place's first shard among all of them."""
+    of the place's first shard among all of them; documents: of each source, by split."""
 
     starts: Mapping[Place, np.ndarray]
     first: Mapping[Place, int]
+    documents: Mapping[str, Mapping[str, int]]
 
     @property
     def count(self) -> int:
@@ -54,18 +55,20 @@ def boundaries(job: Job, tasks: Sequence[Task], most: int) -> Boundaries:
     """
     places = [(stream, split) for split in SPLITS for stream in dict.fromkeys(s.stream for s in job.sources.values())]
     counts, sizes = ({place: np.zeros(1 << _BITS, np.int64) for place in places} for _ in range(2))
+    documents = {task.source: dict.fromkeys(SPLITS, 0) for task in tasks}
     for task in tasks:
         part = parts.load(job, task.number)
         codes = part.lengths.sum(axis=1, dtype=np.int64)
         for split, chosen, buckets in _split(job, task, part):
             place = (job.sources[task.source].stream, split)
+            documents[task.source][split] += int(chosen.sum())
             np.add.at(counts[place], buckets[chosen], 1)
             np.add.at(sizes[place], buckets[chosen], 4 * codes[chosen])
     starts, first, total = {}, {}, 0
     for place, own in counts.items():
         starts[place], first[place] = _starts(own, sizes[place], most), total
         total += len(starts[place])
-    return Boundaries(starts, first)
+    return Boundaries(starts, first, documents)
 
 
 def _starts(counts: np.ndarray, sizes: np.ndarray, most: int) -> np.ndarray:

@@ -133,7 +133,7 @@ def _make(
     directory: Path,
     engine: Engine,
     tasks: Sequence[Task],
-    left_out: Sequence[Problem],
+    left_out: Mapping[str, Sequence[Problem]],
     preparation: str,
 ) -> Manifest:
     without_shards = {name: value for name, value in _plain(settings).items() if name != "shard_documents"}
@@ -160,7 +160,9 @@ def _make(
     if any(source.chosen.duplicates != "keep" for source in settings.sources.values()):
         engine.run([task.number for task in tasks], *deduplication.stages(job))
     bounds = assembly.boundaries(job, tasks, settings.shard_documents)
-    refuse_empty({place: len(starts) for place, starts in bounds.starts.items()}, left_out)
+    refuse_empty({place: len(starts) for place, starts in bounds.starts.items()}, left_out, surveyed.single)
+    for source, own in bounds.documents.items():
+        logging.info("source %s: %s documents", source, ", ".join(f"{own[split]} {split}" for split in SPLITS))
     if bounds.count > MANY_SHARDS:
         remedy = "stop this, raise prepare.shard_documents and start again: nothing is encoded twice"
         logging.warning("%d shards: fewer open faster; %s", bounds.count, remedy)
@@ -173,7 +175,7 @@ def _make(
     dropped = {
         kind: sum(deduplication.dropped(job, t.number)[kind].size for t in tasks) for kind in deduplication.KINDS
     }
-    summary.write(manifest, usage, skipped, dropped)
+    summary.write(manifest, usage, skipped, dropped, bounds.documents)
     _write_tfds_metadata(directory, streams)
     manifest.save()
     return manifest
@@ -194,16 +196,16 @@ def _plain(settings: PreparationSettings) -> dict:
     return value
 
 
-def _tasks(settings: Mapping[str, SourceSettings]) -> tuple[list[Task], list[Problem]]:
+def _tasks(settings: Mapping[str, SourceSettings]) -> tuple[list[Task], dict[str, Sequence[Problem]]]:
     """The pieces of all sources, and why some sources are left out."""
     found: list[tuple[str, Piece]] = []
-    left_out: list[Problem] = []
+    left_out: dict[str, Sequence[Problem]] = {}
     for name, source in settings.items():
         try:
             found += [(name, piece) for piece in sources.pieces(name, source)]
         except Unavailable as refusal:
             logging.warning("source %s is left out, since its media cannot be had: %s", name, refusal)
-            left_out += refusal.problems
+            left_out[name] = refusal.problems
     return [Task(number, name, piece) for number, (name, piece) in enumerate(found)], left_out
 
 

@@ -16,14 +16,22 @@ FILE = "summary.json"
 _QUANTILES = {"least": 0.0, "median": 0.5, "p95": 0.95, "most": 1.0}
 
 
-def write(manifest: Manifest, usage: Mapping[str, np.ndarray], skipped: int, duplicates: Mapping[str, int]) -> None:
+def write(
+    manifest: Manifest,
+    usage: Mapping[str, np.ndarray],
+    skipped: int,
+    duplicates: Mapping[str, int],
+    sources: Mapping[str, Mapping[str, int]],
+) -> None:
     """Writes summary.json beside the manifest.
 
-    usage: range -> times that each code occurs; skipped: records that could not be used; duplicates: documents left out, by kind
+    usage: range -> times that each code occurs; skipped: records that could not be used; duplicates: documents left out, by kind;
+    sources: documents of each, by split
     """
     value = {
         "skipped": skipped,
         "duplicates": dict(duplicates),
+        "sources": {name: dict(own) for name, own in sources.items()},
         "streams": {name: {split: _figures(manifest, name, split) for split in SPLITS} for name in manifest.streams},
         "codes": {name: _usage(counts) for name, counts in sorted(usage.items())},
     }

@@ -55,6 +55,10 @@ class FieldOptions(Options):
             found.append(Problem(f"{at}.bits", self.bits, "is no width of samples", remedy))
         return found
 
+    @property
+    def finer(self) -> str:
+        return "split_by=FIELD, of a field whose values differ"
+
 
 def item_of(name: str, number: str, where: str, record: Mapping[str, Any], folder: Path, options: FieldOptions) -> Item:
     """The item of a record. number: within the source, unique; where: as its owner would name it; folder: files that fields name

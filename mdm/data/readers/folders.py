@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mdm.data.media import Item, document_text, read_image, read_text, size_of, unreadable
-from mdm.data.readers.reader import Options, Piece, Reader, chunks
+from mdm.data.readers.reader import Options, Piece, Reader, chunks, others
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
 
@@ -28,6 +28,10 @@ class FolderOptions(Options):
         if self.split_by not in SPLITS_BY:
             found.append(Problem(f"{at}.split_by", self.split_by, "unknown", f"use one of {SPLITS_BY}"))
         return found
+
+    @property
+    def finer(self) -> str:
+        return others(self.split_by, SPLITS_BY)
 
 
 def _pieces(name: str, path: Path, options: FolderOptions) -> Iterator[Piece]:

@@ -39,6 +39,12 @@ class ProseOptions(Options):
         """Each document is its own concept: a published file often is all of its side, and one concept has no error."""
         return dataclasses.replace(self, split_by="document")
 
+    @property
+    def finer(self) -> str:
+        if self.document == "file":
+            return 'document="paragraph" or "line", with split_by="document"'
+        return 'split_by="document"' if self.split_by == "file" else ""
+
 
 def _pieces(name: str, path: Path, options: ProseOptions) -> Iterator[Piece]:
     files = find(path, ".txt")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -49,6 +50,16 @@ class Options:
         """The same for a source that lies on one side as a whole: of a concept it only counts that documents of one are not
         independent, to the errors of an evaluation."""
         return self
+
+    @property
+    def finer(self) -> str:
+        """Options, as their owner would write them, that make several concepts of one; empty where there are none."""
+        return ""
+
+
+def others(chosen: str, choices: tuple[str, ...]) -> str:
+    """What `split_by` may be but for what it is, as its owner would write it."""
+    return f"split_by={' or '.join(json.dumps(own) for own in choices if own != chosen)}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mdm.data.media import Item, document_text, read_sound, size_of, text_of, unreadable
-from mdm.data.readers.reader import Options, Piece, Reader, chunks
+from mdm.data.readers.reader import Options, Piece, Reader, chunks, others
 from mdm.data.readers.rows import Row, rows
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
@@ -29,6 +29,10 @@ class LjSpeechOptions(Options):
     def problems(self, at: str) -> list[Problem]:
         return super().problems(at) + _split_problem(at, self.split_by, SPLITS_BY[1:])
 
+    @property
+    def finer(self) -> str:
+        return others(self.split_by, SPLITS_BY[1:])
+
 
 @dataclasses.dataclass(frozen=True)
 class LibriSpeechOptions(Options):
@@ -38,6 +42,10 @@ class LibriSpeechOptions(Options):
 
     def problems(self, at: str) -> list[Problem]:
         return super().problems(at) + _split_problem(at, self.split_by, SPLITS_BY)
+
+    @property
+    def finer(self) -> str:
+        return others(self.split_by, SPLITS_BY)
 
 
 def _split_problem(at: str, found: str, wanted: tuple[str, ...]) -> list[Problem]:

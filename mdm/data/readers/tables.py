@@ -21,6 +21,10 @@ class TableOptions(Options):
 
     split_by: str = "concept"
 
+    @property
+    def finer(self) -> str:
+        return "split_by=COLUMN, of a column whose values differ"
+
 
 def paired(modality: str, column: str, read: Callable[[Path], Media]) -> Reader:
     """A reader of a table with columns file, `column` (the text) and any others; a folder holds exactly one such table."""

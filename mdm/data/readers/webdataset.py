@@ -15,7 +15,7 @@ import numpy as np
 from mdm.codecs.codec import Codes, Media
 from mdm.data.media import Item, codes_of, document_text, read_image, read_sound, text_of, unreadable, version_of
 from mdm.data.readers.compression import DAMAGED, find, opened
-from mdm.data.readers.reader import Options, Piece, Reader, broken_off
+from mdm.data.readers.reader import Options, Piece, Reader, broken_off, others
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
 from mdm.tokens.vocabulary import MODALITIES
@@ -56,6 +56,10 @@ class WebDatasetOptions(Options):
         if self.split_by == "text" and not self.text:
             found.append(Problem(f"{at}.split_by", "text", "documents hold no text", 'use "sample"'))
         return found
+
+    @property
+    def finer(self) -> str:
+        return others(self.split_by, ("text", "sample", "json:FIELD"))
 
 
 class _Member(tarfile.TarInfo):
