@@ -138,6 +138,11 @@ def _make(
 ) -> Manifest:
     without_shards = {name: value for name, value in _plain(settings).items() if name != "shard_documents"}
     media = fingerprint([_identity(without_shards, tasks), documents.LAYOUT])
+    cut = _cut(settings.sources, tasks)
+    if cut != tasks and not workspace.knows(directory, media):  # as an earlier version began, which did not cut
+        media = fingerprint([media, [dataclasses.asdict(task.piece) for task in cut]])
+    else:
+        cut = tasks
     workspace.refuse_other_parts(directory, media)  # before a codec takes the place of the one that made them
     split_of = functools.partial(SourceSettings.split_of, seed=settings.seed, share=settings.heldout)
     learning = any(registry.CODECS[choice.kind].learns for choice in settings.codecs.values())
@@ -156,25 +161,23 @@ def _make(
     )
     encoded = fingerprint([media, {m: codec.fingerprint for m, codec in codecs.items()}])
     job.open(Identity(media, encoded, fingerprint([encoded, preparation])))
-    skipped = _encode(job, tasks, engine)
+    skipped = _encode(job, cut, engine)
     if any(source.chosen.duplicates != "keep" for source in settings.sources.values()):
-        engine.run([task.number for task in tasks], *deduplication.stages(job))
-    bounds = assembly.boundaries(job, tasks, settings.shard_documents)
+        engine.run([task.number for task in cut], *deduplication.stages(job))
+    bounds = assembly.boundaries(job, cut, settings.shard_documents)
     refuse_empty({place: len(starts) for place, starts in bounds.starts.items()}, left_out, surveyed.single)
     for source, own in bounds.documents.items():
         logging.info("source %s: %s documents", source, ", ".join(f"{own[split]} {split}" for split in SPLITS))
     if bounds.count > MANY_SHARDS:
         remedy = "stop this, raise prepare.shard_documents and start again: nothing is encoded twice"
         logging.warning("%d shards: fewer open faster; %s", bounds.count, remedy)
-    shuffle.write(job, tasks, bounds, engine)
+    shuffle.write(job, cut, bounds, engine)
     streams, usage = assembly.publish(job, bounds)
     for (stream, split), own in surveyed.items.items():
         exhibits.write(directory, stream, split, own)
     vocabulary = Vocabulary.of(job.codebooks)
     manifest = Manifest(directory, vocabulary, described, streams, preparation)
-    dropped = {
-        kind: sum(deduplication.dropped(job, t.number)[kind].size for t in tasks) for kind in deduplication.KINDS
-    }
+    dropped = {kind: sum(deduplication.dropped(job, t.number)[kind].size for t in cut) for kind in deduplication.KINDS}
     summary.write(manifest, usage, skipped, dropped, bounds.documents)
     _write_tfds_metadata(directory, streams)
     manifest.save()
@@ -207,6 +210,12 @@ def _tasks(settings: Mapping[str, SourceSettings]) -> tuple[list[Task], dict[str
             logging.warning("source %s is left out, since its media cannot be had: %s", name, refusal)
             left_out[name] = refusal.problems
     return [Task(number, name, piece) for number, (name, piece) in enumerate(found)], left_out
+
+
+def _cut(settings: Mapping[str, SourceSettings], tasks: Sequence[Task]) -> list[Task]:
+    """Their records, in order, in tasks of which none takes long. What is made does not show how they were cut."""
+    found = [(task.source, piece) for task in tasks for piece in sources.cut(settings[task.source], task.piece)]
+    return [Task(number, name, piece) for number, (name, piece) in enumerate(found)]
 
 
 def _refuse_without_codec(settings: PreparationSettings, surveyed: Survey) -> None:

@@ -64,6 +64,11 @@ def pieces(name: str, settings: SourceSettings) -> Iterator[Piece]:
     yield from SOURCES[settings.kind].pieces(name, _resolve(settings.path), settings.chosen)
 
 
+def cut(settings: SourceSettings, piece: Piece) -> Iterator[Piece]:
+    """The same records in pieces that are encoded in a short while each, in their order."""
+    yield from SOURCES[settings.kind].cut(_resolve(settings.path), settings.chosen, piece)
+
+
 def items_of(name: str, settings: SourceSettings, piece: Piece) -> Iterator[Item]:
     """The items of a piece, fit to be used (`admission`); keys begin with `name`."""
     options = settings.chosen if settings.side == BY_CONCEPT else settings.chosen.undrawn()

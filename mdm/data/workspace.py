@@ -66,6 +66,11 @@ def refuse_other_parts(directory: Path, identity: str) -> None:
         raise Refusal(Problem(str(directory), f"{len(whole)} encoded pieces of sources", reason, remedy))
 
 
+def knows(directory: Path, identity: str) -> bool:
+    """Whether what lies in the work was made with `identity`, a field of `Identity`."""
+    return identity in _known(directory)
+
+
 def _known(directory: Path) -> list[str]:
     """Fields of the identity of what lies in the work; none where it was claimed and no more."""
     mark = directory / FOLDER / _IDENTITY

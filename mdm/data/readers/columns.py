@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 from mdm.data.media import Item, unreadable, version_of
 from mdm.data.readers.arrow import library
 from mdm.data.readers.fields import FieldOptions, item_of
+from mdm.data.readers.ranges import CUT
 from mdm.data.readers.reader import CHUNK, Piece, Reader, broken_off
 from mdm.problems import Problem, Refusal
 
@@ -71,10 +74,35 @@ def _arrow_pieces(name: str, path: Path, options: FieldOptions) -> Iterator[Piec
 
 def _arrow_batches(file: Path, piece: Piece, options: FieldOptions) -> Iterator[Any]:
     with _arrow(file) as opened:
-        random_access = hasattr(opened, "num_record_batches")
-        batches = map(opened.get_batch, range(opened.num_record_batches)) if random_access else iter(opened)
-        for batch in batches:
+        row = piece.first
+        for batch in _arrow_own(opened, piece.offset):
+            if 0 <= piece.stop <= row:
+                break
+            row += batch.num_rows
             yield from (batch.slice(at, BATCH).select(options.fields) for at in range(0, batch.num_rows, BATCH))
+
+
+def _arrow_own(opened: Any, first: int) -> Iterator[Any]:
+    """Batches from `first` on. Those of a stream are passed over, which costs little where they are mapped."""
+    if hasattr(opened, "num_record_batches"):
+        return map(opened.get_batch, range(first, opened.num_record_batches))
+    return itertools.islice(opened, first, None)
+
+
+def _arrow_cut(path: Path, options: FieldOptions, piece: Piece) -> Iterator[Piece]:
+    """Runs of batches of some CUT bytes together. What cannot be read any further is left to who reads it."""
+    (own,) = piece.files
+    first = row = offset = size = 0
+    try:
+        with _arrow(path / own) as opened:
+            for number, batch in enumerate(_arrow_own(opened, 0)):
+                if size >= CUT:
+                    yield dataclasses.replace(piece, first=first, stop=row, offset=offset)
+                    first, offset, size = row, number, 0
+                row, size = row + batch.num_rows, size + batch.nbytes
+    except _damaged():
+        pass
+    yield dataclasses.replace(piece, first=first, offset=offset)
 
 
 def _arrow(file: Path) -> Any:
@@ -131,7 +159,7 @@ def _damaged() -> tuple[type[Exception], ...]:
     return OSError, ValueError, TypeError, KeyError, OverflowError, library("pyarrow").ArrowException
 
 
-def _reader(pieces: Callable, batches: Callable) -> Reader:
+def _reader(pieces: Callable, batches: Callable, **more: Callable) -> Reader:
     def rows(file: Path, piece: Piece, options: FieldOptions) -> Iterator[tuple[int, dict[str, Any] | Exception]]:
         row = piece.first  # of the batch
         try:
@@ -152,8 +180,8 @@ def _reader(pieces: Callable, batches: Callable) -> Reader:
             else:
                 yield item_of(name, number, where, record, file.parent, options)
 
-    return Reader(FieldOptions, pieces, items)
+    return Reader(FieldOptions, pieces, items, **more)
 
 
 PARQUET = _reader(_parquet_pieces, _parquet_batches)
-ARROW = _reader(_arrow_pieces, _arrow_batches)
+ARROW = _reader(_arrow_pieces, _arrow_batches, cut=_arrow_cut)

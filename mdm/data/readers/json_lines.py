@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mdm.data.media import MOST_TEXT, Item, text_of, unreadable, version_of
-from mdm.data.readers.compression import DAMAGED, find, lines, opened
+from mdm.data.readers.compression import DAMAGED, find, opened
 from mdm.data.readers.fields import FieldOptions, item_of
+from mdm.data.readers.ranges import cut_lines, numbered
 from mdm.data.readers.reader import Piece, Reader, broken_off
 from mdm.problems import Problem, Refusal
 
@@ -23,14 +24,18 @@ def _pieces(name: str, path: Path, options: FieldOptions) -> Iterator[Piece]:
 def _items(name: str, path: Path, options: FieldOptions, piece: Piece) -> Iterator[Item]:
     (own,) = piece.files
     file = path / own
-    line = 0
+    line = max(0, piece.first - 1)
     try:
         with opened(file) as stream:
-            for line, raw in enumerate(lines(stream, MOST_TEXT), 1):
+            for line, raw in numbered(stream, piece, MOST_TEXT):
                 if raw.strip():
                     yield _item(name, f"{own or path.name}:{line}", f"{file} line {line}", raw, file.parent, options)
     except DAMAGED as error:
         raise broken_off(f"{file} behind line {line}", error) from error
+
+
+def _cut(path: Path, options: FieldOptions, piece: Piece) -> Iterator[Piece]:
+    return cut_lines(path, piece)
 
 
 def _item(name: str, number: str, where: str, raw: bytes, folder: Path, options: FieldOptions) -> Item:
@@ -46,4 +51,4 @@ def _item(name: str, number: str, where: str, raw: bytes, folder: Path, options:
     return item_of(name, number, where, record, folder, options)
 
 
-JSON_LINES = Reader(FieldOptions, _pieces, _items)
+JSON_LINES = Reader(FieldOptions, _pieces, _items, cut=_cut)

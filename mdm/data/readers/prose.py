@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from mdm.data.media import MOST_TEXT, Item, document_text, size_of, version_of
 from mdm.data.readers.compression import DAMAGED, find, opened
-from mdm.data.readers.compression import lines as whole_lines
+from mdm.data.readers.ranges import cut_lines, numbered
 from mdm.data.readers.reader import Options, Piece, Reader, broken_off, chunks
 from mdm.fingerprint import fingerprint
 from mdm.problems import Problem, Refusal
@@ -65,7 +64,12 @@ def _items(name: str, path: Path, options: ProseOptions, piece: Piece) -> Iterat
             place = path / file
             yield Item(key, key, {"text": lambda p=place: _read(p)}, str(size_of(place)))
         else:
-            yield from _parts(key, path / file, options)
+            yield from _parts(key, path / file, options, piece)
+
+
+def _cut(path: Path, options: ProseOptions, piece: Piece) -> Iterator[Piece]:
+    """By lines alone: where a paragraph begins tells nothing but what stands before it."""
+    return cut_lines(path, piece) if options.document == "line" else iter((piece,))
 
 
 def _read(path: Path) -> str:
@@ -76,11 +80,11 @@ def _read(path: Path) -> str:
         raise Refusal(Problem(str(path), None, f"cannot be read ({error})", "mend or remove it")) from error
 
 
-def _parts(key: str, path: Path, options: ProseOptions) -> Iterator[Item]:
-    line = 1
+def _parts(key: str, path: Path, options: ProseOptions, piece: Piece) -> Iterator[Item]:
+    line = piece.first or 1
     try:
         with opened(path) as file:
-            for line, raw in _blocks(file, options.document == "line"):
+            for line, raw in _blocks(numbered(file, piece, MOST_TEXT), options.document == "line"):
                 own, where = f"{key}:{line}", f"{path} line {line}"
                 concept = key if options.split_by == "file" else own
                 version = hashlib.blake2b(raw, digest_size=8).hexdigest()
@@ -91,10 +95,10 @@ def _parts(key: str, path: Path, options: ProseOptions) -> Iterator[Item]:
         raise broken_off(f"{path} behind line {line}", error) from error
 
 
-def _blocks(file: BinaryIO, lines: bool) -> Iterator[tuple[int, bytes]]:
+def _blocks(numbered_: Iterable[tuple[int, bytes]], lines: bool) -> Iterator[tuple[int, bytes]]:
     """(number of its first line, bytes) of each line, or of each run of lines between empty ones."""
     block, first, size = [], 1, 0
-    for number, raw in enumerate(whole_lines(file, MOST_TEXT), 1):
+    for number, raw in numbered_:
         blank = not raw.decode("utf-8-sig", "replace").strip()  # of any kind: pages have lines of no-break spaces
         if not blank:
             first = first if block else number
@@ -107,4 +111,4 @@ def _blocks(file: BinaryIO, lines: bool) -> Iterator[tuple[int, bytes]]:
         yield first, b"".join(block).strip(b"\r\n")
 
 
-PROSE = Reader(ProseOptions, _pieces, _items)
+PROSE = Reader(ProseOptions, _pieces, _items, cut=_cut)

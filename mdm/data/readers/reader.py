@@ -62,6 +62,10 @@ def others(chosen: str, choices: tuple[str, ...]) -> str:
     return f"split_by={' or '.join(json.dumps(own) for own in choices if own != chosen)}"
 
 
+def _uncut(path: Path, options: Options, piece: Piece) -> Iterator[Piece]:
+    yield piece
+
+
 @dataclasses.dataclass(frozen=True)
 class Reader:
     """One kind of source.
@@ -74,12 +78,15 @@ class Reader:
              skipped and reported like any other. Every item goes through `admission` before it is used. Raises Refusal
              (`broken_off`) for a file of many records that breaks off.
     local:   whether the path must exist beforehand
+    cut:     (path, options, piece) -> the same records in pieces that a worker reads in a short while, in their order. A
+             preparation is known by its pieces as they were before, so that a reader may learn to cut.
     """
 
     options: type[Options]
     pieces: Callable[[str, Path, Options], Iterator[Piece]]
     items: Callable[[str, Path, Options, Piece], Iterator[Item]]
     local: bool = True
+    cut: Callable[[Path, Options, Piece], Iterator[Piece]] = _uncut
 
 
 def broken_off(where: str, error: Exception, remedy: str = "mend or remove the file") -> Refusal:
