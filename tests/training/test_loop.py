@@ -9,6 +9,7 @@ import pytest
 
 from mdm.data import manifest
 from mdm.data.mixture import Stage
+from mdm.data.pipeline import Rows
 from mdm.model import flops
 from mdm.model.network import Network
 from mdm.problems import Fault, Problem, Refusal
@@ -52,6 +53,16 @@ def test_a_line_holds_what_was_promised(whole):
         assert name in line, name
     assert line["share_of_rows/text"] == 0.5 and line["share_of_rows/image-text"] == 0.25  # 32 rows: whole blocks
     assert line["tokens"] == 24 * 8 * 96
+
+
+def test_a_line_tells_how_often_each_stream_was_gone_through(make_job, whole):
+    job = make_job()
+    rows = Rows(job.data, job.corruption.views)
+    for line in log.read(whole):
+        drawn, _ = rows.locate(np.arange(line["step"] * 8))
+        found = {stream.name: line[f"passes/{stream.name}"] for stream in rows.streams}
+        assert found == {s.name: pytest.approx((drawn == n).sum() / s.rows) for n, s in enumerate(rows.streams)}
+    assert all(found.values())
 
 
 def test_the_chores_of_the_loop_are_part_of_its_time(whole):

@@ -23,7 +23,7 @@ class Piece:
 
     files:   relative to the path of the source; none for a piece of the source as a whole
     first:   number of its first record, and stop the number behind its last (-1: all there are)
-    offset:  where record `first` begins, in the unit of the layout (bytes of a table, row groups of a Parquet file)
+    offset:  where record `first` begins, in the unit of the layout (bytes of a table, row groups of Parquet, batches of Arrow)
     version: changes when the media do, as far as that shows without reading all of them
     """
 
