@@ -136,9 +136,10 @@ class PlanFolder:
 
 def _read(path: Path) -> dict:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _of(shard: Shard, lines: Mapping[str, dict]) -> bool:

@@ -169,7 +169,7 @@ def test_a_line_of_another_shard_under_the_same_name_is_none(manifest, once):
     folder.make(first)
     (line,) = (manifest.directory / "plans").rglob("*.line.json")
     assert folder.missing("train") == rest
-    for wrong in (json.dumps(json.loads(line.read_text()) | {"sha256": "another"}), "{", "{}"):
+    for wrong in (json.dumps(json.loads(line.read_text()) | {"sha256": "another"}), "{", "{}", "[1]"):
         line.write_text(wrong)
         assert folder.missing("train") == [first, *rest]
     at_a_start(manifest)
