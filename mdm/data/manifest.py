@@ -92,7 +92,7 @@ class Manifest:
 def again(directory: Path) -> str:
     """The remedy for a data set of which something is missing or damaged: prepared again in its folder it would be found there
     as it is."""
-    return f"restore the file, or prepare it again: in another folder, or behind deleting {directory}"
+    return f"restore the file, or prepare it again, in another folder or after deleting {directory}"
 
 
 def mounted(path: str, where: str) -> list[Problem]:

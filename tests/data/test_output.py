@@ -19,7 +19,7 @@ def test_a_data_set_that_lost_a_file_is_not_whole_and_its_remedy_helps(tmp_path,
     before = prose.files_of(manifest)
     (file, *_) = (tmp_path / "set").glob(lost)
     file.unlink()
-    told = rf"{file.name}: .*missing.* -> restore the file, or prepare it again: in another folder, or behind deleting "
+    told = rf"{file.name}: .*missing.* -> restore the file, or prepare it again, in another folder or after deleting "
     for _ in range(2):
         with pytest.raises(Refusal, match=told + re.escape(str(tmp_path / "set"))):
             prose.prepared(settings, tmp_path / "set")
