@@ -84,6 +84,20 @@ if ! mountpoint --quiet {mount}; then
 fi
 """
 
+# Behind the trainer's start, and apart: a request that is refused or has to wait must not keep paid slices idle. A subshell in no
+# condition: `set -e` would hold in no other.
+_EVALUATOR = """\
+set +e
+(
+set -e
+{start})
+code=$?
+if (( code )); then
+  echo "THE EVALUATOR WAS NOT STARTED, see above. The trainer runs; run this script again for its evaluator" >&2
+fi
+exit "$code"
+"""
+
 
 class _Directly:
     """Machines of one slice, as gcloud makes them."""
@@ -163,30 +177,44 @@ def _render(description: Description, way: _Directly | _Queued) -> Rendering:
     name, beside, where = description.name, description.beside, _where(description)
     several = isinstance(way, _Queued) and description.count > 1
     nodes = [f"{name}-{number}" for number in range(description.count)] if several else [name]
-    machines = [(name, description.slice, description.count)]
-    starts = [(node, "all", "train.host.sh", name) for node in nodes]
+    machines, stops = [name], [_stop(where, node, "all", name) for node in nodes]
     files = {"train.host.sh": _on_host(description, name, description.slice, description.trainer)}
+    evaluator = ""
     if beside:
-        follower = f"{name}-follower"
-        own = beside.platform == "tpu"
-        machines += [(follower, beside, 1)] if own else []
-        starts.append((follower if own else nodes[0], "0", "follow.host.sh", follower))
+        follower, node = f"{name}-follower", nodes[0]
+        ask = ""
+        if beside.platform == "tpu":
+            node = follower
+            machines.append(follower)
+            ask = _machines(description, way, follower, beside, 1)
+        evaluator = _EVALUATOR.format(start=ask + _start(where, node, "0", "follow.host.sh"))
+        stops.append(_stop(where, node, "0", follower))
         files["follow.host.sh"] = _on_host(description, follower, beside, description.follower)
+    deletes = [shlex.join([*_tool(way), "delete", each, *where, *way.delete.split()]) for each in machines]
     text = script.head(_AGAIN) + script.HERE
     text += _FUNCTIONS.format(
         what=way.what, where=shlex.join(where), field=way.field, ready=way.ready, taken=way.taken, delete=way.delete
     )
-    text += "".join(_machines(description, way, *each, proven=number == 0) for number, each in enumerate(machines))
-    stops = []
-    for node, worker, file, unit in starts:
-        ssh = ["gcloud", "compute", "tpus", "tpu-vm", "ssh", node, *where, f"--worker={worker}"]
-        text += f'{shlex.join(ssh)} --command="$(cat "$here/{file}")"\n'
-        stops.append(shlex.join([*ssh, f"--command=sudo systemctl stop {unit}"]))
-    text += 'echo "To stop it:"\n' + "".join(f"echo {shlex.quote(stop)}\n" for stop in stops)
-    text += 'echo "The machines stay, and cost, until they are deleted:"\n'
-    for each, *_ in machines:
-        text += f"echo {shlex.quote(shlex.join([*_tool(way), 'delete', each, *where, *way.delete.split()]))}\n"
-    return Rendering(text, files)
+    text += _machines(description, way, name, description.slice, description.count, script.preflight(description, "  "))
+    text += "".join(_start(where, node, "all", "train.host.sh") for node in nodes)
+    text += _told("To stop it:", stops) + _told("The machines stay, and cost, until they are deleted:", deletes)
+    return Rendering(text + evaluator, files)
+
+
+def _ssh(where: Sequence[str], node: str, worker: str) -> list[str]:
+    return ["gcloud", "compute", "tpus", "tpu-vm", "ssh", node, *where, f"--worker={worker}"]
+
+
+def _start(where: Sequence[str], node: str, worker: str, file: str) -> str:
+    return f'{shlex.join(_ssh(where, node, worker))} --command="$(cat "$here/{file}")"\n'
+
+
+def _stop(where: Sequence[str], node: str, worker: str, unit: str) -> str:
+    return shlex.join([*_ssh(where, node, worker), f"--command=sudo systemctl stop {unit}"])
+
+
+def _told(title: str, commands: Sequence[str]) -> str:
+    return f'echo "{title}"\n' + "".join(f"echo {shlex.quote(command)}\n" for command in commands)
 
 
 def _tool(way: _Directly | _Queued) -> list[str]:
@@ -199,12 +227,11 @@ def _where(description: Description) -> list[str]:
 
 
 def _machines(
-    description: Description, way: _Directly | _Queued, name: str, hardware: Hardware, count: int, *, proven: bool
+    description: Description, way: _Directly | _Queued, name: str, hardware: Hardware, count: int, proof: str = ""
 ) -> str:
-    """Asks for machines, and waits for them."""
+    """Asks for machines, and waits for them. proof: of the job, before anything is asked for."""
     priority = [f"--{description.priority}"] if description.priority else []
     asked = [*way.create(hardware, name, count), *_where(description), *priority, *description.options]
-    proof = script.preflight(description, "  ") if proven else ""
     return (
         f"give_back {name}\n"
         f'if [[ -z "$(state {name})" ]]; then\n'

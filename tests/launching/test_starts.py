@@ -78,6 +78,31 @@ def test_nothing_is_given_back_or_asked_for_while_the_state_is_not_known(queued,
     assert gcloud(queued) == (["ssh", "ssh", "ssh"] if after == "ACTIVE" else [])
 
 
+@pytest.mark.parametrize("platform, fails", [("tpu-vm", "create"), ("queued", "create"), ("queued", "ssh")])
+def test_an_evaluator_that_cannot_be_started_does_not_stop_the_trainer(platform, fails, machine):
+    machine.environment["READY"] = "ACTIVE" if platform == "queued" else "READY"
+    machine.write(render(platform, dataclasses.replace(JOBS[platform], evaluator="v5p:2x2x1")).all())
+    refuses = f'if [[ "$4 $5" == "{fails} tri-modal-3b-follower" ]]; then echo "no quota" >&2; exit 9; fi\n'
+    code, errors = machine.run("launch.sh", STANDIN_gcloud=refuses + machine.environment["STANDIN_gcloud"])
+    assert code == 9 and "no quota" in errors and "THE EVALUATOR WAS NOT STARTED" in errors
+    started = {call[0] for call in machine.calls("systemd-run")}
+    assert started == {"--unit=tri-modal-3b"}
+
+
+@pytest.mark.parametrize("platform", ["tpu-vm", "queued"])
+def test_the_trainer_runs_while_the_evaluator_waits_for_its_machine(platform, machine):
+    """Slices that are there cost, whatever is waited for beside them."""
+    ready = machine.environment["READY"] = "ACTIVE" if platform == "queued" else "READY"
+    machine.write(render(platform, dataclasses.replace(JOBS[platform], evaluator="v5p:2x2x1")).all())
+    machine.state("tri-modal-3b-follower", "WAITING")
+    come = f'cp "$CALLS" "$CALLS.then"; echo {ready} > "$CALLS.state.tri-modal-3b-follower"'
+    code, errors = machine.run("launch.sh", STANDIN_sleep=come)
+    assert code == 0, errors
+    then = (machine.folder / "calls.then").read_text()
+    assert "--unit=tri-modal-3b\0" in then and "--unit=tri-modal-3b-follower" not in then
+    assert machine.calls("systemd-run")[-1][0] == "--unit=tri-modal-3b-follower"
+
+
 @pytest.mark.parametrize("state, starts", [("inactive", 1), ("active", 0), ("activating", 0), ("failed", 0)])
 def test_a_host_starts_what_does_not_run(queued, state, starts):
     queued.run("train.host.sh")

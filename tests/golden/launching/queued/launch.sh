@@ -49,10 +49,19 @@ fi
 await tri-modal-3b
 gcloud compute tpus tpu-vm ssh tri-modal-3b-0 --project=project --zone=us-east5-a --worker=all --command="$(cat "$here/train.host.sh")"
 gcloud compute tpus tpu-vm ssh tri-modal-3b-1 --project=project --zone=us-east5-a --worker=all --command="$(cat "$here/train.host.sh")"
-gcloud compute tpus tpu-vm ssh tri-modal-3b-0 --project=project --zone=us-east5-a --worker=0 --command="$(cat "$here/follow.host.sh")"
 echo "To stop it:"
 echo 'gcloud compute tpus tpu-vm ssh tri-modal-3b-0 --project=project --zone=us-east5-a --worker=all '"'"'--command=sudo systemctl stop tri-modal-3b'"'"''
 echo 'gcloud compute tpus tpu-vm ssh tri-modal-3b-1 --project=project --zone=us-east5-a --worker=all '"'"'--command=sudo systemctl stop tri-modal-3b'"'"''
 echo 'gcloud compute tpus tpu-vm ssh tri-modal-3b-0 --project=project --zone=us-east5-a --worker=0 '"'"'--command=sudo systemctl stop tri-modal-3b-follower'"'"''
 echo "The machines stay, and cost, until they are deleted:"
 echo 'gcloud compute tpus queued-resources delete tri-modal-3b --project=project --zone=us-east5-a --force --quiet'
+set +e
+(
+set -e
+gcloud compute tpus tpu-vm ssh tri-modal-3b-0 --project=project --zone=us-east5-a --worker=0 --command="$(cat "$here/follow.host.sh")"
+)
+code=$?
+if (( code )); then
+  echo "THE EVALUATOR WAS NOT STARTED, see above. The trainer runs; run this script again for its evaluator" >&2
+fi
+exit "$code"

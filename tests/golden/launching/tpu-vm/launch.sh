@@ -45,6 +45,16 @@ if [[ -z "$(state tri-modal-3b)" ]]; then
     --spot
 fi
 await tri-modal-3b
+gcloud compute tpus tpu-vm ssh tri-modal-3b --project=project --zone=us-east5-a --worker=all --command="$(cat "$here/train.host.sh")"
+echo "To stop it:"
+echo 'gcloud compute tpus tpu-vm ssh tri-modal-3b --project=project --zone=us-east5-a --worker=all '"'"'--command=sudo systemctl stop tri-modal-3b'"'"''
+echo 'gcloud compute tpus tpu-vm ssh tri-modal-3b-follower --project=project --zone=us-east5-a --worker=0 '"'"'--command=sudo systemctl stop tri-modal-3b-follower'"'"''
+echo "The machines stay, and cost, until they are deleted:"
+echo 'gcloud compute tpus tpu-vm delete tri-modal-3b --project=project --zone=us-east5-a --quiet'
+echo 'gcloud compute tpus tpu-vm delete tri-modal-3b-follower --project=project --zone=us-east5-a --quiet'
+set +e
+(
+set -e
 give_back tri-modal-3b-follower
 if [[ -z "$(state tri-modal-3b-follower)" ]]; then
   gcloud compute tpus tpu-vm create tri-modal-3b-follower \
@@ -55,11 +65,10 @@ if [[ -z "$(state tri-modal-3b-follower)" ]]; then
     --spot
 fi
 await tri-modal-3b-follower
-gcloud compute tpus tpu-vm ssh tri-modal-3b --project=project --zone=us-east5-a --worker=all --command="$(cat "$here/train.host.sh")"
 gcloud compute tpus tpu-vm ssh tri-modal-3b-follower --project=project --zone=us-east5-a --worker=0 --command="$(cat "$here/follow.host.sh")"
-echo "To stop it:"
-echo 'gcloud compute tpus tpu-vm ssh tri-modal-3b --project=project --zone=us-east5-a --worker=all '"'"'--command=sudo systemctl stop tri-modal-3b'"'"''
-echo 'gcloud compute tpus tpu-vm ssh tri-modal-3b-follower --project=project --zone=us-east5-a --worker=0 '"'"'--command=sudo systemctl stop tri-modal-3b-follower'"'"''
-echo "The machines stay, and cost, until they are deleted:"
-echo 'gcloud compute tpus tpu-vm delete tri-modal-3b --project=project --zone=us-east5-a --quiet'
-echo 'gcloud compute tpus tpu-vm delete tri-modal-3b-follower --project=project --zone=us-east5-a --quiet'
+)
+code=$?
+if (( code )); then
+  echo "THE EVALUATOR WAS NOT STARTED, see above. The trainer runs; run this script again for its evaluator" >&2
+fi
+exit "$code"
