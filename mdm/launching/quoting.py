@@ -6,6 +6,7 @@ arguments of a command, get the dollar doubled.
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -35,6 +36,23 @@ def dollars(parts: Iterable[str]) -> list[str]:
     return [part.replace("$", "$$") for part in parts]
 
 
+class _Quoting(yaml.SafeDumper):
+    """Every text that is a value in quotes: what needs none here (y, 1e-3, 0o17) is a number or a boolean to the parser of
+    Kubernetes. Keys are our own words, and stay bare."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style='"')
+
+    def represent_mapping(self, tag, mapping, flow_style=None) -> yaml.MappingNode:
+        node = super().represent_mapping(tag, mapping, flow_style)
+        for key, _ in node.value:
+            key.style = None
+        return node
+
+
+_Quoting.add_representer(str, _Quoting.represent_str)
+
+
 def documents(*objects: Mapping) -> str:
     """YAML, a document for each object."""
-    return yaml.safe_dump_all(objects, sort_keys=False, width=130)
+    return yaml.dump_all(objects, Dumper=_Quoting, sort_keys=False, width=math.inf)

@@ -63,6 +63,31 @@ def test_every_value_arrives(platform, machine):
         assert machine.calls("python")[0] == given.preflight[1:]
 
 
+WORDS = ("y", "N", "on", "~", "null", "1e-3", "1.5e3", "+1e5", "0o17", "0b1", "1_000", "12:30", ".5", "0x1F", "2026-01-01")
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_no_parser_of_yaml_takes_a_text_for_something_else(word):
+    """They differ in what is a number or a boolean; a text in quotes is one to all of them."""
+    given = dataclasses.replace(JOBS["jobset"], priority=word, environment={"VALUE": word}, config=(f"{word}",))
+    text = render("jobset", given).files["job.yaml"]
+    assert text.count(f'"{word}"') == 5  # the class and a variable of two Pods, and the argument
+    bare = {node.value for document in yaml.compose_all(text) for node in values(document) if node.style != '"'}
+    assert all(re.fullmatch("[0-9]+|true", value) for value in bare), bare
+
+
+def values(node):
+    """All scalars but keys."""
+    if isinstance(node, yaml.ScalarNode):
+        return [node]
+    parts = [part for _, part in node.value] if isinstance(node, yaml.MappingNode) else node.value
+    return [value for part in parts for value in values(part)]
+
+
+def test_a_job_may_have_a_name_that_is_a_boolean_elsewhere():
+    assert render("jobset", dataclasses.replace(JOBS["jobset"], name="y")).files["job.yaml"].count('  name: "y"\n') == 1
+
+
 def check_tpu_vm(given, machine):
     """What systemd-run was given on the hosts, by stand-ins for ssh and sudo."""
     assert machine.calls("gcsfuse")[0] == ["-o", "ro,allow_other", "--implicit-dirs", "bucket", "/data"]
