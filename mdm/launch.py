@@ -48,7 +48,7 @@ _OUTPUT = command.path_flag("output", "Folder for what is run; by default runs/l
 
 def main() -> None:
     settings = command.settings(_CONFIG)
-    description = _description()
+    description = _description(settings.data.directory)
     rendering = render(_ON.value, description)
     hardware = description.slice
     devices = Devices(hardware.chips * description.count, description.count, hardware.platform)
@@ -63,7 +63,7 @@ def main() -> None:
     sys.exit(subprocess.run(["bash", str(folder / "launch.sh")]).returncode)
 
 
-def _description() -> Description:
+def _description(directory: str) -> Description:
     pairs = [text.partition("=") for text in _ENV.value]
     refuse_if(
         Problem("--env", f"{name}{equals}{value}", "has no =", "write NAME=VALUE")
@@ -73,6 +73,7 @@ def _description() -> Description:
     return Description(
         name=_NAME.value,
         config=_config(),
+        directory=directory,
         workdir=_WORKDIR.value,
         data=_DATA.value,
         hardware=_HARDWARE.value,

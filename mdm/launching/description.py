@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from mdm.launching import names
 from mdm.launching.hardware import Hardware
 from mdm.problems import Problem, Refusal
+from mdm.runs.folder import address_problems
 
 _IMAGE = re.compile("[A-Za-z0-9][A-Za-z0-9._/:@-]*")
 _BUCKET = re.compile("gs://([a-z0-9][a-z0-9._-]{1,61}[a-z0-9])(/.*)?", re.DOTALL)
@@ -24,8 +25,10 @@ class Description:
     name:        of the job, and beginning of the names of its parts
     config:      --config=FILE and its overrides, as every binary takes them
     workdir:     the run folder
-    data:        gs://BUCKET[/FOLDER] with the data set: the bucket is mounted on every host, read only, at `MOUNT`. Empty where
-                 data.directory of the config names a folder that the hosts have
+    directory:   data.directory of the config: the data set, where `data` is empty. On TPU VMs a folder of the hosts, which their
+                 containers get read only; on XPK in `MOUNT`, where storage is attached; on SLURM as the nodes see it
+    data:        gs://BUCKET[/FOLDER] with the data set: the bucket is mounted on every host, read only, at `MOUNT`. GKE has no
+                 other way
     hardware:    of a slice or node: see `mdm.launching.hardware`
     count:       of slices or nodes
     image:       the container to run, where the platform runs containers
@@ -40,6 +43,7 @@ class Description:
 
     name: str
     config: tuple[str, ...]
+    directory: str
     workdir: str
     hardware: str
     count: int = 1
@@ -67,8 +71,9 @@ class Description:
             remedy = "write REGISTRY/NAME:TAG or REGISTRY/NAME@DIGEST"
             found.append(Problem("--image", self.image, "is not the name of an image", remedy))
         if self.data and not _BUCKET.fullmatch(self.data):
-            remedy = "write gs://BUCKET/FOLDER, or name a folder that the hosts have as --config.data.directory"
+            remedy = "write gs://BUCKET/FOLDER; a folder of the hosts is named by --config.data.directory (not on GKE)"
             found.append(Problem("--data", self.data, "is no bucket", remedy))
+        found += address_problems("--workdir", self.workdir)
         found += [
             Problem("--option", option, "is not a flag", "write --option=--NAME=VALUE")
             for option in self.options
@@ -138,7 +143,7 @@ class Description:
         found = []
         if not self.image:
             found.append(Problem("--image", None, "is not given", f"name the container image that {kind} runs"))
-        if "://" not in self.workdir:
+        if self.workdir and "://" not in self.workdir:
             reason = "is a folder inside a container, which goes with it"
             found.append(Problem("--workdir", self.workdir, reason, "name one in a bucket, gs://…"))
         return found

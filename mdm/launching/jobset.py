@@ -44,6 +44,9 @@ renew() {{
 
 def problems(description: Description) -> list[Problem]:
     found = description.containers("GKE")
+    if not description.data:
+        reason = "is not given, and a container on GKE sees no folder but a mounted bucket"
+        found.append(Problem("--data", None, reason, "name the bucket with the data set, --data=gs://BUCKET/FOLDER"))
     return found + description.only(("tpu", "cpu"), "GKE", "take TPUs, or launch on SLURM")
 
 

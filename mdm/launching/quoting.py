@@ -1,4 +1,4 @@
-"""Text for shells and for Kubernetes, in which what came from outside stays what it was.
+"""Text for shells, docker and Kubernetes, in which what came from outside stays what it was.
 
 For a shell shlex quotes; YAML is written by its own writer; Kubernetes and systemd, which replace names behind a dollar in the
 arguments of a command, get the dollar doubled.
@@ -6,6 +6,8 @@ arguments of a command, get the dollar doubled.
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +31,13 @@ def command(*groups: Sequence[str], indent: str = "") -> str:
         lines.append("    " * depth + shlex.join(parts[:first]))
         lines += ["    " * depth + "  " + shlex.quote(part) for part in parts[first:]]
     return " \\\n".join(indent + line for line in lines)
+
+
+def fields(*texts: str) -> str:
+    """A line of comma-separated values, as docker takes them for one flag."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(texts)
+    return line.getvalue()
 
 
 def dollars(parts: Iterable[str]) -> list[str]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import shlex
 import signal
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from mdm.exits import FINAL, PREEMPTED
 from mdm.fingerprint import fingerprint
@@ -83,7 +84,10 @@ if ! mountpoint --quiet {mount}; then
   sudo gcsfuse -o ro,allow_other --implicit-dirs {bucket} {mount}
 fi
 """
-
+# Docker would find out, too: a hundred times, where nobody looks.
+_THERE = """\
+test -d {folder} || {{ echo {told} >&2; exit 1; }}
+"""
 # Behind the trainer's start, and apart: a request that is refused or has to wait must not keep paid slices idle. A subshell in no
 # condition: `set -e` would hold in no other.
 _EVALUATOR = """\
@@ -157,6 +161,11 @@ def _problems(description: Description, way: _Directly | _Queued) -> list[Proble
     found += description.only(("tpu", "cpu"), "a TPU VM", "take TPUs, or launch on SLURM")
     if not description.zone:
         found.append(Problem("--zone", None, "is not given", "name the zone of the TPUs, e.g. us-east5-a"))
+    if not description.data and not PurePosixPath(description.directory).is_absolute():
+        remedy = "name a folder of the hosts from / on, or the bucket with the data set, --data=gs://BUCKET/FOLDER"
+        found.append(
+            Problem("data.directory", description.directory, "is no folder that a container can be given", remedy)
+        )
     if description.priority not in way.priorities:
         remedy = f"use one of {', '.join(filter(None, way.priorities))}, or nothing"
         found.append(Problem("--priority", description.priority, "is not known here", remedy))
@@ -241,13 +250,23 @@ def _machines(
     )
 
 
+def _mounted(description: Description) -> tuple[str, str]:
+    """How docker gives the data set to a container, and what a host does before."""
+    if description.bucket:
+        return f"--volume={MOUNT}:{MOUNT}:ro", _MOUNTED.format(mount=MOUNT, bucket=description.bucket)
+    folder = description.directory
+    told = f"{folder}: this host has no such folder; bring the data set there, or name its bucket as --data"
+    bind = quoting.fields("type=bind", f"source={folder}", f"target={folder}", "readonly")
+    return f"--mount={bind}", _THERE.format(folder=shlex.quote(folder), told=shlex.quote(told))
+
+
 def _on_host(description: Description, unit: str, hardware: Hardware, command: Sequence[str]) -> str:
     variables = [f"--env={key}={value}" for key, value in description.variables(hardware).items()]
     # Libtpu opens the devices and locks memory; the reading processes hand batches over in shared memory.
     access = ["--privileged"] if hardware.platform == "tpu" else []
-    mounted = [f"--volume={MOUNT}:{MOUNT}:ro"] if description.bucket else []
+    mounted, mount = _mounted(description)
     stop = f"--stop-timeout={description.grace}"  # for a daemon that goes down first: by itself it gives ten seconds
-    run = ["run", "--rm", "--init", f"--name={unit}", stop, *access, "--net=host", "--ipc=host", *mounted, *variables]
+    run = ["run", "--rm", "--init", f"--name={unit}", stop, *access, "--net=host", "--ipc=host", mounted, *variables]
     job = [description.image, *command]
     settings = {
         "After": "docker.service",  # so that it ends before the daemon does when the host goes down
@@ -275,7 +294,6 @@ def _on_host(description: Description, unit: str, hardware: Hardware, command: S
     login = ""
     if registry == "gcr.io" or registry.endswith((".gcr.io", ".pkg.dev")):  # Google's want to be told who asks
         login = f"sudo gcloud auth configure-docker {registry} --quiet\n"
-    mount = _MOUNTED.format(mount=MOUNT, bucket=description.bucket) if description.bucket else ""
     return (
         "# Run on a host: starts the unit if it does not run.\n"
         "set -eu\n"

@@ -7,6 +7,7 @@ again after the exit codes it is told of, and after 42 and 127 to 255; after no 
 from __future__ import annotations
 
 import shlex
+from pathlib import PurePosixPath
 
 from mdm.exits import AGAIN
 from mdm.launching import quoting, script
@@ -21,8 +22,12 @@ _PRIORITIES = ("very-low", "low", "medium", "high", "very-high")
 
 def problems(description: Description) -> list[Problem]:
     found = description.containers("XPK")
-    remedy = f"attach it to the cluster (xpk storage attach, --mount-point={MOUNT}), and name its folder in the config"
-    found += description.unmounted("XPK", remedy)
+    attach = f"attach its bucket to the cluster (xpk storage attach, --mount-point={MOUNT} --auto-mount=true)"
+    found += description.unmounted("XPK", f"{attach}, and name its folder as --config.data.directory")
+    if not description.data and not PurePosixPath(description.directory).is_relative_to(MOUNT):
+        reason = f"is not in {MOUNT}, and a container of XPK sees no folder but attached storage"
+        remedy = f"{attach}, and name its folder there"
+        found.append(Problem("data.directory", description.directory, reason, remedy))
     found += description.only(("tpu",), "XPK", "take TPUs; for an evaluator on CPU launch on jobset")
     if not description.cluster:
         found.append(Problem("--cluster", None, "is not given", "name the cluster, as xpk cluster list shows it"))

@@ -24,19 +24,31 @@ from typing import Any
 from etils import epath
 
 from mdm import atomic
-from mdm.problems import Problem, Refusal, unwritable
+from mdm.problems import Problem, Refusal, refuse_if, unwritable
 from mdm.runs.storage import OF_PATHS, answered
+
+
+def address_problems(where: str, path: str) -> list[Problem]:
+    """What is no address of a run folder, whatever lies there. where: its flag."""
+    if not path.strip():
+        return [Problem(where, path, "is empty", "name a folder, or gs://BUCKET/FOLDER")]
+    store, apart, place = path.partition("://")
+    if apart and store != "gs":
+        return [
+            Problem(where, path, f"{store}:// is no store that is known here", "use gs://BUCKET/FOLDER, or a folder")
+        ]
+    if apart and not place.strip("/"):
+        return [Problem(where, path, "names no bucket", "use gs://BUCKET/FOLDER, or a folder")]
+    return []
 
 
 class RunFolder:
     """Paths of a run, local or `gs://`, and the small files in it. Only the training process writes outside evaluations/."""
 
     def __init__(self, path: str | Path):
-        """Raises Refusal for a store that is not known and, naming the extra, for a bucket whose package is missing."""
-        store, apart, _ = str(path).partition("://")
-        if apart and store != "gs":
-            remedy = "use gs://BUCKET/FOLDER, or a folder"
-            raise Refusal(Problem(str(path), None, f"{store}:// is no store that is known here", remedy))
+        """Raises Refusal as `address_problems` and, naming the extra, for a bucket whose package is missing."""
+        refuse_if(address_problems("the run folder", str(path)))
+        apart = "://" in str(path)
         if apart and not importlib.util.find_spec("gcsfs"):
             raise Refusal(Problem(str(path), None, "gcsfs is not installed", "pip install 'mdm[gcs]'"))
         self.path = epath.Path(path)

@@ -12,6 +12,7 @@ from mdm.launching.description import Description
 TPU = Description(
     name="tri-modal-3b",
     config=("--config=experiments/tri_modal_3b.py:v5p",),
+    directory="data/sets/one",
     data="gs://bucket/sets/one",
     workdir="gs://bucket/runs/3b",
     hardware="v5p:4x4x4",
@@ -22,6 +23,7 @@ TPU = Description(
 GPU = dataclasses.replace(
     TPU,
     config=("--config=experiments/tri_modal_3b.py:h100", "--config.data.directory=/shared/data"),
+    directory="/shared/data",
     data="",
     workdir="/shared/runs/3b",
     hardware="h100:8",
@@ -41,6 +43,7 @@ JOBS = {
         priority="high",
         cluster="pod",
         data="",
+        directory="/data/sets/one",
         config=(*TPU.config, "--config.data.directory=/data/sets/one"),
     ),
     "slurm": dataclasses.replace(GPU, count=4, priority="high", options=("--partition=gpu", "--time=2-00:00:00")),

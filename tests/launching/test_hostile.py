@@ -1,7 +1,9 @@
 """Whatever stands in a path, a setting or a variable arrives as it was given, through every shell and manifest on its way."""
 
+import csv
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -63,7 +65,23 @@ def test_every_value_arrives(platform, machine):
         assert machine.calls("python")[0] == given.preflight[1:]
 
 
-WORDS = ("y", "N", "on", "~", "null", "1e-3", "1.5e3", "+1e5", "0o17", "0b1", "1_000", "12:30", ".5", "0x1F", "2026-01-01")
+WORDS = (
+    "y",
+    "N",
+    "on",
+    "~",
+    "null",
+    "1e-3",
+    "1.5e3",
+    "+1e5",
+    "0o17",
+    "0b1",
+    "1_000",
+    "12:30",
+    ".5",
+    "0x1F",
+    "2026-01-01",
+)
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -100,6 +118,24 @@ def check_tpu_vm(given, machine):
         assert [part for part in found[:image] if part.startswith("--env=")] == [
             f"--env={name}={value}" for name, value in variables.items()
         ]
+
+
+@pytest.mark.parametrize("platform", ["tpu-vm", "queued"])
+def test_a_container_on_a_tpu_vm_gets_the_folder_of_its_host(platform, machine):
+    """Read only, by docker's own reading of the flag; where the host has no such folder, it says so and starts nothing."""
+    folder = f'{machine.folder}/a, b"c {"".join(value.replace("/", "") for value in (*VALUES, *LINES))}'
+    given = dataclasses.replace(JOBS[platform], data="", directory=folder)
+    machine.write(render(platform, given).all())
+    ready = "ACTIVE" if platform == "queued" else "READY"
+    code, errors = machine.run("launch.sh", READY=ready)
+    assert code == 1 and "this host has no such folder" in errors and not machine.calls("systemd-run")
+    Path(folder).mkdir()
+    assert machine.run("launch.sh", READY=ready) == (0, "")
+    assert not machine.calls("gcsfuse")
+    for call in machine.calls("systemd-run"):
+        (mount,) = (kubelet(part) for part in call if part.startswith("--mount="))
+        (fields,) = csv.reader([mount.removeprefix("--mount=")], strict=True)
+        assert fields == ["type=bind", f"source={folder}", f"target={folder}", "readonly"]
 
 
 def check_jobset(given, machine):
