@@ -75,9 +75,15 @@ def read(folder: RunFolder) -> tuple[Start, ...]:
 
 def stuck(starts: Sequence[Start], most: int) -> Problem | None:
     """Why it makes no sense to start again: the last `most` starts (0: any number is allowed) brought no new step and ended
-    without saying what to do. A start that was refused for it counts as said: whoever starts again then has mended something."""
-    best, row = 0, 0
+    without saying what to do. A start that was refused for it counts as said: whoever starts again then has mended something.
+
+    New is what lies behind all that earlier starts reached from the same checkpoint. One that goes on from a newer one or, where
+    that is damaged, an older one counts from there: steps that went with a checkpoint have to be made again.
+    """
+    best, row, restored = 0, 0, None
     for start in starts:
+        if start.restored not in (None, restored):
+            best = restored = start.restored
         fruitless = start.reached <= best and start.code in _UNSAID
         row = row + 1 if fruitless else 0
         best = max(best, start.reached)
@@ -86,6 +92,11 @@ def stuck(starts: Sequence[Start], most: int) -> Problem | None:
     last = starts[-1]
     reason = f"{row} starts in a row brought no step behind {best}; the last one, on {last.host}, ended: {last.told}"
     return Problem(f"start {last.number}", None, reason, f"look into starts/{last.number}, mend it, and start again")
+
+
+def reached(starts: Sequence[Start]) -> int:
+    """The newest step that a run has finished: of its last start that came to one."""
+    return next((start.reached for start in reversed(starts) if start.reached or start.restored is not None), 0)
 
 
 class Starting:
@@ -114,7 +125,7 @@ class Starting:
         """Says that the run has ended with this start, to evaluators that follow; a start that goes on takes that back."""
         if not agreement.leads() or self._run.end.exists():  # an end before this start, which has changed nothing
             return
-        self._mark_end(self.now.told, self.now.reached)
+        self._mark_end(self.now.told, reached((*self.earlier, self.now)))
 
     def clear_end(self) -> None:
         """Takes back, as early as the run is held, that it has ended: an evaluator that is started beside this process would end
@@ -208,7 +219,8 @@ def hung(folder: RunFolder, most: int, since: float, reason: str, number: int | 
     """
     with contextlib.ExitStack() as held:
         # Not by number: to the other processes of this start the number of process 0 is a later one.
-        why = stuck([start for start in read(folder) if start.began < since and start.number != number], most)
+        earlier = [start for start in read(folder) if start.began < since and start.number != number]
+        why = stuck(earlier, most)
         code, reason = (Stuck.code, str(why)) if why else (exits.HUNG, reason)
         if number is None and not agreement.first():
             return code, None
@@ -216,7 +228,7 @@ def hung(folder: RunFolder, most: int, since: float, reason: str, number: int | 
         end = dataclasses.replace(_new(number), code=code, reason=reason)
         atomic.write_text(folder.start(number) / _FILE, _text(end))
         if code in _ENDING and not folder.end.exists():
-            folder.mark_end(end.told, end.reached)
+            folder.mark_end(end.told, reached(earlier))
         return code, folder.start(number)
 
 

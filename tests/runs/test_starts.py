@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 
 import pytest
 
@@ -38,6 +39,38 @@ def test_stuck_means_start_after_start_without_a_new_step(ends, told):
     own = [start(number, *end) for number, end in enumerate(ends, 1)]
     assert (starts.stuck(own, 3) is not None) == told
     assert starts.stuck(own, 0) is None
+
+
+@pytest.mark.parametrize(
+    "ends, told",
+    [
+        ([(0, 100), (60, 70), (60, 70), (60, 70)], False),  # the checkpoint of step 90 was damaged: 70 is new behind 60
+        ([(0, 100), (60, 70), (60, 70), (60, 70), (60, 70)], True),
+        ([(0, 100), (60, 75), (70, 85), (80, 95), (90, 99)], False),  # it never comes behind step 100, and gets on
+        ([(0, 40), (30, 30), (30, 30), (30, 30)], True),
+        ([(0, 40), (None, 0), (None, 0), (None, 0)], True),
+    ],
+)
+def test_progress_is_counted_from_what_a_start_restored(ends, told):
+    own = [Start(number, "host", 0.0, 0.0, *end) for number, end in enumerate(ends, 1)]
+    assert (starts.stuck(own, 3) is not None) == told
+
+
+def test_a_run_that_is_given_up_has_ended_at_the_step_that_it_had_reached(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    for restored, reached in ((5, 7), (6, 6), (None, 0)):
+        with pytest.raises(OSError), starts.begin(folder, 0) as starting:
+            if restored:
+                starting.update(restored=restored, reached=reached)
+            raise OSError("no such chip")
+    assert starts.reached(starts.read(folder)) == 6
+    with pytest.raises(Stuck), starts.begin(folder, 2):
+        pass
+    assert folder.read_end()["step"] == 6
+    folder.clear_end()
+    for code in (exits.HUNG, exits.HUNG, exits.STUCK):  # the one that was refused has told whoever has to act
+        assert starts.hung(folder, 2, time.time(), "HUNG: no step", None)[0] == code
+    assert folder.read_end()["step"] == 6
 
 
 def test_a_start_writes_down_how_far_it_came_and_how_it_ended(tmp_path):
