@@ -1,12 +1,13 @@
 """Files that appear in one step: a reader, or a process that starts after a kill, sees the old one or the new one.
 
-On a disk by moving them into place. An object store has nothing to move and needs nothing: an object is there when its last
-byte is.
+On a disk by moving them into place, once their bytes are on it: a name that outlived its content would be an empty file after a
+loss of power. An object store has nothing to move and needs nothing: an object is there when its last byte is.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import uuid
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import TypeVar
 
 AnyPath = TypeVar("AnyPath", bound=Path)
+# File systems that do not know it, for folders above all, and what may be written but not opened.
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EACCES)
 
 
 @contextlib.contextmanager
@@ -31,10 +34,12 @@ def replacing(path: AnyPath, *, shared: bool = False) -> Iterator[AnyPath]:
     temporary = path.parent / f"{path.name}{own}.tmp"
     try:
         yield temporary
+        _sync(temporary)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     temporary.replace(path)
+    _sync(path.parent)
 
 
 def write_text(path: Path, text: str, *, shared: bool = False) -> None:
@@ -44,12 +49,33 @@ def write_text(path: Path, text: str, *, shared: bool = False) -> None:
 
 
 def create(path: Path, text: str) -> None:
-    """Writes `text` to a new file. Raises FileExistsError if there is one: of several that try, one succeeds."""
+    """Writes `text` to a new file. Raises FileExistsError if there is one: of several that try, one succeeds. Where the write
+    fails, none is left."""
     if "://" not in os.fspath(path):
-        with open(path, "x", encoding="utf-8") as file:
-            file.write(text)
+        with open(path, "xb", buffering=0) as file:
+            try:
+                if file.write(text.encode()) < len(text.encode()):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(path))
+                os.fsync(file.fileno())
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+        _sync(path.parent)
         return
     import fsspec  # only where there is a store: it is asked for this in the same request
 
     store, place = fsspec.url_to_fs(os.fspath(path))
     store.pipe_file(place, text.encode(), mode="create")
+
+
+def _sync(path: Path) -> None:
+    """Returns when a file, or what a folder says of its files, is on the disk."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise

@@ -1,5 +1,12 @@
 """A file is the old one or the new one."""
 
+import contextlib
+import errno
+import os
+import resource
+import signal
+from pathlib import Path
+
 import pytest
 from etils import epath
 
@@ -42,3 +49,53 @@ def test_paths_of_other_stores_stay_what_they_are(tmp_path):
         assert isinstance(temporary, epath.Path)
         temporary.write_text("x")
     assert (tmp_path / "file").read_text() == "x"
+
+
+def test_a_name_does_not_outlive_its_content(tmp_path, monkeypatch):
+    """A loss of power keeps what was asked to be on the disk, in that order, and nothing else for certain."""
+    done, sync, replace = [], os.fsync, Path.replace
+
+    def synced(descriptor):
+        done.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        sync(descriptor)
+
+    def replaced(self, target):
+        done.append("replaced")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    atomic.write_text(tmp_path / "file", "whole")
+    atomic.create(tmp_path / "new", "whole")
+    assert done == ["file.tmp", "replaced", tmp_path.name, "new", tmp_path.name]
+
+
+@pytest.mark.parametrize("number, raises", [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_file_system_that_cannot_tell_is_none_that_fails(tmp_path, monkeypatch, number, raises):
+    def fails(_):
+        raise OSError(number, os.strerror(number))
+
+    atomic.write_text(tmp_path / "file", "old")
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(OSError) if raises else contextlib.nullcontext():
+        atomic.write_text(tmp_path / "file", "new")
+    assert (tmp_path / "file").read_text() == ("old" if raises else "new")
+
+
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_a_new_file_that_finds_no_room_is_not_there(tmp_path):
+    """The kernel takes a part of it, and then no more: in a process of its own that may not make larger files."""
+    child = os.fork()
+    if not child:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3, resource.RLIM_INFINITY))
+        try:
+            atomic.create(tmp_path / "file", "whole")
+        except OSError:
+            os._exit(0 if not (tmp_path / "file").exists() else 2)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    atomic.create(tmp_path / "file", "whole")
+    with pytest.raises(FileExistsError):
+        atomic.create(tmp_path / "file", "another")
+    assert (tmp_path / "file").read_text() == "whole"
