@@ -49,6 +49,7 @@ PROVOKED = {
     "checkpoint half written or damaged": [
         "runs/test_checkpoint.py::test_a_damaged_checkpoint_is_passed_over_and_put_aside",
         "runs/test_checkpoint.py::test_a_half_written_checkpoint_is_no_checkpoint",
+        "runs/test_seal.py::test_an_unsealed_checkpoint_that_cannot_be_read_is_passed_over",
         "test_failures.py::test_a_run_goes_on_from_the_checkpoint_before_a_damaged_array_file",
     ],
     "disk full, bucket unreachable during a save": [

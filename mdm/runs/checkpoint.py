@@ -6,10 +6,10 @@ without the optimizer. Writing is asynchronous; reading works on any mesh and nu
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,7 +20,7 @@ from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, EveryNSteps, LatestN
 
 from mdm.problems import Fault, Problem, Refusal
-from mdm.runs import agreement, fit, seal
+from mdm.runs import agreement, damage, fit, seal
 from mdm.runs.storage import answered, exists, first_line
 
 PARAMETERS = ("parameters", "ema")
@@ -165,19 +165,25 @@ class Checkpoints:
         there is no checkpoint at all. What was passed over is logged and moved to `damaged/` beside the folder.
 
         Raises Refusal if there are checkpoints but none is whole, and for one of another model; Fault, on all processes, if a
-        checkpoint that is not known to be damaged cannot be read on one of them.
+        checkpoint that is not known to be damaged cannot be read on one of them. One without a seal counts as damaged where its
+        files can be read, it cannot, and an older one can.
         """
         steps = sorted(self._manager.all_steps(), reverse=True)
         passed: dict[int, str] = {}
+        unread: Fault | None = None
         for step in steps:
-            wrong = _agreed_damage(self._folder / str(step))
+            wrong = damage.agreed(self._folder / str(step))
             if wrong is None:
-                agreement.led(lambda step=step: self._refuse_other(step, abstract))
-                restored = agreement.together(lambda step=step: self._read(step, abstract))
-                self._put_aside(passed)
-                return restored
+                found = self._tried(step, abstract, unread)
+                if isinstance(found, Restored):
+                    self._put_aside(passed)
+                    return found
+                unread, why = unread or found, first_line(found.__cause__ or found)
+                wrong = f"it has no seal and cannot be read, though all its files can ({why})"
             logging.error("checkpoint %s cannot be used, trying the one before: %s", self._folder / str(step), wrong)
             passed[step] = wrong
+        if unread:  # where nothing can be read, nothing is judged
+            raise unread
         if passed:
             raise Refusal(
                 Problem(
@@ -190,10 +196,31 @@ class Checkpoints:
             )
         return None
 
+    def _tried(self, step: int, abstract: Mapping[str, Any], unread: Fault | None) -> Restored | Fault:
+        """What a checkpoint holds. Of one without a seal on a disk that gives all its files: why it cannot be read, twice.
+
+        unread: why a newer one could not be, which is told if this one cannot either
+        """
+        folder = self._folder / str(step)
+        try:
+            return self._restored(step, abstract)
+        except Fault as fault:
+            if "://" in os.fspath(folder) or damage.sealed(folder):
+                raise (unread or fault) from fault.__cause__
+            damage.read_all(folder)
+        try:
+            return self._restored(step, abstract)
+        except Fault as fault:
+            return fault
+
+    def _restored(self, step: int, abstract: Mapping[str, Any]) -> Restored:
+        agreement.led(lambda: self._refuse_other(step, abstract))
+        return agreement.together(lambda: self._read(step, abstract))
+
     def _refuse_other(self, step: int, abstract: Mapping[str, Any]) -> int:
         """Refuses a checkpoint that holds other arrays than `abstract`, by what it says of itself: no array is read."""
         folder = self._folder / str(step)
-        with _storage(folder):
+        with damage.reading(folder):
             stored = _stored(folder)
         if wrong := fit.misfit(stored, abstract):
             raise _foreign(folder, wrong)
@@ -203,7 +230,7 @@ class Checkpoints:
         rest = {name: tree for name, tree in abstract.items() if name not in PARAMETERS}
         items = {name: ocp.args.StandardRestore(abstract[name]) for name in PARAMETERS}
         items |= {_REST: ocp.args.StandardRestore(rest), _POSITION: ocp.args.JsonRestore()}
-        with _storage(self._folder / str(step)):
+        with damage.reading(self._folder / str(step)):
             found = self._manager.restore(step, args=ocp.args.Composite(**items))
         return Restored(step, {**{name: found[name] for name in PARAMETERS}, **found[_REST]}, found[_POSITION])
 
@@ -234,28 +261,6 @@ class Checkpoints:
     def _failed(self, step: int, error: Exception) -> None:
         logging.error("CHECKPOINT %d WAS NOT SAVED, the one before it stays: %s", step, error)
         self._has_failed = self._sweeps = True
-
-
-def _agreed_damage(step: epath.Path) -> str | None:
-    """What any process finds wrong, for all of them: they must try the same steps. Each reads its share of the files."""
-    share = (jax.process_index(), jax.process_count())
-
-    def look() -> str | None:
-        with _storage(step):
-            return seal.damage(step, share=share)
-
-    wrong = agreement.together(look)
-    return (wrong or "damaged, see the logs of the other processes") if agreement.anywhere(wrong is not None) else None
-
-
-@contextlib.contextmanager
-def _storage(step: epath.Path) -> Iterator[None]:
-    """What fails inside says nothing of the checkpoint: files that are not damaged raise anything if they do not come."""
-    try:
-        yield
-    except Exception as error:
-        remedy = "it is tried again by the next start; to go on from the one before it, move it out of the folder"
-        raise Fault(f"{step} could not be read ({first_line(error)}): {remedy}") from error
 
 
 class CheckpointReader:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from etils import epath
 
@@ -37,7 +38,7 @@ def damage(step: epath.Path, part: str | None = None, share: tuple[int, int] = (
     if not seal.exists():
         return None
     try:
-        sealed = json.loads(seal.read_text())
+        sealed = _checked(json.loads(seal.read_bytes()))
     except ValueError as error:
         return f"{seal}: {error}"
     names = [name for name in sorted(sealed) if part is None or name.startswith(f"{part}/")][share[0] :: share[1]]
@@ -49,6 +50,12 @@ def damage(step: epath.Path, part: str | None = None, share: tuple[int, int] = (
         if found[name] != contents:
             return f"{step / name}: {found[name]} where {contents} was written"
     return None
+
+
+def read_all(step: epath.Path, share: tuple[int, int]) -> None:
+    """Reads a share of the files of a checkpoint, as `damage`. Raises what the storage raises if it does not give them."""
+    names = [path.relative_to(step).as_posix() for path in _files(step)]
+    _contents(step, wanted=set(sorted(names)[share[0] :: share[1]]))
 
 
 def exists(step: epath.Path) -> bool:
@@ -88,6 +95,15 @@ def _contents(step: epath.Path, part: str | None = None, wanted: Collection[str]
     ) as readers:  # hashing gives the interpreter back, and a bucket answers many at once
         found = readers.map(lambda path: [path.stat().length, _digest(path)], [own[name] for name in names])
         return dict(zip(names, found, strict=True))
+
+
+def _checked(sealed: Any) -> Mapping[str, list]:
+    """Raises ValueError for JSON that is no seal."""
+    if not isinstance(sealed, dict) or not all(
+        isinstance(found, list) and [type(part) for part in found] == [int, str] for found in sealed.values()
+    ):
+        raise ValueError("holds no sizes and digests of files")
+    return sealed
 
 
 def _files(folder: epath.Path) -> Iterator[epath.Path]:
