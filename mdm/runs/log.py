@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 from collections.abc import Mapping
 
 from absl import logging
@@ -17,23 +18,37 @@ from mdm.runs.uploads import Growing, Uploads, joined
 
 
 def read(folder: RunFolder) -> list[dict]:
-    """The lines of a run's log, oldest first; a line that was cut off by a kill, and what follows it, is left out."""
-    lines: list[dict] = []
+    """The lines of a run's log, by their steps. A last line that a kill cut off is left out; what else is no line of one is told
+    with its file and number, and left out too."""
     try:
-        texts = [folder.metrics.read_text(), *joined(folder.metrics_part)]
+        contents = [(folder.metrics, folder.metrics.read_bytes())]
     except FileNotFoundError:
         return []
-    for text in texts:
-        for line in text.splitlines():
-            try:
-                found = json.loads(line)
-            except ValueError:
-                break
-            if (
-                not lines or found["step"] > lines[-1]["step"]
-            ):  # a start that was killed while it joined the parts left both
-                lines.append(found)
-    return lines
+    contents += [(folder.metrics_part(number), part) for number, part in enumerate(joined(folder.metrics_part))]
+    texts = [(path, *line) for path, content in contents for line in enumerate(_lines(content), 1)]
+    lines: dict[int, dict] = {}
+    for place, (path, number, text) in enumerate(texts, 1):
+        try:
+            found = _figures(text)
+        except (ValueError, RecursionError) as error:
+            if place < len(texts) or text.endswith(b"\n"):
+                logging.error("%s, line %d is damaged and left out: %s", path, number, error)
+            continue
+        lines.setdefault(found["step"], found)  # a start that was killed while it joined the parts left both
+    return [lines[step] for step in sorted(lines)]
+
+
+def _lines(content: bytes) -> list[bytes]:
+    """With their ends, of which the last one may have none."""
+    return [line for line in re.split(rb"(?<=\n)", content) if line]
+
+
+def _figures(text: bytes) -> dict:
+    """A line. Raises ValueError if it is none."""
+    found = json.loads(text)
+    if not isinstance(found, dict) or "step" not in found or type(found["step"]) is not int:
+        raise ValueError("it has no step")
+    return found
 
 
 class MetricsLog:

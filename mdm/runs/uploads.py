@@ -72,11 +72,11 @@ class Growing:
             self._number, self._content = self._number + 1, b""
 
 
-def joined(part: Callable[[int], epath.Path]) -> list[str]:
+def joined(part: Callable[[int], epath.Path]) -> list[bytes]:
     """The parts of a text that there are. A folder may not be listed for it: clients keep listings for minutes."""
-    found: list[str] = []
+    found: list[bytes] = []
     while True:
         try:
-            found.append(part(len(found)).read_text())
+            found.append(part(len(found)).read_bytes())
         except FileNotFoundError:
             return found

@@ -146,6 +146,32 @@ def test_the_log_is_cut_back_to_the_restored_step(folder):
     assert log.read(folder)[-1] == {"step": 30, "loss": 1 / 3}
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [b'{"step": 15, "lo', b"\xff\xfe{}", b"[1]", b"3", b"null", b'{"loss": 1}', b'{"step": "15"}', b'{"step": 1.5}', b"",
+     b"[" * 100_000],
+)  # fmt: skip
+def test_a_damaged_line_costs_no_other_and_is_told_by_file_and_number(folder, damage, caplog):
+    first = MetricsLog(folder, 0)
+    for step in (10, 20, 30):
+        first.write(step, {"loss": step / 7})
+    first.close()
+    content = folder.metrics.read_bytes().splitlines(keepends=True)
+    folder.metrics.write_bytes(b"".join([content[0], damage + b"\n", *content[1:]]))
+    assert steps(folder) == [10, 20, 30] and f"{folder.metrics}, line 2 is damaged" in caplog.text
+    caplog.clear()
+    MetricsLog(folder, 20).close()
+    assert steps(folder) == [10, 20] and caplog.text.count("is damaged") == 1
+    folder.metrics.write_bytes(folder.metrics.read_bytes() + b'{"step": 30, "lo')
+    caplog.clear()
+    assert steps(folder) == [10, 20] and not caplog.records
+
+
+def test_a_wrong_step_hides_no_line(folder):
+    folder.metrics.write_text('{"step": 10}\n{"step": 90}\n{"step": 30}\n')
+    assert steps(folder) == [10, 30, 90]
+
+
 def test_a_line_is_on_disk_when_write_returns(folder):
     writer = MetricsLog(folder, 0)
     writer.write(10, {"loss": 1.0})

@@ -42,7 +42,7 @@ def test_what_is_uploaded_grows_with_the_lines_and_not_with_their_square(part, w
             own.flush()
         own.close()
         assert max(written) == 1000 and sum(written) == lines * 550
-        assert [int(line) for line in "".join(joined(part)).splitlines()] == list(range(lines))
+        assert [int(line) for line in b"".join(joined(part)).splitlines()] == list(range(lines))
 
 
 def test_nobody_waits_and_only_the_newest_is_written(part, written):
@@ -52,7 +52,7 @@ def test_nobody_waits_and_only_the_newest_is_written(part, written):
         text.add(f"{number}\n")
     assert written == []  # the thread pauses between two uploads
     own.close()
-    assert len(written) == 1 and joined(part)[0].splitlines()[-1] == "49"
+    assert len(written) == 1 and joined(part)[0].splitlines()[-1] == b"49"
 
 
 def test_what_a_store_refuses_is_told_and_written_later(part, monkeypatch, caplog):
