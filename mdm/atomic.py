@@ -35,7 +35,9 @@ def replacing(path: AnyPath, *, shared: bool = False) -> Iterator[AnyPath]:
     try:
         yield temporary
         _sync(temporary)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno and error.filename is None:  # of a write it is not said to what
+            error.filename = os.fspath(path)
         temporary.unlink(missing_ok=True)
         raise
     temporary.replace(path)

@@ -13,7 +13,7 @@ from mdm.codecs.storage import DESCRIPTION
 from mdm.config import Settings, to_dict
 from mdm.data.manifest import Manifest, load
 from mdm.data.spans import span_lengths
-from mdm.problems import Refusal
+from mdm.problems import Refusal, room
 from mdm.runs import agreement, starts
 from mdm.runs.folder import RunFolder
 from mdm.runs.making import made
@@ -30,7 +30,7 @@ def pretrain(settings: Settings, folder: RunFolder) -> None:
     """Pretrains, or continues, one model, with all that is needed to generate from it later.
 
     Raises Refusal for data or devices that do not fit, or if another job writes there; Stuck as `mdm.runs.starts.begin`,
-    Diverged and Preempted as `mdm.training.loop.train`.
+    Diverged and Preempted as `mdm.training.loop.train`; Fault for a disk without room for what a start must write.
     """
     guards = settings.guards
     with Watchdog(guards, folder) as watchdog:
@@ -38,6 +38,7 @@ def pretrain(settings: Settings, folder: RunFolder) -> None:
         with (
             Preemption() as preemption,
             starts.begin(folder, guards.starts, watchdog.numbered) as starting,
+            room(),
             TextLog(starting.folder / f"log-{agreement.process()}.txt"),
         ):
             if failure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import os
 from collections.abc import Iterable, Iterator
 
 from mdm import exits
@@ -67,8 +68,6 @@ _LASTING = (
     errno.EACCES,
     errno.EPERM,
     errno.EROFS,
-    errno.ENOSPC,
-    errno.EDQUOT,
     errno.ENOTDIR,
     errno.EEXIST,
     errno.EISDIR,
@@ -77,11 +76,29 @@ _LASTING = (
 )
 
 
+# What somebody has to act on too, but who makes room need not start anything: the launcher does.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 def unwritable(where: str, what: str, error: OSError, remedy: str) -> Refusal | Fault:
-    """What a failure to write means: lasting ones are refused, storage that does not answer may do so for the next start."""
+    """What a failure to write means: lasting ones are refused; a full disk, and storage that does not answer, may have changed
+    until the next start."""
+    if error.errno in _FULL:
+        return Fault(f"{where}: {what} ({os.strerror(error.errno)}) -> make room; the next start goes on")
     if error.errno in _LASTING:
         return Refusal(Problem(where, None, f"{what} ({error})", remedy))
     return Fault(f"{where}: {what} ({error}); start again when its storage answers")
+
+
+@contextlib.contextmanager
+def room() -> Iterator[None]:
+    """Raises Fault, naming the file, for a disk on which something inside found no room."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise unwritable(str(error.filename or "a file"), "finds no room", error, "") from error
 
 
 @contextlib.contextmanager

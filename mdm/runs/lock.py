@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -57,11 +58,20 @@ class Lock:
             ) from error
         except OSError as error:  # Lustre mounted without flock, for one
             self._warn(f" ({error})")
+        try:
+            self._sign()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            raise unwritable(path, "cannot be written", error, "make the folder writable, or use another") from error
+        return self
+
+    def _sign(self) -> None:
+        """So that who is refused can name the holder."""
         self._file.truncate(0)
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")
         self._file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since}))
         self._file.flush()
-        return self
 
     def _warn(self, why: str = "") -> None:
         logging.warning("%s cannot be locked%s: make sure that only one job writes there", self._folder.path, why)

@@ -252,7 +252,10 @@ def _taken(folder: RunFolder, number: int) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise unwritable(str(folder.path), "cannot be written", error, "make room, or its owner") from error
+        with contextlib.suppress(OSError):
+            folder.start(number).rmdir()  # if it is empty: a number that nobody has taken
+        file = str(folder.start(number) / _FILE)
+        raise unwritable(file, "cannot be written", error, "make the folder writable, or use another") from error
     return True
 
 
