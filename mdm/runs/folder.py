@@ -122,11 +122,16 @@ class RunFolder:
     def read_end(self) -> dict | None:
         """Reason and step; None if the run has not ended. Raises Refusal for a damaged file."""
         try:
-            return self.read_json(self.end)
+            end = self.read_json(self.end)
         except Refusal:
             if self.end.exists():
                 raise
             return None  # or no longer: a run that is continued has not ended
+        if not isinstance(end, dict) or not {"reason", "step"} <= set(end):
+            raise Refusal(
+                Problem(str(self.end), None, "holds no reason and step", "remove it, and start the run again")
+            )
+        return end
 
     def clear_end(self) -> None:
         """A run that is continued has not ended."""

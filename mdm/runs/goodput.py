@@ -15,7 +15,7 @@ OTHER = "other"  # of a start: opening the data, waiting for the last save, endi
 
 def account(starts: Sequence[Start]) -> dict[str, float]:
     """Seconds by what they went into, which add up to those from the first begin to the last sign of life. starts: oldest
-    first; `STEP` is what brought the run on."""
+    first; `STEP` is what brought the run on. Where a clock went backward no time has passed."""
     found = {STEP: 0.0, REDONE: 0.0, DOWN: 0.0, OTHER: 0.0}
     kept = None  # the fewest steps that a later start began with
     for number in reversed(range(len(starts))):
@@ -27,12 +27,20 @@ def account(starts: Sequence[Start]) -> dict[str, float]:
         found[REDONE] += step - good
         for what, seconds in spent.items():
             found[what] = found.get(what, 0.0) + seconds
-        found[OTHER] += start.alive - start.began - step - sum(spent.values())
+        found[OTHER] += max(start.alive - start.began - step - sum(spent.values()), 0.0)
         if number:
-            found[DOWN] += start.began - starts[number - 1].alive
+            found[DOWN] += max(start.began - starts[number - 1].alive, 0.0)
         if start.restored is not None:
             kept = start.restored if kept is None else min(kept, start.restored)
     return found
+
+
+def report(starts: Sequence[Start]) -> str:
+    """The account of a run for a person, and by how much clocks went backward within a start or from one to the next."""
+    times = [time for start in starts for time in (start.began, start.alive)]
+    back = sum(max(before - after, 0.0) for before, after in zip(times, times[1:], strict=False))
+    told = f"\nclocks went backward, by {back:,.1f} s in all: that time is counted as none" if back else ""
+    return table(account(starts)) + told
 
 
 def figures(starts: Sequence[Start]) -> dict[str, float]:

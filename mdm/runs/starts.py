@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,17 +61,42 @@ class Start:
         return "did not say" if self.code is None else f"code {self.code}: {self.reason}"
 
 
-def read(folder: RunFolder) -> tuple[Start, ...]:
-    """All starts of a run, oldest first. One that cannot be read (its process was killed before it wrote) is left out."""
+def _warn(problem: Problem) -> None:
+    logging.warning("%s", problem)
+
+
+def read(folder: RunFolder, tell: Callable[[Problem], None] = _warn) -> tuple[Start, ...]:
+    """All starts of a run, oldest first. One that cannot be read (its process was killed before it wrote, its file is damaged) is
+    left out, and told."""
     if not folder.starts.exists():
         return ()
     found = []
     for number in sorted(int(path.name) for path in folder.starts.iterdir() if path.name.isdigit()):
+        file = folder.start(number) / _FILE
         try:
-            found.append(Start(**json.loads((folder.start(number) / _FILE).read_text())))
+            found.append(_checked(Start(**json.loads(file.read_bytes())), number))
         except Exception as error:  # also of a bucket that does not answer
-            logging.warning("start %d of the run cannot be read: %s", number, error)
+            tell(Problem(str(file), None, f"cannot be read ({error})", "it is left out; remove it to be told no more"))
     return tuple(found)
+
+
+def _checked(start: Start, number: int) -> Start:
+    """Raises ValueError, naming the field, for what the start of this number has not written."""
+    kinds = {
+        "number": int, "host": str, "began": float, "alive": float, "restored": int | None, "reached": int, "seconds": dict,
+        "code": int | None, "reason": str,
+    }  # fmt: skip
+    values = {**vars(start), **{f"seconds.{what}": value for what, value in dict(start.seconds).items()}}
+    for name, value in values.items():
+        kind = kinds[name] if name in kinds else float
+        fits = _is_finite(value) if kind is float else isinstance(value, kind) and not isinstance(value, bool)
+        if not fits or (name == "number" and value != number):
+            raise ValueError(f"{name} is {value!r}")
+    return start
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def stuck(starts: Sequence[Start], most: int) -> Problem | None:

@@ -359,8 +359,7 @@ class _Lines:
 
 def _report(starting: Starting) -> None:
     if agreement.leads():
-        spent = goodput.account((*starting.earlier, starting.now))
-        logging.info("where the time of the run went:\n%s", goodput.table(spent))
+        logging.info("where the time of the run went:\n%s", goodput.report((*starting.earlier, starting.now)))
 
 
 def _bytes(state: State) -> int:

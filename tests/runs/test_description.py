@@ -66,6 +66,54 @@ def test_the_state_of_a_run(folder):
     assert "running on another, or killed there" in describe(folder)
 
 
+DAMAGE = {
+    "end.json": [b'{"reason": "tok', b"{}", b"3", b"\xff\xfe"],
+    "config.json": [b'{"model": {"wid', b"\xff\xfe"],
+    "starts/1/start.json": [b'{"number": 1, "ho', b"[]", b"\xff\xfe"],
+    "starts/1/made.json": [b'{"comm', b"\xff\xfe"],
+    "starts/1/placement.txt": [b"\xff\xfe"],
+    "metrics.jsonl": [b'{"step": 4, "loss": null, "tokens": "x"}\n', b"\xff\xfe\n[]\n"],
+    "lock": [b"[1]", b"{}", b'{"host": 1, "pid": "x"}', b"\xff\xfe"],
+}
+
+
+@pytest.mark.parametrize("name, content", [(name, content) for name, own in DAMAGE.items() for content in own])
+def test_what_is_damaged_is_told_and_the_rest_is_shown(folder, name, content):
+    second = Start(2, socket.gethostname(), 1.0, 1.0)
+    folder.start(2).mkdir()
+    folder.write_json(folder.start(2) / "start.json", dataclasses.asdict(second))
+    folder.mark_end("token budget reached", 4)
+    (folder.path / name).write_bytes(content)
+    text = describe(folder)
+    if name in ("end.json", "config.json", "starts/1/start.json"):
+        assert f"{folder.path / name}: " in text.splitlines()[2] and " -> " in text.splitlines()[2]
+    shown = {"config.json": "model.width", "end.json": "ended at step 4", "metrics.jsonl": "loss 3.25"}
+    for file, told in shown.items():
+        assert (told in text) == (file != name), told
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"alive": None}, {"began": "x"}, {"reached": None}, {"seconds": {"step": None}}, {"seconds": None}, {"code": "x"},
+     {"alive": float("nan")}, {"reason": None}, {"number": 7}, {"restored": 1.5}, {"reached": True}, {"more": 1}],
+)  # fmt: skip
+def test_a_start_that_none_has_written_is_in_nobodys_way(folder, change):
+    """Neither who describes the run nor who goes on with it."""
+    path = folder.start(1) / "start.json"
+    folder.write_json(path, folder.read_json(path) | change)
+    assert f"{path}: cannot be read" in describe(folder)
+    with starts.begin(folder, 1) as starting:
+        assert starting.now.number == 2 and starting.earlier == ()
+
+
+def test_a_clock_that_went_backward_is_told(folder):
+    late = Start(2, socket.gethostname(), 1e10, 1e10 - 9)
+    folder.start(2).mkdir()
+    folder.write_json(folder.start(2) / "start.json", dataclasses.asdict(late))
+    text = describe(folder)
+    assert "ahead of this host's clock" in text and "clocks went backward, by 9.0 s" in text and " -9" not in text
+
+
 def test_stacks_of_a_hung_process_are_pointed_at(folder):
     (folder.start(1) / "stacks-3.txt").write_text("Thread 1")
     assert "starts/1/stacks-3.txt" in describe(folder)

@@ -39,6 +39,18 @@ def test_a_checkpoint_that_was_passed_over_takes_steps_of_several_starts_with_it
     assert found["redone"] == pytest.approx(5.0 + 10.0) and found["step"] == pytest.approx(5.0 + 10.0)
 
 
+def test_no_time_has_passed_where_a_clock_went_backward():
+    own = [
+        start(1, 100.0, 110.0, 0, 10, step=10.0),
+        start(2, 104.0, 110.0, 10, 16, step=6.0),  # six seconds back
+        start(3, 112.0, 111.0, 16, 20, step=3.0),
+    ]
+    found = goodput.account(own)
+    assert min(found.values()) >= 0 and found["downtime"] == 2.0 and found["other"] == 0.0
+    assert sum(goodput.figures(own).values()) == pytest.approx(1.0)
+    assert "clocks went backward, by 7.0 s" in goodput.report(own) and "backward" not in goodput.report(own[:1])
+
+
 def test_nothing_is_nothing():
     assert sum(goodput.account([]).values()) == 0 and goodput.figures([])["goodput/step"] == 0
 
