@@ -31,6 +31,8 @@ def test_a_job_is_printed_and_nothing_is_run(tmp_path):
 def test_a_job_is_started_with_what_was_written(tmp_path):
     (tmp_path / "sbatch").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\nexit 7\n')
     (tmp_path / "sbatch").chmod(0o755)
+    (tmp_path / "squeue").write_text("#!/bin/sh\n")
+    (tmp_path / "squeue").chmod(0o755)
     done = launch("--nodry_run", f"--output={tmp_path}/out", environment={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
     assert done.returncode == 7, done.stderr
     assert (tmp_path / "asked").read_text() == f"--parsable {tmp_path}/out/train.sbatch\n"

@@ -21,6 +21,15 @@ from mdm.problems import Problem
 # theirs. After the first has ended the others get a minute to end in their own way.
 _SRUN = ("srun", "--kill-on-bad-exit=0", "--wait=60")
 _FOLLOWER_CORES = 8
+_WHERE = ("--clusters", "--cluster")  # the flag of sbatch that squeue and scancel take too
+# Two jobs of one name would write into one run folder: the second one is refused by the run's lock, at the price of its nodes.
+_REFUSE = """\
+there="$(squeue --noheader --user="$(id --user --name)" --name={names} --format=%A{where})"
+if [[ -n "$there" ]]; then
+  echo {told}"${{there//$'\\n'/ }} stops it; then run this script again" >&2
+  exit 1
+fi
+"""
 
 
 def problems(description: Description) -> list[Problem]:
@@ -42,7 +51,10 @@ def problems(description: Description) -> list[Problem]:
 def render(description: Description) -> Rendering:
     qos = [f"--qos={description.priority}"] if description.priority else []
     flags = "".join(f" {shlex.quote(flag)}" for flag in (*qos, *description.options))
-    text = script.head() + script.HERE
+    where = "".join(f" {shlex.quote(flag)}" for flag in description.options if flag.partition("=")[0] in _WHERE)
+    names = f"{description.name},{description.name}-follower"
+    told = shlex.quote(f"{description.name} is there and has not ended. scancel{where} ")
+    text = script.head() + script.HERE + _REFUSE.format(names=names, where=where, told=told)
     text += f'trainer="$(sbatch --parsable{flags} "$here/train.sbatch")"\n'
     text += 'trainer="${trainer%%;*}"  # a federation adds its cluster\necho "trainer: job $trainer"\n'
     files = {"train.sbatch": _trainer(description)}

@@ -97,7 +97,7 @@ class Machine:
             "STANDIN_mountpoint": "exit 1",
             "STANDIN_systemctl": "echo inactive; exit 3",
             "STANDIN_sbatch": "echo '42;cluster'",
-            "STANDIN_squeue": "echo RUNNING",
+            "STANDIN_squeue": 'if [[ "$*" != *--name=* ]]; then echo RUNNING; fi',
             "READY": "READY",
             "SLURM_JOB_ID": "42",
         }

@@ -166,6 +166,7 @@ def begun(cluster) -> tuple[str, Path]:
 def test_a_stopped_job_saves_and_stays_stopped(cluster, commands, state):
     """The two ways of README's run-book."""
     number, log = begun(cluster)
+    assert f"scancel {number} stops it" in cluster.say("bash", "launch.sh", fails=True)
     for command in commands:
         cluster.say(*(part.format(number) for part in command))
     cluster.wait_for(f"JobState={state}", "scontrol", "show", "job", number)

@@ -1,6 +1,7 @@
 """What the scripts do: the order of things, and what comes after the end of a process."""
 
 import dataclasses
+import re
 import signal
 import time
 
@@ -184,6 +185,23 @@ def test_a_preempted_slurm_job_waits_for_its_processes(machine):
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert (machine.folder / "saved").exists() and machine.calls("scontrol") == [["requeue", "42"]]
+
+
+def test_a_slurm_job_that_has_not_ended_is_refused_with_the_command_that_stops_it(machine):
+    """Trainer or evaluator, on the cluster that they were sent to."""
+    hostile = "--clusters=one,$(touch pwned)'"
+    job = dataclasses.replace(JOBS["slurm"], options=(*JOBS["slurm"].options, hostile))
+    machine.write(render("slurm", job).all())
+    code, errors = machine.run("launch.sh", STANDIN_squeue='printf "42\\n43\\n"')
+    asked = ["--name=tri-modal-3b,tri-modal-3b-follower", "--format=%A", hostile]
+    assert code == 1 and machine.calls("squeue")[0][-3:] == asked and not machine.calls("sbatch")
+    (told,) = re.findall("(scancel .*) stops it; then run this script again", errors)
+    machine.write({"stop.sh": f"set -- {told}\nprintf '%s\\n' \"$@\" > told"})
+    assert machine.run("stop.sh")[0] == 0
+    assert (machine.folder / "told").read_text().splitlines() == ["scancel", hostile, "42", "43"]
+    assert not (machine.folder / "pwned").exists()
+    assert machine.run("launch.sh", STANDIN_squeue="exit 1")[0] == 1 and not machine.calls("sbatch")
+    assert machine.run("launch.sh")[0] == 0 and len(machine.calls("sbatch")) == 2
 
 
 def test_slurm_tells_the_numbers_of_both_jobs(machine):
