@@ -16,6 +16,9 @@ from mdm.launching.hardware import Hardware
 from mdm.problems import Problem
 
 _TRAINER = "trainer"
+# The kernel ignores SIGTERM to a process 1 without a handler for it: an evaluator, and a trainer that is not yet so far, would stay
+# for all of the grace. In the namespace of its Pod the first process of a container is an ordinary one.
+NOT_FIRST = {"shareProcessNamespace": True}
 _WHERE = (
     "--namespace",
     "--context",
@@ -69,6 +72,7 @@ def render(description: Description) -> Rendering:
 def pod(description: Description, hardware: Hardware, container: str, command: list[str]) -> dict:
     """The template of a Pod that runs `command` in one container, on one host of `hardware`."""
     spec: dict = {"restartPolicy": "Never"}  # a failed process must take its whole Job with it: the others wait for it
+    spec |= NOT_FIRST
     if description.priority:
         spec["priorityClassName"] = description.priority
     spec["terminationGracePeriodSeconds"] = description.grace  # SIGTERM, then so long for the last checkpoint

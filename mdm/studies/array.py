@@ -41,7 +41,7 @@ def gke(
         "command": ["sh", "-c", 'exec "$@" --number="$JOB_COMPLETION_INDEX"', "sh"],
         "args": quoting.dollars(command),
     }
-    pod: dict = {"restartPolicy": "Never", "containers": [container]}
+    pod: dict = {"restartPolicy": "Never", **jobset.NOT_FIRST, "containers": [container]}
     if hardware:
         if hardware.platform != "tpu" or hardware.hosts > 1:
             raise Refusal(Problem("--hardware", str(hardware), "is not a TPU slice of one host", "e.g. v5p:2x2x1"))

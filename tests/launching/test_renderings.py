@@ -1,7 +1,12 @@
 """What each platform is given: known, and accepted by those who check such texts."""
 
+import os
+import shlex
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jsonschema
@@ -105,6 +110,48 @@ def test_kubernetes_takes_the_manifests(path):
     assert manifests
     for manifest in manifests:
         check(manifest)
+
+
+@pytest.mark.parametrize("path", ["launching/jobset/job.yaml", "studies/job.yaml"])
+def test_no_container_is_process_one_to_which_sigterm_is_nothing(path):
+    """Before it has a handler the kernel ignores the signal there, and it stays for all of the grace."""
+
+    def pods(part):
+        if isinstance(part, dict):
+            yield from [part] if "containers" in part else []
+        children = part.values() if isinstance(part, dict) else part if isinstance(part, list) else []
+        for child in children:
+            yield from pods(child)
+
+    found = list(pods(list(yaml.safe_load_all((ROOT / "tests/golden" / path).read_text()))))
+    assert found and all(pod["shareProcessNamespace"] is True for pod in found)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_ordinary_process_of_a_namespace_ends_by_sigterm_and_process_one_does_not(first, tmp_path):
+    """What the manifests go by, on this kernel."""
+    wait = f"import pathlib, time; pathlib.Path({str(tmp_path / 'up')!r}).touch(); time.sleep(60)"
+    own = f"{shlex.quote(sys.executable)} -c {shlex.quote(wait)}"
+    inside = f"exec {own}" if first else f"{own} & wait $!"
+    space = ["unshare", "--pid", "--fork", "--kill-child", "sh", "-c"]
+    if shutil.which("unshare") is None or subprocess.run([*space, "true"], capture_output=True).returncode:
+        pytest.skip("no namespace of processes can be made here")
+    process = subprocess.Popen([*space, inside])
+    try:
+        while not (tmp_path / "up").exists():
+            time.sleep(0.02)
+        target = process.pid
+        for _ in range(1 if first else 2):
+            target = int(Path(f"/proc/{target}/task/{target}/children").read_text().split()[0])
+        os.kill(target, signal.SIGTERM)
+        if first:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(timeout=1)
+        else:
+            assert process.wait(timeout=30) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
+        process.wait()
 
 
 def broken(manifest: dict, *path, value) -> dict:
