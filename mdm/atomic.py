@@ -20,12 +20,13 @@ _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EACCES)
 
 
 @contextlib.contextmanager
-def replacing(path: AnyPath, *, shared: bool = False) -> Iterator[AnyPath]:
+def replacing(path: AnyPath, *, shared: bool = False, lasting: bool = True) -> Iterator[AnyPath]:
     """Gives a path beside `path` to write to, and moves it into place when the block ends without an exception; `path` itself
     where that is an object of a store, to be opened and closed once.
 
     shared: several processes may do so at once, each through a file of its own. Otherwise the name is fixed, so that what a
     killed process left is written over.
+    lasting: not for what is written again and again, and may be empty after a loss of power: a disk takes 5 to 20 ms to be sure
     """
     if "://" in os.fspath(path):
         yield path
@@ -34,19 +35,21 @@ def replacing(path: AnyPath, *, shared: bool = False) -> Iterator[AnyPath]:
     temporary = path.parent / f"{path.name}{own}.tmp"
     try:
         yield temporary
-        _sync(temporary)
+        if lasting:
+            _sync(temporary)
     except BaseException as error:
         if isinstance(error, OSError) and error.errno and error.filename is None:  # of a write it is not said to what
             error.filename = os.fspath(path)
         temporary.unlink(missing_ok=True)
         raise
     temporary.replace(path)
-    _sync(path.parent)
+    if lasting:
+        _sync(path.parent)
 
 
-def write_text(path: Path, text: str, *, shared: bool = False) -> None:
-    """Writes `text` to `path` as UTF-8."""
-    with replacing(path, shared=shared) as temporary:
+def write_text(path: Path, text: str, *, shared: bool = False, lasting: bool = True) -> None:
+    """Writes `text` to `path` as UTF-8; the rest as `replacing`."""
+    with replacing(path, shared=shared, lasting=lasting) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

@@ -68,6 +68,9 @@ def test_a_name_does_not_outlive_its_content(tmp_path, monkeypatch):
     atomic.write_text(tmp_path / "file", "whole")
     atomic.create(tmp_path / "new", "whole")
     assert done == ["file.tmp", "replaced", tmp_path.name, "new", tmp_path.name]
+    done.clear()
+    atomic.write_text(tmp_path / "file", "again", lasting=False)
+    assert done == ["replaced"] and (tmp_path / "file").read_text() == "again"
 
 
 @pytest.mark.parametrize("number, raises", [(errno.EINVAL, False), (errno.EIO, True)])

@@ -16,8 +16,8 @@ from mdm.launching.hardware import Hardware
 from mdm.problems import Problem
 
 _TRAINER = "trainer"
-# The kernel ignores SIGTERM to a process 1 without a handler for it: an evaluator, and a trainer that is not yet so far, would stay
-# for all of the grace. In the namespace of its Pod the first process of a container is an ordinary one.
+# The kernel ignores SIGTERM to a process 1 without a handler for it: an evaluator, and a trainer that is not yet so far, would
+# stay for all of the grace. In the namespace of its Pod the first process of a container is an ordinary one.
 NOT_FIRST = {"shareProcessNamespace": True}
 _WHERE = (
     "--namespace",

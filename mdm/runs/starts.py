@@ -184,7 +184,7 @@ class Starting:
         self._write(self.folder / "placement.txt", table + "\n")
 
     def _write_now(self) -> None:
-        self._write(self.folder / _FILE, _text(self.now))
+        self._write(self.folder / _FILE, _text(self.now), lasting=self.now.code is not None)
 
     def superseded(self) -> bool:
         """Whether a later start of the run has begun while this one goes on: two jobs on one folder, where no lock kept them
@@ -206,11 +206,11 @@ class Starting:
         return 0
 
     @staticmethod
-    def _write(path: epath.Path, text: str) -> None:
+    def _write(path: epath.Path, text: str, *, lasting: bool = True) -> None:
         if not agreement.leads():
             return
         try:
-            atomic.write_text(path, text)
+            atomic.write_text(path, text, lasting=lasting)
         except Exception as error:  # of a bucket's client it may be anything
             logging.error("%s was not written: %s", path, error)
 

@@ -142,6 +142,16 @@ def test_a_folder_whose_storage_does_not_answer_is_tried_again(tmp_path, monkeyp
         pass
 
 
+def test_a_sign_of_life_waits_for_no_disk_and_an_end_does(tmp_path, monkeypatch):
+    """Each line of the log writes one."""
+    with starts.begin(RunFolder(tmp_path / "run"), 0) as starting:
+        synced = []
+        monkeypatch.setattr(os, "fsync", synced.append)
+        starting.update(reached=1)
+        assert synced == [] and starts.read(RunFolder(tmp_path / "run"))[0].reached == 1
+    assert len(synced) == 2
+
+
 def test_what_cannot_be_written_down_costs_nothing_else(tmp_path, monkeypatch):
     with starts.begin(RunFolder(tmp_path / "run"), 0) as starting:
         for error in (OSError("No space left on device"), Busy("try again later")):
