@@ -72,6 +72,7 @@ _READERS: dict[str, tuple[str, Callable[[str], Media]]] = {
 }
 """Modality -> (key, what reads its value)."""
 _INFILLING = ("keep", "mask", "more")
+_NO_TARGET = "no target is given that could be kept"
 _RANGES = {"more": (1, MOST_POSITIONS), "count": (1, MOST_RESULTS), "seed": (0, MOST_SEED)}
 
 
@@ -106,13 +107,12 @@ def read(
     whole = []
     for where, value in records:
         found = _field_problems(value, "--" if file is None else f"{where}: ", own)
+        asked = _completed(value, common)
+        found += _nothing_to_keep(value, asked, own, f"{where}: ") if own and not found else []
         problems += found
-        whole += [] if found else [(where, _completed(value, common))]
+        whole += [] if found else [(where, asked)]
     if own and not wrong:
-        for key in _INFILLING:
-            value = getattr(common, key)
-            if value is not None and whole and not any(_given_targets(asked, own) for _, asked in whole):
-                problems.append(Problem(f"--{key}", value, "no target is given that could be kept", "leave it out"))
+        problems += _nothing_to_keep_for_all(whole, common, own)
         prompts = _read_media(whole, own, common.seed or 0, problems)
     return prompts, problems
 
@@ -205,6 +205,29 @@ def _given_targets(asked: Asked, task: Task) -> list[str]:
     return [modality for modality in task.targets if getattr(asked, _READERS[modality][0]) is not None]
 
 
+def _nothing_to_keep(said: Asked, whole: Asked, task: Task, at: str) -> list[Problem]:
+    """Of what a record says itself of keeping a target, if it gives none. whole: with what holds for all of them."""
+    if _given_targets(whole, task):
+        return []
+    values = {key: getattr(said, key) for key in _INFILLING}
+    remedy = f"leave it out, or give {' or '.join(_keys_of(task))}"
+    return [Problem(f"{at}{k}", v, _NO_TARGET, remedy) for k, v in values.items() if v is not None]
+
+
+def _nothing_to_keep_for_all(records: Sequence[tuple[str, Asked]], common: Asked, task: Task) -> list[Problem]:
+    """Of what holds for all, if some give no target: what was made without it must not be logged as made with it."""
+    without = [where for where, asked in records if not _given_targets(asked, task)]
+    if not without:
+        return []
+    some = f"{without[0]}{f' and {len(without) - 1} more' if without[1:] else ''}: "
+    found = _nothing_to_keep(common, Asked(), task, "--")
+    return [p if len(without) == len(records) else dataclasses.replace(p, reason=some + p.reason) for p in found]
+
+
+def _keys_of(task: Task) -> list[str]:
+    return [_READERS[modality][0] for modality in task.targets]
+
+
 def _read_media(records: Sequence[tuple[str, Asked]], task: Task, base: int, problems: list[Problem]) -> list[Prompt]:
     """A file that several records name is read once, and told once if it cannot be."""
     total = sum(asked.count or 1 for _, asked in records)
@@ -235,7 +258,7 @@ def _read_media(records: Sequence[tuple[str, Asked]], task: Task, base: int, pro
                     seen[modality, value] = reader(value)
             given[modality] = seen[modality, value]
         infilling = {}
-        if _given_targets(asked, task):  # what holds for all says nothing of a record that gives none
+        if _given_targets(asked, task):  # otherwise it has been told that there is nothing to keep
             infilling = {key: getattr(asked, key) for key in _INFILLING}
             if asked.mask is not None:
                 if ("mask", asked.mask) not in seen:

@@ -129,6 +129,12 @@ def test_what_is_wrong_on_the_command_line_is_told(task, given, common, told):
         ({"prompt": "a", "image": "none.png", "keep": "0:1"}, "none.png: is not a readable picture"),
         ({"prompt": "a", "image": "0.png"}, "say which part of it is kept"),
         ({"seed": 1}, "line 2: text-to-image needs text"),
+        ({"prompt": "a", "keep": "0:0.5"}, "line 2: keep = '0:0.5': no target is given that could be kept"),
+        (
+            {"prompt": "a", "mask": "none.png"},
+            "none.png': no target is given that could be kept -> leave it out, or give image",
+        ),
+        ({"prompt": "a", "more": 3}, "line 2: more = 3: no target is given"),
         ({"prompt": "a", "image": "0.png", "mask": "1.png"}, "mask: nothing in it is bright"),
         ({"prompt": "a", "image": "0.png", "mask": "none.png"}, "none.png: is not a readable picture"),
         ({"prompt": "a", "image": "0.png", "mask": "1.png", "keep": "0:1"}, "give one of them"),
@@ -138,6 +144,14 @@ def test_what_is_wrong_in_a_file_is_told_by_its_line(folder, line, told):
     found, (problem,) = read("text-to-image", lines=["a", line], folder=folder)
     assert told in str(problem) and str(folder) in problem.where
     assert [prompt.given["text"] for prompt in found] == ["a"]
+
+
+def test_what_holds_for_all_is_not_passed_over_by_one(folder):
+    """Otherwise that one would be made anew as a whole, and logged as kept in part."""
+    lines = [{"prompt": "a", "image": "0.png"}, "b", {"prompt": "c"}]
+    (told,) = wrong("text-to-image", {}, Asked(keep="0:0.5"), lines=lines, folder=folder)
+    assert told.startswith("--keep = '0:0.5': ") and "line 2 and 1 more: no target is given" in told
+    assert not wrong("text-to-image", {}, Asked(keep="0:0.5"), lines=lines[:1], folder=folder)
 
 
 def test_everything_is_told_at_once(folder):
