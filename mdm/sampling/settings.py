@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 from mdm.problems import Problem, Refusal, collecting
 from mdm.sampling.grids import GRIDS, TRAINED, ratios
@@ -15,6 +14,7 @@ from mdm.sampling.tokens import TokenRule
 from mdm.tokens.tasks import Task
 
 DRAWN, EXPECTED = ROOMS = ("drawn", "expected")
+_MOST = 1_000_000  # of steps, positions, symbols: more than any row has, and a plan of so many steps is made in seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,14 +116,14 @@ class SamplerSettings:
 
     def _counted(self, at: str) -> list[Problem]:
         return [
-            Problem(f"{at}.{key}", value, f"is not a whole number >= {low}", usual)
+            Problem(f"{at}.{key}", value, f"is not a whole number from {low} to {_MOST}", usual)
             for key, low, usual in (
                 ("steps", 1, "16 to 128 is usual"),
                 ("top_k", 0, "0 keeps every symbol"),
                 ("block", 0, "0 writes the whole row at once, 32 is usual"),
                 ("refresh", 0, "0 makes a cache at the beginning of each block only"),
             )
-            if type(value := getattr(self, key)) is not int or value < low
+            if type(value := getattr(self, key)) is not int or not low <= value <= _MOST
         ]
 
     def _measured(self, at: str) -> list[Problem]:
@@ -144,11 +144,12 @@ class SamplerSettings:
             found.append(
                 Problem(f"{at}.corrector", self.corrector, "outside [0, 1)", "0 is none, 0.05 to 0.2 is usual")
             )
-        for key, usual in (
-            ("guidance", "1 is none, 2 to 6 is usual"),
-            ("noise", "0 is none, 4.5 is usual"),
-            ("entropy_bound", "0 uncovers one position a step, 0.01 to 1 is usual"),
+        # Beyond these, logits and certainties of ordinary size no longer count beside them, or leave float32.
+        for key, most, usual in (
+            ("guidance", 100, "1 is none, 2 to 6 is usual"),
+            ("noise", 1000, "0 is none, 4.5 is usual"),
+            ("entropy_bound", 1e6, "0 uncovers one position a step, 0.01 to 1 is usual"),
         ):
-            if not 0 <= getattr(self, key) < math.inf:
-                found.append(Problem(f"{at}.{key}", getattr(self, key), "is not a finite number >= 0", usual))
+            if not 0 <= getattr(self, key) <= most:
+                found.append(Problem(f"{at}.{key}", getattr(self, key), f"is not a number from 0 to {most:g}", usual))
         return found

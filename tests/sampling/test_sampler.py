@@ -9,12 +9,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mdm.problems import Refusal
 from mdm.sampling import draws
 from mdm.sampling.canvas import Request, build_canvas, layout_of, read_canvas
 from mdm.sampling.defaults import DEFAULTS
 from mdm.sampling.ends import find_ends
-from mdm.sampling.grids import GRIDS, TRAINED
+from mdm.sampling.grids import GRIDS
 from mdm.sampling.kept import CACHES
 from mdm.sampling.orders import ORDERS
 from mdm.sampling.remasking import REMASKS
@@ -271,31 +270,6 @@ def test_guidance_multiplies_what_the_condition_adds(scale):
     image = np.asarray(done.rows.ids)[canvas.masked] - VOCABULARY.ranges[1].start
     wanted = np.exp(scale) / (np.exp(scale) + 8)
     assert abs((image == 1).mean() - wanted) < 0.015
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"order": "left"}, {"grid": "quadratic"}, {"steps": 0}, {"temperature": -1.0}, {"temperature": 1e-9}, {"top_p": 0.0},
-     {"min_p": 2.0}, {"top_k": -1}, {"guidance": float("nan")}, {"noise": -1.0},
-     {"threshold": 0.0}, {"threshold": 1.1}, {"entropy_bound": -0.1}, {"block": -1},
-     {"remask": "loop"}, {"eta": 0.0}, {"corrector": 1.0}, {"refresh": -1}, {"cache": "both"}, {"cache": "dual"},
-     {"guidance_schedule": "cosine"}, {"guidance_schedule": "interval-0.9-0.1"},
-     {"order": "threshold", "remask": "cap"}, {"order": "first-hitting", "corrector": 0.1}],
-)  # fmt: skip
-def test_impossible_settings_are_named(change):
-    (problem,) = SamplerSettings(**change).problems("sampler")
-    assert problem.where == f"sampler.{next(iter(change))}"
-    with pytest.raises(Refusal):
-        sample(Cheap(VOCABULARY), build_canvas([request("text")], VOCABULARY, LENGTH), VOCABULARY, SamplerSettings(**change),
-               np.array([0], np.uint32))  # fmt: skip
-
-
-def test_the_trained_grid_must_have_been_named():
-    rule = SamplerSettings(grid=TRAINED)
-    assert not rule.problems("sampler") and rule.on_schedule("cosine").grid == "cosine"
-    with pytest.raises(Refusal, match="TrainedModel"):
-        sample(Cheap(VOCABULARY), build_canvas([request("text")], VOCABULARY, LENGTH), VOCABULARY, rule,
-               np.array([0], np.uint32))  # fmt: skip
 
 
 def test_every_task_has_a_default():

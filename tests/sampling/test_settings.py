@@ -1,0 +1,49 @@
+"""What the settings of a sampler may be, and what is told of those that cannot be used."""
+
+import numpy as np
+import pytest
+
+from mdm.problems import Refusal
+from mdm.sampling.canvas import Request, build_canvas
+from mdm.sampling.grids import TRAINED
+from mdm.sampling.sampler import sample
+from mdm.sampling.settings import SamplerSettings
+from tests.sampling.conftest import write
+
+
+@pytest.fixture
+def canvas(vocabulary):
+    return build_canvas([Request("text-to-image", {"text": np.array([1])}, {"image": (2, 2)})], vocabulary, 16)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"order": "left"}, {"grid": "quadratic"}, {"steps": 0}, {"temperature": -1.0}, {"temperature": 1e-9}, {"top_p": 0.0},
+     {"min_p": 2.0}, {"top_k": -1}, {"guidance": float("nan")}, {"noise": -1.0},
+     {"guidance": 1e39}, {"guidance": 101.0}, {"noise": 1e39}, {"entropy_bound": 1e39}, {"top_k": 2**40},
+     {"steps": 10**9}, {"block": 2**40}, {"refresh": 2**40}, {"block": 2.0},
+     {"threshold": 0.0}, {"threshold": 1.1}, {"entropy_bound": -0.1}, {"block": -1},
+     {"remask": "loop"}, {"eta": 0.0}, {"corrector": 1.0}, {"refresh": -1}, {"cache": "both"}, {"cache": "dual"},
+     {"guidance_schedule": "cosine"}, {"guidance_schedule": "interval-0.9-0.1"},
+     {"order": "threshold", "remask": "cap"}, {"order": "first-hitting", "corrector": 0.1}],
+)  # fmt: skip
+def test_impossible_settings_are_named(change, canvas, vocabulary, cheap):
+    (problem,) = SamplerSettings(**change).problems("sampler")
+    assert problem.where == f"sampler.{next(iter(change))}"
+    with pytest.raises(Refusal):
+        sample(cheap(), canvas, vocabulary, SamplerSettings(**change), np.array([0], np.uint32))
+
+
+@pytest.mark.parametrize("change", [{"guidance": 100.0, "noise": 1000.0}, {"order": "entropy-bounded", "entropy_bound": 1e6},
+                                    {"block": 10**6, "cache": "prefix", "refresh": 10**6}], ids=str)  # fmt: skip
+def test_the_largest_settings_can_be_used(change, canvas, vocabulary, cheap):
+    rule = SamplerSettings(**{"order": "confidence", "steps": 2, **change})
+    done = write(cheap(), canvas, vocabulary, rule, np.array([0], np.uint32))
+    assert not np.asarray(done.canvas.masked).any() and vocabulary.mask not in np.asarray(done.canvas.rows.ids)
+
+
+def test_the_trained_grid_must_have_been_named(canvas, vocabulary, cheap):
+    rule = SamplerSettings(grid=TRAINED)
+    assert not rule.problems("sampler") and rule.on_schedule("cosine").grid == "cosine"
+    with pytest.raises(Refusal, match="TrainedModel"):
+        sample(cheap(), canvas, vocabulary, rule, np.array([0], np.uint32))
