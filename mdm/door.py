@@ -31,6 +31,7 @@ from mdm.problems import Problem, Refusal, refuse_if
 from mdm.sampling.canvas import expected_tail
 from mdm.sampling.defaults import DEFAULTS
 from mdm.sampling.programs import merged
+from mdm.sampling.settings import SamplerSettings
 from mdm.tokens.tasks import TASK_NAMES, TASKS
 from mdm.tokens.vocabulary import MODALITIES
 from mdm.trained import TrainedModel
@@ -80,7 +81,7 @@ class Model:
         keep: str | None = None,
         mask: np.ndarray | None = None,
         more: int | None = None,
-        sampler: Mapping[str, object] | None = None,
+        sampler: SamplerSettings | Mapping[str, object] | None = None,
         batch: int = 16,
         **given: Media,
     ) -> list[dict[str, Media]]:
@@ -88,17 +89,18 @@ class Model:
 
         given:   text="...", image=uint8 [H, W, 3], audio=`mdm.codecs.codec.Sound`: the conditions; for infilling, the target too
         keep:    for a target that is given, which part of it stays, in shares of it: "0:0.5", "0:0.3,0.7:1", "0:1x0:0.5"
-        mask:    uint8 [H, W, 3], of a picture that is given: where it is bright, it is made anew
+        mask:    [H, W] or [H, W, 3] of uint8, bool, or floats from 0 to 1, over a picture that is given: where it is bright, the
+                 picture is made anew
         more:    tokens that may be written behind a text or sound that is given
         length:  tokens of a target of free length, or by modality where there are two; by default it ends where the model says so
-        sampler: fields of `mdm.sampling.settings.SamplerSettings` that differ from the task's defaults
+        sampler: a whole `mdm.sampling.settings.SamplerSettings`, or those of its fields that differ from the task's defaults
         seed:    of the first; the others count on. The same seed makes the same media
         batch:   most results that are made at once
         Raises Refusal for an unknown task, a modality that it does not take or lacks, or impossible settings.
         """
         own = self._task(task)
         problems: list[Problem] = []
-        settings = config.changed(DEFAULTS[task], sampler or {}, "sampler", problems)
+        settings = _settings(task, sampler, problems)
         problems += [] if problems else settings.problems("sampler", own)
         problems += [
             Problem(task, None, f"needs {modality}", f"give {modality}=...")
@@ -206,6 +208,18 @@ class Model:
         codes = {m: self.trained.encode(m, document[m]) for m in sorted(task.modalities)}
         tails = {m: expected_tail(own.size, m) for m, own in codes.items()}
         return Example(content_number(codes), str(number), str(number), codes, tails)
+
+
+def _settings(
+    task: str, sampler: SamplerSettings | Mapping[str, object] | None, problems: list[Problem]
+) -> SamplerSettings:
+    if isinstance(sampler, SamplerSettings):
+        sampler = dataclasses.asdict(sampler)
+    if not isinstance(sampler, Mapping | None):
+        remedy = "give SamplerSettings, or a mapping of its fields"
+        problems.append(Problem("sampler", sampler, "is no settings of a sampler", remedy))
+        return DEFAULTS[task]
+    return config.changed(DEFAULTS[task], sampler or {}, "sampler", problems)
 
 
 __all__ = ["Model", "Score"]

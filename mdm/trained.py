@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from mdm import config
 from mdm.codecs import registry
 from mdm.codecs.codec import Codec, Media
-from mdm.data.extents import WHOLE, Extent
+from mdm.data.extents import WHOLE, Extent, known_codes
 from mdm.data.manifest import Manifest
 from mdm.data.spans import SpanLength
 from mdm.evaluation.continuations import TASK, TextScorer, TextScoring, WrittenText, shared_room
@@ -133,16 +133,11 @@ class TrainedModel:
         seeds:  one a request: by it the positions of a target are drawn whose length is not given, as rows of training are laid
                 out; None gives it what is expected. The model may end inside of them
         extent: how much of the targets is made
-        Raises Refusal as `task_problems` says, and for media that their codec does not take.
+        Raises Refusal as `task_problems` and `mdm.data.extents.known_codes`, and for media that their codec does not take.
         """
         refuse_if(self.task_problems(task))
         codes = {modality: self.encode(modality, media) for modality, media in given.items()}
-        known = {m: kept(codes[m].shape) for m, kept in extent.kept.items()}
-        for m, more in extent.more.items():
-            beyond = (-(-more // math.prod(codes[m].shape[1:])), *codes[m].shape[1:])
-            old = known[m] if m in known else np.ones(codes[m].shape, bool)
-            known[m] = np.concatenate([old, np.zeros(beyond, bool)])
-            codes[m] = np.concatenate([codes[m], np.zeros(beyond, codes[m].dtype)])
+        codes, known = known_codes(extent, codes, TASKS[task].targets)
         shapes = [self._shapes(TASKS[task], codes, extent.lengths, seed) for seed in seeds]
         return [Request(task, codes, own, known, tuple(extent.lengths)) for own in shapes]
 

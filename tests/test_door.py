@@ -23,6 +23,7 @@ from mdm.problems import Refusal
 from mdm.sampling.defaults import DEFAULTS
 from mdm.sampling.programs import Programs, Sampled
 from mdm.sampling.sampler import Written
+from mdm.sampling.settings import SamplerSettings
 from mdm.sampling.steps import Calls
 from mdm.tokens.vocabulary import Vocabulary
 from mdm.trained import TrainedModel
@@ -67,6 +68,14 @@ def test_the_same_seed_writes_the_same(model):
     assert model.generate("text", count=2, seed=6, length=12, sampler={"steps": 3})[0] == second
 
 
+def test_a_sampler_is_given_whole_or_in_part(model):
+    whole = dataclasses.replace(DEFAULTS["text"], steps=3, temperature=0.0)
+    asked = {"count": 1, "seed": 5, "length": 12}
+    assert model.generate("text", **asked, sampler=whole) == model.generate(
+        "text", **asked, sampler={"steps": 3, "temperature": 0.0}
+    )
+
+
 def test_what_is_kept_of_a_given_target_is_known(model, monkeypatch):
     seen = []
 
@@ -90,6 +99,16 @@ def test_what_is_kept_of_a_given_target_is_known(model, monkeypatch):
         ("text-to-image", {}, "needs text"),
         ("text", {"image": np.zeros((8, 8, 3), np.uint8)}, "is no part of it"),
         ("text", {"text": "abc"}, "keep"),
+        ("text", {"text": "abc", "keep": 3}, "keep = 3: is not START:STOP"),
+        ("text", {"text": "abc", "keep": "0:1"}, "leaves nothing to make of text"),
+        ("text", {"text": "abc", "keep": "0:0.01"}, "keep = '0:0.01': keeps none"),
+        (
+            "text-to-image",
+            {"text": "a", "image": np.zeros((8, 8, 3), np.uint8), "mask": "m.png"},
+            "mask = 'm.png': is no array",
+        ),
+        ("text", {"sampler": ["steps"]}, r"sampler = \['steps'\]: is no settings"),
+        ("text", {"sampler": SamplerSettings(steps="3")}, "sampler.steps"),
         ("text", {"sampler": {"stps": 3}}, "there is no such setting"),
         ("text", {"sampler": {"steps": -3}}, "sampler.steps"),
         ("text", {"sampler": {"steps": 8.0}}, "sampler.steps = 8.0: is not a whole number"),

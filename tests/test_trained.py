@@ -11,9 +11,10 @@ from scipy import stats
 
 from mdm import config, trained
 from mdm.codecs.codec import Sound
-from mdm.data.extents import Extent, parts
+from mdm.data.extents import Extent
 from mdm.data.media import read_image
 from mdm.data.preparation import prepare
+from mdm.data.regions import parts
 from mdm.data.spans import SpanLength
 from mdm.evaluation.gallery import WINGS
 from mdm.problems import Refusal

@@ -1,31 +1,25 @@
 """How much of its targets a request makes: all of them, at which length, or what is missing of those that are given.
 
-What is kept of a given target is said in shares of it: START:STOP of a text, of the frames of a sound, of the rows of a
-picture; a picture may add its columns behind an x, as in 0:1x0:0.5, its left half. Several, with commas, are all kept. Of a
-picture a mask may say it instead: what is bright in it is made anew.
+What is kept of a given target is said in shares of it, or by a mask (`mdm.data.regions`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from mdm.codecs.codec import Media
-from mdm.problems import Problem
+from mdm.codecs.pictures import checked
+from mdm.data.regions import NO_PARTS, Kept, alike, bright, outside, parts
+from mdm.problems import Problem, collecting, refuse_if
+from mdm.tokens.rows import Document
 from mdm.tokens.tasks import Task
 from mdm.tokens.vocabulary import ENDING
 
-Kept = Callable[[tuple[int, ...]], np.ndarray]
-"""Shape of the codes of a target -> bool of that shape, which of them are kept."""
-
 MOST_POSITIONS = 10**9
-NO_PARTS = (
-    "is not START:STOP with 0 <= START < STOP <= 1, several with commas",
-    "use e.g. 0:0.5 for the first half, 0:0.3,0.7:1 for both ends, 0:1x0:0.5 for the left half of a picture",
-)
-_ROUNDING = 1e-6  # of a code: a pixel that ends where a code does reaches no further
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,59 +40,21 @@ class Extent:
 WHOLE = Extent()
 
 
-def parts(text: str) -> Kept | None:
-    """What the words above stand for; None if they are not of this form."""
-    boxes = [tuple(map(_range, part.split("x"))) for part in text.split(",")]
-    if any(None in box or len(box) > 2 for box in boxes):
-        return None
+def known_codes(extent: Extent, codes: Document, targets: Sequence[str]) -> tuple[Document, dict[str, np.ndarray]]:
+    """Codes with room for what is written behind them, and which of them are known, for the targets that `extent` speaks of.
 
-    def kept(shape: tuple[int, ...]) -> np.ndarray:
-        found = np.zeros(shape, bool)
-        for box in boxes:
-            found[tuple(slice(round(a * n), round(b * n)) for (a, b), n in zip(box, shape, strict=False))] = True
-        return found
-
-    return kept
-
-
-def outside(mask: np.ndarray) -> Kept:
-    """mask: uint8 [H, W, 3], laid over a picture as the codecs lay out pictures (`mdm.codecs.pictures.squares`); where it is
-    bright the picture is made anew, and with a bright pixel of a code all of it, however thin the stroke."""
-    places = np.nonzero(_bright(mask))
-    side = max(mask.shape[:2])
-
-    def kept(shape: tuple[int, ...]) -> np.ndarray:
-        keep = np.ones(shape, bool)
-        covered = [
-            _codes(place, (side - size) / 2, n / side)
-            for place, size, n in zip(places, mask.shape[:2], shape, strict=True)
-        ]
-        for rows in covered[0]:
-            for columns in covered[1]:
-                keep[rows, columns] = False
-        return keep
-
-    return kept
-
-
-def _bright(mask: np.ndarray) -> np.ndarray:
-    return mask.mean(axis=2) >= 128
-
-
-def _alike(mask: np.ndarray, picture: np.ndarray) -> bool:
-    """Whether one is the other's size scaled, to a pixel of the mask."""
-    (rows, columns), scale = mask.shape[:2], picture.shape[0] / picture.shape[1]
-    return abs(rows - columns * scale) <= 1 or abs(columns - rows / scale) <= 1
-
-
-def _codes(place: np.ndarray, margin: float, scale: float) -> list[np.ndarray]:
-    """The codes that pixels reach into, along one axis: the first of each, the second, and so on up to the last.
-
-    place: of pixels; margin: pixels of the square before the picture; scale: codes a pixel
+    codes: of what is given. Raises Refusal if every target is given and nothing of any is to be made, and as `extent_of`'s kept
     """
-    first = np.floor((place + margin) * scale + _ROUNDING).astype(np.int64)
-    last = np.ceil((place + margin + 1) * scale - _ROUNDING).astype(np.int64) - 1
-    return [np.minimum(first + step, last) for step in range(int((last - first).max(initial=0)) + 1)]
+    codes, known = dict(codes), {m: kept(codes[m].shape) for m, kept in extent.kept.items()}
+    for m, more in extent.more.items():
+        beyond = (-(-more // math.prod(codes[m].shape[1:])), *codes[m].shape[1:])
+        old = known[m] if m in known else np.ones(codes[m].shape, bool)
+        known[m] = np.concatenate([old, np.zeros(beyond, bool)])
+        codes[m] = np.concatenate([codes[m], np.zeros(beyond, codes[m].dtype)])
+    if known and all(m in codes and (m not in known or known[m].all()) for m in targets):
+        reason = f"leaves nothing to make of {' and '.join(targets)}"
+        refuse_if([Problem("keep", None, reason, "keep less of it; whole codes are kept or made")])
+    return codes, known
 
 
 def extent_of(
@@ -116,7 +72,7 @@ def extent_of(
 
     given:  media by modality
     length: see `lengths_of`
-    keep:   see `parts`; mask: see `outside`; more: positions behind what is given
+    keep:   see `regions.parts`; mask: see `regions.outside` and `bright`; more: positions behind what is given
     """
     targets = [m for m in task.targets if m in given]
     lengths = {} if length is None else lengths_of(task, length, f"{at}length", problems)
@@ -128,26 +84,27 @@ def extent_of(
     if keep is not None and mask is not None:
         problems.append(Problem(f"{at}keep", keep, "says what a mask says too", "give one of them"))
     elif keep is not None:
-        own = parts(keep)
-        if own is None:
+        if not isinstance(keep, str) or parts(keep) is None:
             problems.append(Problem(f"{at}keep", keep, *NO_PARTS))
         elif "x" in keep and "image" not in targets:
             problems.append(Problem(f"{at}keep", keep, f"{task.name} makes nothing that has columns", "leave them out"))
         else:
-            kept = dict.fromkeys(targets, own)
+            sizes = {m: np.shape(given[m])[:2] if m == "image" else None for m in targets}
+            kept = {m: parts(keep, size, "keep") for m, size in sizes.items()}
     elif mask is not None:
         if "image" not in targets:
             problems.append(Problem(f"{at}mask", None, "no picture is given that it could lie over", "give its image"))
-        elif not _alike(mask, given["image"]):
-            (rows, columns), own = mask.shape[:2], given["image"].shape
-            reason = f"has not the proportions of its picture, {own[0]} x {own[1]} pixels"
-            problems.append(Problem(f"{at}mask", f"{rows} x {columns}", reason, "paint it over the picture itself"))
-        elif not _bright(mask).any():
-            problems.append(
-                Problem(f"{at}mask", None, "nothing in it is bright", "paint what is to be made anew white")
-            )
         else:
-            kept = {"image": outside(mask)}
+            with collecting(problems):
+                lit, size = bright(mask, f"{at}mask"), checked(given["image"], f"{at}image").shape[:2]
+                if not alike(lit.shape, size):
+                    reason = f"has not the proportions of its picture, {size[0]} x {size[1]} pixels"
+                    found = f"{lit.shape[0]} x {lit.shape[1]}"
+                    refuse_if([Problem(f"{at}mask", found, reason, "paint it over the picture itself")])
+                if not lit.any():
+                    remedy = "paint what is to be made anew white"
+                    refuse_if([Problem(f"{at}mask", None, "nothing in it is bright", remedy)])
+                kept = {"image": outside(lit)}
     free = [m for m in targets if m in ENDING]
     if more is not None and len(free) != 1:
         reason = f"goes with one given target of free length; given are {targets}"
@@ -186,14 +143,6 @@ def lengths_of(task: Task, length: int | str | Mapping[str, int], at: str, probl
     return named
 
 
-def _range(text: str) -> tuple[float, float] | None:
-    try:
-        start, stop = map(float, text.split(":"))
-    except ValueError:
-        return None
-    return (start, stop) if 0 <= start < stop <= 1 else None
-
-
 def _free(task: Task) -> list[str]:
     return [m for m in task.targets if m in ENDING]
 
@@ -215,4 +164,4 @@ def _named(length) -> int | dict[str, int] | None:
         return None
 
 
-__all__ = ["MOST_POSITIONS", "NO_PARTS", "WHOLE", "Extent", "Kept", "extent_of", "lengths_of", "outside", "parts"]
+__all__ = ["MOST_POSITIONS", "WHOLE", "Extent", "extent_of", "known_codes", "lengths_of"]

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TextIO
 
 from mdm.codecs.codec import Media
-from mdm.data.extents import MOST_POSITIONS, NO_PARTS, WHOLE, Extent, extent_of, lengths_of, parts
+from mdm.data.extents import MOST_POSITIONS, WHOLE, Extent, extent_of, lengths_of
 from mdm.data.media import read_image, read_sound, read_text
+from mdm.data.regions import NO_PARTS, parts
 from mdm.problems import Problem, collecting, refuse_if
 from mdm.tokens.tasks import TASK_NAMES, TASKS, Task
 

@@ -11,7 +11,8 @@ from absl import logging
 
 from mdm.codecs.codec import Media
 from mdm.data.exhibits import Exhibit
-from mdm.data.extents import WHOLE, Extent, parts
+from mdm.data.extents import WHOLE, Extent
+from mdm.data.regions import parts
 from mdm.evaluation.incomplete import refuse_missing
 from mdm.problems import Refusal
 from mdm.tokens.rows import Document
@@ -24,7 +25,7 @@ class Wing:
 
     task:  of the model
     title: for people
-    known: part of the target that is given (`mdm.data.extents`); "" for a whole target to make
+    known: part of the target that is given (`mdm.data.regions`); "" for a whole target to make
     """
 
     task: str
@@ -178,7 +179,8 @@ def _requests(maker: Maker, wing: Wing, exhibit: Exhibit | None, seeds: Sequence
     task = TASKS[wing.task]
     wanted = task.conditions if not wing.known else task.modalities
     given = {m: exhibit.media[m] for m in wanted} if exhibit else {}
-    kept = dict.fromkeys(task.targets, parts(wing.known)) if wing.known else {}
+    sizes = {m: given[m].shape[:2] if m == "image" else None for m in task.targets} if wing.known else {}
+    kept = {m: parts(wing.known, size) for m, size in sizes.items()}
     return maker.requests(wing.task, given, seeds, Extent(kept=kept))
 
 

@@ -3,44 +3,10 @@
 import numpy as np
 import pytest
 
-from mdm.data.extents import extent_of, outside, parts
+from mdm.data.extents import WHOLE, Extent, extent_of, known_codes
+from mdm.data.regions import parts
+from mdm.problems import Refusal
 from mdm.tokens.tasks import TASKS
-
-
-def test_parts_are_shares_of_any_shape():
-    assert parts("0:0.5")((4,)).tolist() == [True, True, False, False]
-    assert parts("0:0.25,0.75:1")((4, 2)).tolist() == [[True] * 2, [False] * 2, [False] * 2, [True] * 2]
-    left = parts("0:1x0:0.5")((2, 4))
-    assert left.tolist() == [[True, True, False, False]] * 2
-    around = parts("0:0.25,0.75:1,0:1x0:0.25,0:1x0.75:1")((4, 4))
-    np.testing.assert_array_equal(~around, np.pad(np.ones((2, 2), bool), 1))
-
-
-@pytest.mark.parametrize("text", ["", "0.5", "0.5:0.2", "0:2", "0:nan", "0:1,", "0:1x", "0:1x0:1x0:1", "a:b"])
-def test_what_is_no_part_is_none(text):
-    assert parts(text) is None
-
-
-def test_a_code_with_a_bright_pixel_is_made_anew():
-    mask = np.zeros((8, 8, 3), np.uint8)
-    mask[3, 4] = 255
-    kept = outside(mask)((4, 4))
-    assert not kept[1, 2] and kept.sum() >= 12 and kept[0, 0] and kept[3, 3]
-    assert outside(np.zeros((8, 8, 3), np.uint8))((4, 4)).all()
-    assert not outside(np.full((8, 8, 3), 255, np.uint8))((4, 4)).any()
-
-
-def test_a_thin_stroke_is_seen():
-    """Two of 512 pixels, over 8 x 8 codes: the codes that it crosses, and no more."""
-    mask = np.zeros((512, 512, 3), np.uint8)
-    mask[100:102, 30:200] = 255
-    kept = outside(mask)((8, 8))
-    assert (~kept).nonzero()[0].tolist() == [1] * 4 and (~kept).nonzero()[1].tolist() == [0, 1, 2, 3]
-    mask[127:129, 300] = 255
-    assert not outside(mask)((8, 8))[[1, 2], 4].any()
-    small = np.zeros((2, 2, 3), np.uint8)
-    small[0, 1] = 255  # a pixel over several codes
-    assert np.array_equal(~outside(small)((6, 6)), np.kron([[0, 1], [0, 0]], np.ones((3, 3))).astype(bool))
 
 
 def test_a_mask_of_other_proportions_is_refused():
@@ -50,12 +16,6 @@ def test_a_mask_of_other_proportions_is_refused():
         problems, mask = [], np.full((*shape, 3), 255, np.uint8)
         extent_of(task, {"text": "a", "image": picture}, "--", problems, mask=mask)
         assert not problems if good else "--mask = '128 x 64'" in str(problems[0]) and "64 x 64" in str(problems[0])
-
-
-def test_a_mask_lies_as_its_picture_does():
-    """A wide picture stands in the middle of a square; above and below it nothing is made anew."""
-    kept = outside(np.full((4, 8, 3), 255, np.uint8))((4, 4))
-    assert kept.all(axis=1).tolist() == [True, False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +32,10 @@ def test_a_mask_lies_as_its_picture_does():
         ("joint-audio-text", ("text", "audio"), {"more": 2}, "goes with one given target"),
         ("text-to-image", ("text", "image"), {"more": 2}, "goes with one given target"),
         ("text", ("text",), {"keep": "0:1x0:1"}, "has columns"),
+        ("text", ("text",), {"keep": 3}, "--keep = 3: is not START:STOP"),
+        ("text", ("text",), {"keep": [0, 0.5]}, "--keep = [0, 0.5]: is not START:STOP"),
+        ("text-to-image", ("text", "image"), {"mask": "m.png"}, "--mask = 'm.png': is no array"),
+        ("text-to-image", ("text", "image"), {"mask": np.ones((2, 2), bool)}, "--image = \"<class 'NoneType'>"),
         ("text", ("text",), {"mask": np.full((2, 2, 3), 255, np.uint8)}, "no picture is given"),
         ("text-to-image", ("text", "image"), {"keep": "0:1", "mask": np.zeros((2, 2, 3))}, "give one of them"),
     ],
@@ -88,3 +52,40 @@ def test_lengths_go_by_their_targets():
         assert extent_of(TASKS["joint-audio-text"], {}, "", problems, length=length).lengths == {"text": 3, "audio": 8}
         assert not problems
     assert extent_of(TASKS["text-to-speech"], {"text": "a"}, "", [], length="8").lengths == {"audio": 8}
+
+
+TASK = TASKS["text-to-image"]
+CODES = {"text": np.zeros(3, np.int32), "image": np.zeros((8, 8), np.int32)}
+
+
+def known(keep, height, width):
+    problems = []
+    given = {"text": "a", "image": np.zeros((height, width, 3), np.uint8)}
+    extent = extent_of(TASK, given, "", problems, keep=keep)
+    assert not problems
+    return known_codes(extent, CODES, TASK.targets)[1]["image"]
+
+
+def test_shares_of_a_picture_are_of_the_picture_itself():
+    """A wide one fills the rows 2 to 5 of 8: its upper half ends in the middle of them, as the half of a square one does."""
+    assert known("0:0.5", 32, 64).all(axis=1).tolist() == [True, True, True, True, False, False, True, True]
+    assert known("0:0.5", 64, 64).all(axis=1).tolist() == [True] * 4 + [False] * 4
+    assert known("0:1x0:0.25", 32, 64).tolist() == [[True] * 8] * 2 + [[True] * 2 + [False] * 6] * 4 + [[True] * 8] * 2
+    assert known("0:1x0.5:1", 64, 32).all(axis=0).tolist() == [True, True, False, False, True, True, True, True]
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (32, 64), (90, 20)])
+@pytest.mark.parametrize(("keep", "told"), [("0:0.001", "keep = '0:0.001': keeps none of its 8 x 8 codes"),
+                                            ("0:1", "leaves nothing to make of image"), ("0:1x0:1", "leaves nothing"),
+                                            ("0:0.5,0.5:1", "leaves nothing to make")])  # fmt: skip
+def test_what_keeps_nothing_or_all_is_refused(keep, told, height, width):
+    with pytest.raises(Refusal, match=told):
+        known(keep, height, width)
+
+
+def test_all_of_a_target_may_be_kept_if_something_else_is_made():
+    codes, own = known_codes(Extent(kept={"text": parts("0:1")}, more={"text": 2}), {"text": np.arange(3)}, ("text",))
+    assert own["text"].tolist() == [True] * 3 + [False] * 2 and codes["text"].tolist() == [0, 1, 2, 0, 0]
+    joint = Extent(kept={"image": parts("0:1")})
+    assert known_codes(joint, {"image": CODES["image"]}, ("text", "image"))[1]["image"].all()
+    assert known_codes(WHOLE, CODES, ("image",))[1] == {}
