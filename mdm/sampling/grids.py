@@ -43,8 +43,9 @@ def remaining(masked: jax.Array, keep: jax.Array) -> jax.Array:
     """How many of `masked` int32 [B] positions stay masked through a step that keeps the share `keep` [B] of them: int32 [B].
 
     Each step starts from what is masked now, not from a plan made at the start, since an END may have closed half a
-    span. A step uncovers at least one position, so no network call is wasted. On the uniform grid this is the usual
-    quota, with the remainder over the first steps (LLaDA).
+    span. A step uncovers at least one position, so no network call is wasted; where written positions are masked again, the grid
+    would so be left behind, and a step may uncover none (`steps.open_some`). On the uniform grid this is the usual quota, with
+    the remainder over the first steps (LLaDA).
     """
     whole = jnp.floor(masked * keep + 1e-3).astype(jnp.int32)  # 1e-3: float32 must not turn 63 into 62.99999
     return jnp.maximum(jnp.minimum(whole, masked - 1), 0)

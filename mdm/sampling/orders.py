@@ -78,12 +78,13 @@ class Choice(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-    """choose: the order itself. measure: what `Step.certainty` holds. on_grid: whether the grid says how many. blind: to what is
-    drawn, so that it chooses before, and only what it chooses is drawn."""
+    """choose: the order itself. measure: what `Step.certainty` holds. on_grid: whether the grid says how many. exact: whether
+    always so many, not on average. blind: to what is drawn, so that it chooses before, and only what it chooses is drawn."""
 
     choose: Callable[[Step], Choice]
     measure: Measure = log_prob
     on_grid: bool = True
+    exact: bool = False
     blind: bool = False
 
 
@@ -127,10 +128,10 @@ def threshold(step: Step) -> Choice:
 
 ORDERS: dict[str, Order] = {
     "ancestral": Order(ancestral, blind=True),
-    "random": Order(random, blind=True),
-    "confidence": Order(surest),
-    "margin": Order(surest, margin),
-    "entropy": Order(surest, negative_entropy),
+    "random": Order(random, exact=True, blind=True),
+    "confidence": Order(surest, exact=True),
+    "margin": Order(surest, margin, exact=True),
+    "entropy": Order(surest, negative_entropy, exact=True),
     "first-hitting": Order(first_hitting, on_grid=False, blind=True),
     "entropy-bounded": Order(entropy_bounded, negative_entropy, on_grid=False),
     "threshold": Order(threshold, on_grid=False),

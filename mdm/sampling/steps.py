@@ -23,10 +23,12 @@ _PURPOSES = _ORDER_KEY, _REMASK_KEY, _CORRECTOR_KEY = range(3)  # of a row's noi
 
 
 class Plan(NamedTuple):
-    """The steps of a block, float32 [T] each. keep: share of the masked positions that stays masked. left: share of the steps
-    still to come. sigma: probability of being masked again. share: what a corrector opens first; 0 at any other step."""
+    """The steps of a block, float32 [T] each. keep: share of the masked positions that stays masked. after: share of all that is
+    masked behind it, what is masked again included. left: share of the steps still to come. sigma: probability of being masked
+    again. share: what a corrector opens first; 0 at any other step."""
 
     keep: jax.Array
+    after: jax.Array
     left: jax.Array
     sigma: jax.Array
     share: jax.Array
@@ -82,10 +84,11 @@ def plan_steps(settings: SamplerSettings) -> Plan:
     shares = ratios(settings.grid, settings.steps)
     sigma = sigmas(settings.remask, settings.eta, shares)
     left = 1 - np.arange(1, settings.steps + 1) / settings.steps
-    columns = [kept(shares, sigma), left, sigma, np.zeros_like(sigma)]
+    columns = [kept(shares, sigma), shares[1:], left, sigma, np.zeros_like(sigma)]
     if settings.corrector:  # behind every step but the last
-        after = [np.zeros_like(left), left, np.zeros_like(left), np.full_like(left, settings.corrector)]
-        columns = [np.stack(pair, axis=1).reshape(-1)[:-1] for pair in zip(columns, after, strict=True)]
+        none = np.zeros_like(left)
+        behind = [none, none, left, none, np.full_like(left, settings.corrector)]
+        columns = [np.stack(pair, axis=1).reshape(-1)[:-1] for pair in zip(columns, behind, strict=True)]
     return Plan(*(jnp.asarray(column, jnp.float32) for column in columns))
 
 
@@ -95,19 +98,38 @@ def token_keys(ground: Ground, state: State) -> jax.Array:
 
 
 def open_some(ground: Ground, state: State, settings: SamplerSettings) -> tuple[State, Quota]:
-    """A corrector's first half: some of what is written is masked, and as much is to be written again."""
+    """How much a step is to write; and a corrector's first half: some of what is written is masked, and as much is to be written
+    again."""
     here = ground.numbers == state.block
-    keep = jnp.broadcast_to(ground.plan.keep[_at(ground, state)], state.changes.shape)
-    if not settings.corrector:
-        return state, Quota(keep, jnp.ones(keep.shape, bool))
-    share = ground.plan.share[_at(ground, state)]
+    masked = jnp.sum(state.masked & here, axis=1)
     written = may_reopen(ground.own & here, state.ids, state.masked, ground.ends)
+    if settings.remask != NONE and ORDERS[settings.order].exact:
+        quota = _quota(ground, state, masked, jnp.sum(written, axis=1))
+    else:
+        keep = jnp.broadcast_to(ground.plan.keep[_at(ground, state)], state.changes.shape)
+        quota = Quota(keep, jnp.ones(keep.shape, bool))
+    if not settings.corrector:
+        return state, quota
+    share = ground.plan.share[_at(ground, state)]
     opened = reopen(written, share, _step_keys(ground, state, _CORRECTOR_KEY))
     count = jnp.sum(opened, axis=1)
-    masked = jnp.sum(state.masked & here, axis=1)
-    keep = jnp.where(share > 0, masked / jnp.maximum(masked + count, 1), keep)
+    keep = jnp.where(share > 0, masked / jnp.maximum(masked + count, 1), quota.keep)
     ids = jnp.where(opened, ground.mask_id, state.ids)
-    return _changed(state, ids, state.masked | opened), Quota(keep, (share == 0) | (count > 0))
+    any_ = jnp.where(share > 0, count > 0, quota.any)
+    return _changed(state, ids, state.masked | opened), Quota(keep, any_)
+
+
+def _quota(ground: Ground, state: State, masked: jax.Array, written: jax.Array) -> Quota:
+    """That of an order which keeps exact counts while written positions are masked again: behind the step as many are to be
+    masked as the grid says, of which the step itself is expected to mask sigma of what is written.
+
+    masked, written: int32 [B], of the block at hand; what an END has closed is neither. A share of what is masked now would be
+    rounded anew at every step: with more steps than positions, one a step or none, whatever the grid says.
+    """
+    at = _at(ground, state)
+    left = ground.plan.after[at] * (masked + written) - ground.plan.sigma[at] * written
+    left = jnp.clip(jnp.round(left).astype(jnp.int32), 0, masked)
+    return Quota(left / jnp.maximum(masked, 1), masked > left)
 
 
 def choose(ground: Ground, state: State, quota: Quota, settings: SamplerSettings) -> Choice:

@@ -9,6 +9,7 @@ from mdm.sampling.grids import ratios
 from mdm.sampling.remasking import REMASKS, by_confidence, kept, may_reopen, reopen, sigmas
 from mdm.sampling.sampler import sample
 from mdm.sampling.settings import SamplerSettings
+from tests.sampling.conftest import write
 
 END, MASK = 9, 99
 
@@ -54,6 +55,35 @@ def test_positions_are_opened_with_their_probability():
     written = jnp.broadcast_to(jnp.array([True, True, False]), (20_000, 3))
     opened = reopen(written, jnp.array([0.2, 0.7, 1.0]), jax.random.split(jax.random.key(0), 20_000))
     assert np.abs(opened.mean(0) - np.array([0.2, 0.7, 0.0])).max() < 5 * np.sqrt(0.25 / 20_000)
+
+
+def masked_before_each_step(rule, cheap, vocabulary, size=(8, 8), seeds=(3, 4, 5, 6)):
+    """Mean over rows of the share of positions that is masked: [steps]. Nothing is drawn anew without a call of the network."""
+    counts = []
+
+    class Watching(type(cheap())):
+        def hidden(self, ids, *others):
+            jax.debug.callback(lambda ids: counts.append((ids == vocabulary.mask).sum(1)), ids, ordered=True)
+            return super().hidden(ids, *others)
+
+    request = Request("text-to-image", {"text": np.array([1])}, {"image": size})
+    canvas = build_canvas([request] * len(seeds), vocabulary, size[0] * size[1] + 16)
+    done = write(Watching(vocabulary), canvas, vocabulary, rule, np.array(seeds, np.uint32))
+    jax.effects_barrier()
+    assert not np.asarray(done.canvas.masked).any() and vocabulary.mask not in np.asarray(done.canvas.rows.ids)
+    return np.array(counts) / (size[0] * size[1])
+
+
+@pytest.mark.parametrize(("order", "remask", "steps"), [
+    ("random", "cap", 256), ("confidence", "conf", 64),
+    *(pytest.param(*case, marks=pytest.mark.slow) for case in (("entropy", "rescale", 20), ("margin", "cap", 200))),
+])  # fmt: skip
+def test_exact_counts_follow_the_grid_while_masking_again(order, remask, steps, vocabulary, cheap):
+    """Also where there are more steps than positions: an error would add up."""
+    rule = SamplerSettings(order=order, steps=steps, remask=remask, eta=0.02, reuse=False)
+    counts = masked_before_each_step(rule, cheap, vocabulary)
+    assert np.abs(counts - ratios("uniform", steps)[: len(counts), None]).max() < 5 / 64
+    assert len(counts) > 0.9 * steps
 
 
 @pytest.mark.parametrize("change", [{"remask": "rescale", "eta": 1.0}, {"corrector": 0.4}])
