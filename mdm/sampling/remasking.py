@@ -10,7 +10,12 @@ masked stays what the grid says, and any trained network can be used.
                paper these weights sum to 1 over a row, so that less than one position a step is masked again; here they
                average 1 over the written positions, so that eta means the same at every length
 
-The paper's two ways to have these at work in a part of the steps only, switch and loop, are not here.
+Each may be at work in a part of the time only, as in cap-0-0.55: in steps that begin at a time t with 0 < t <= 0.55, where t
+falls evenly from 1 to 0 over the steps, whatever the grid says. The paper (section 4.2) has two such ways:
+
+    switch     <name>-0-<t_switch>: from t_switch on
+    loop       <name>-<t_off>-<t_on> on the grid loop-<t_on>-<t_off>-<alpha> (`grids`), which stands still meanwhile: what a step
+               uncovers it also masks, on average. The paper's: cap-0.05-0.55 on loop, eta 0.02 to 0.04, nucleus 0.9
 
 A corrector (predictor-corrector) follows every step but the last: it masks a share of what is written and lets the order
 write as many positions again, with a network call of its own.
@@ -24,29 +29,58 @@ Letters: B rows, L positions.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mdm.problems import Problem, Refusal
 from mdm.sampling.ends import Ends, behind_an_end
 from mdm.sampling.orders import per_row
 
-NONE = "none"
+NONE, CONF = "none", "conf"
 REMASKS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     NONE: lambda most, eta: np.zeros_like(most),
     "cap": lambda most, eta: np.minimum(eta, most),
     "rescale": lambda most, eta: eta * most,
-    "conf": lambda most, eta: eta * most,
+    CONF: lambda most, eta: eta * most,
 }
 """The largest sigma of each step and eta -> sigma."""
 
 
+class Remask(NamedTuple):
+    """law: one of `REMASKS`, at work in steps that begin at a time in (low, high]."""
+
+    law: str
+    low: float = 0.0
+    high: float = 1.0
+
+
+NAMES = f"{', '.join(REMASKS)}; in a part of the time, as in cap-0-0.55, <name>-<low>-<high> with 0 <= low < high <= 1"
+
+
+def parse_remask(name: str, where: str = "remask") -> Remask:
+    """`NONE`, or another of `REMASKS` with or without a part of the time. Raises Refusal for any other name."""
+    law, *bounds = name.split("-")
+    try:
+        if law not in REMASKS or len(bounds) not in ((0,) if law == NONE else (0, 2)):
+            raise ValueError
+        own = Remask(law, *map(float, bounds))
+        if not 0 <= own.low < own.high <= 1:
+            raise ValueError
+    except ValueError:
+        raise Refusal(Problem(where, name, "is no way of masking again", f"use one of {NAMES}")) from None
+    return own
+
+
 def sigmas(remask: str, eta: float, shares: np.ndarray) -> np.ndarray:
     """float64 [steps]: the probability with which each step of a grid masks a written position again. shares: `grids.ratios`."""
+    own, steps = parse_remask(remask), len(shares) - 1
     before, after = shares[:-1], shares[1:]
     most = np.minimum(1.0, after / np.maximum(1 - before, 1e-12))
-    return REMASKS[remask](most, eta)
+    time = np.arange(steps, 0, -1) / steps
+    return np.where((own.low < time) & (time <= own.high), REMASKS[own.law](most, eta), 0.0)
 
 
 def kept(shares: np.ndarray, sigma: np.ndarray) -> np.ndarray:

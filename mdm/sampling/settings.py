@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 from mdm.problems import Problem, Refusal, collecting
-from mdm.sampling.grids import GRIDS, TRAINED, ratios
+from mdm.sampling.grids import GRIDS, LOOP, TRAINED, is_loop, ratios
 from mdm.sampling.guidance import parse_schedule
 from mdm.sampling.kept import CACHES
 from mdm.sampling.orders import ORDERS
-from mdm.sampling.remasking import NONE, REMASKS
+from mdm.sampling.remasking import NONE, parse_remask
 from mdm.sampling.tokens import TokenRule
 from mdm.tokens.tasks import Task
 
@@ -22,8 +22,9 @@ class SamplerSettings:
     """How a canvas is written.
 
     order:       one of `orders.ORDERS`
-    grid:        the masked share over the steps: "uniform", "cosine", the name of a noise schedule, or "trained", which
-                 `TrainedModel` replaces by the schedule of the task; orders without a grid ignore it and `steps`
+    grid:        the masked share over the steps: "uniform", "cosine", the name of a noise schedule, "loop" (`grids`; with
+                 remask), or "trained", which `TrainedModel` replaces by the schedule that the task was trained with, "linear"
+                 for an adaptive one; orders without a grid ignore it and `steps`
     steps:       most steps of a block, the whole row being one if `block` is 0; a row ends as soon as nothing is masked
     temperature, top_k, top_p, min_p: the token rule (`tokens.TokenRule`)
     guidance:    unguided + guidance * (conditional - unguided); 1 is no guidance and costs one branch, not two
@@ -32,7 +33,8 @@ class SamplerSettings:
     threshold:   probability from which order "threshold" commits
     entropy_bound: nats, of order "entropy-bounded"
     block:       target positions of a block, written left to right; 0 is all at once
-    remask:      how written positions are masked again (`remasking`); needs an order with a grid, and takes all its steps
+    remask:      how written positions are masked again (`remasking`): "none", "cap", "rescale", "conf", or one of these in a part
+                 of the time, as "cap-0-0.55"; needs an order with a grid, and takes all its steps
     eta:         how strongly, in (0, 1]
     corrector:   share of what is written that a corrector after each step masks and writes again; 0 is none
     reuse:       draws are kept, without a network call, as long as no row changes; the result is the same
@@ -97,11 +99,16 @@ class SamplerSettings:
             if self.grid != TRAINED:
                 ratios(self.grid, 1)
         except Refusal:
-            remedy = f"use one of {(*GRIDS, TRAINED)} or the name of a noise schedule"
+            remedy = f"use one of {(*GRIDS, LOOP, TRAINED)}, loop-<on>-<off>-<written>, or the name of a noise schedule"
             found.append(Problem(f"{at}.grid", self.grid, "unknown", remedy))
         with collecting(found):
             parse_schedule(self.guidance_schedule, f"{at}.guidance_schedule")
-        for key, legal in (("remask", REMASKS), ("cache", CACHES), ("room", ROOMS)):
+        with collecting(found):
+            parse_remask(self.remask, f"{at}.remask")
+        if is_loop(self.grid) and self.remask == NONE:
+            remedy = "set remask, the paper's is cap-0.05-0.55, or name another grid"
+            found.append(Problem(f"{at}.grid", self.grid, "stands still where nothing is masked again", remedy))
+        for key, legal in (("cache", CACHES), ("room", ROOMS)):
             if getattr(self, key) not in legal:
                 found.append(Problem(f"{at}.{key}", getattr(self, key), "unknown", f"use one of {tuple(legal)}"))
         if self.cache in CACHES[1:] and not self.block:

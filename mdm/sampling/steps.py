@@ -16,7 +16,7 @@ from mdm.sampling.draws import Draws
 from mdm.sampling.ends import Ends, closed, settle
 from mdm.sampling.grids import ratios
 from mdm.sampling.orders import ORDERS, Choice, Step
-from mdm.sampling.remasking import NONE, by_confidence, kept, may_reopen, reopen, sigmas
+from mdm.sampling.remasking import CONF, NONE, by_confidence, kept, may_reopen, parse_remask, reopen, sigmas
 from mdm.sampling.settings import SamplerSettings
 
 _PURPOSES = _ORDER_KEY, _REMASK_KEY, _CORRECTOR_KEY = range(3)  # of a row's noise in a step, besides its draws
@@ -164,8 +164,8 @@ def write(ground: Ground, state: State, choice: Choice, settings: SamplerSetting
         # An END that another one wrote is as sure as can be.
         log_prob = jnp.where(choice.selected, drawn, jnp.where(state.masked, 0.0, state.log_prob))
         written = may_reopen(ground.own & here & ~state.masked, ids, masked, ends)
-        sigma = ground.plan.sigma[at] * (by_confidence(written, log_prob) if settings.remask == "conf" else 1.0)
-        opened = reopen(written, sigma, _step_keys(ground, state, _REMASK_KEY))
+        weight = by_confidence(written, log_prob) if parse_remask(settings.remask).law == CONF else 1.0
+        opened = reopen(written, ground.plan.sigma[at] * weight, _step_keys(ground, state, _REMASK_KEY))
         ids, masked = jnp.where(opened, ground.mask_id, ids), masked | opened
         state = state._replace(log_prob=log_prob)
     state = _changed(state._replace(turns=turns), ids, masked)

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdm.diffusion.schedules import parse
+from mdm.problems import Refusal
 from mdm.sampling.grids import GRIDS, ratios, remaining
 
 SCHEDULES = ("linear", "polynomial-2", "geometric")
@@ -59,3 +60,23 @@ def test_cosine_stays_close_to_its_plan():
     counts, plan = walk("cosine", 32, 256), 256 * ratios("cosine", 32)
     assert np.abs(counts - plan).max() < 16
     assert counts[16] > 256 * 0.6  # most of the work is done late
+
+
+def test_a_loop_falls_stands_still_and_falls():
+    """ReMDM-loop, arXiv 2503.00307: t_on 0.55, t_off 0.05, alpha 0.9 between them."""
+    shares = ratios("loop", 100)
+    np.testing.assert_allclose(shares[45:96], 0.1)  # times 0.55 to 0.05
+    np.testing.assert_allclose(np.diff(shares)[:45], -0.9 / 45)
+    np.testing.assert_allclose(np.diff(shares)[95:], -0.1 / 5)
+    assert shares[0] == 1 and shares[-1] == 0
+    np.testing.assert_array_equal(ratios("loop-0.55-0.05-0.9", 100), shares)
+    other = ratios("loop-0.8-0.4-0.5", 10)
+    np.testing.assert_allclose(other, [1, 0.75, 0.5, 0.5, 0.5, 0.5, 0.5, 0.375, 0.25, 0.125, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "grid", ["loop-0.5", "loop-0.1-0.5-0.9", "loop-0.5-0.1-1", "loop-0.5-0-0.9", "loop-a-b-c", "loops"]
+)
+def test_what_is_no_loop_is_refused(grid):
+    with pytest.raises(Refusal):
+        ratios(grid, 8)

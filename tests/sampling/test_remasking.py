@@ -3,10 +3,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mdm.problems import Refusal
 from mdm.sampling.canvas import Request, build_canvas
 from mdm.sampling.ends import Ends
 from mdm.sampling.grids import ratios
-from mdm.sampling.remasking import REMASKS, by_confidence, kept, may_reopen, reopen, sigmas
+from mdm.sampling.remasking import REMASKS, by_confidence, kept, may_reopen, parse_remask, reopen, sigmas
 from mdm.sampling.sampler import sample
 from mdm.sampling.settings import SamplerSettings
 from tests.sampling.conftest import write
@@ -33,6 +34,36 @@ def test_cap_is_a_bound_and_rescale_a_share():
     np.testing.assert_allclose(sigmas("rescale", 0.1, shares), 0.1 * most)
 
 
+@pytest.mark.parametrize("remask", ["cap", "rescale", "conf"])
+def test_a_switch_masks_again_from_its_time_on_only(remask):
+    shares = ratios("cosine", 20)
+    always, part = sigmas(remask, 0.1, shares), sigmas(f"{remask}-0.2-0.55", 0.1, shares)
+    time = 1 - np.arange(20) / 20
+    at_work = (time > 0.2 + 1e-9) & (time < 0.55 + 1e-9)
+    np.testing.assert_array_equal(part, np.where(at_work, always, 0))
+    assert at_work.sum() == 7 and part[9] > 0
+    np.testing.assert_array_equal(sigmas(f"{remask}-0-1", 0.1, shares), always)
+    before, after = shares[:-1], shares[1:]
+    np.testing.assert_allclose(before * kept(shares, part) + (1 - before) * part, after, atol=1e-12)
+
+
+def test_a_loop_masks_again_what_it_uncovers():
+    """And neither before it nor behind it."""
+    shares = ratios("loop", 200)
+    sigma = sigmas("cap-0.05-0.55", 0.02, shares)
+    assert (sigma[:90] == 0).all() and (sigma[190:] == 0).all()
+    np.testing.assert_allclose(sigma[90:190], 0.02)
+    np.testing.assert_allclose(0.1 * (1 - kept(shares, sigma)[90:190]), 0.9 * 0.02)
+
+
+@pytest.mark.parametrize(
+    "name", ["loop", "cap-0.5", "cap-0.5-0.2", "cap-0-2", "cap-a-b", "cap-0-1-1", "none-0-1", "cap-nan-1"]
+)
+def test_other_ways_of_masking_again_are_refused(name):
+    with pytest.raises(Refusal, match="cap-0-0.55"):
+        parse_remask(name)
+
+
 def test_what_was_written_with_doubt_goes_first():
     written = jnp.array([[True, True, False, True]])
     weight = by_confidence(written, jnp.log(jnp.array([[0.9, 0.1, 0.1, 0.5]])))
@@ -57,8 +88,8 @@ def test_positions_are_opened_with_their_probability():
     assert np.abs(opened.mean(0) - np.array([0.2, 0.7, 0.0])).max() < 5 * np.sqrt(0.25 / 20_000)
 
 
-def masked_before_each_step(rule, cheap, vocabulary, size=(8, 8), seeds=(3, 4, 5, 6)):
-    """Mean over rows of the share of positions that is masked: [steps]. Nothing is drawn anew without a call of the network."""
+def masked_before_each_step(rule, cheap, vocabulary, rows=4):
+    """Share of the 64 positions that is masked, of each row: [steps, rows]. The rule must call the network at every step."""
     counts = []
 
     class Watching(type(cheap())):
@@ -66,12 +97,12 @@ def masked_before_each_step(rule, cheap, vocabulary, size=(8, 8), seeds=(3, 4, 5
             jax.debug.callback(lambda ids: counts.append((ids == vocabulary.mask).sum(1)), ids, ordered=True)
             return super().hidden(ids, *others)
 
-    request = Request("text-to-image", {"text": np.array([1])}, {"image": size})
-    canvas = build_canvas([request] * len(seeds), vocabulary, size[0] * size[1] + 16)
-    done = write(Watching(vocabulary), canvas, vocabulary, rule, np.array(seeds, np.uint32))
+    request = Request("text-to-image", {"text": np.array([1])}, {"image": (8, 8)})
+    canvas = build_canvas([request] * rows, vocabulary, 80)
+    done = write(Watching(vocabulary), canvas, vocabulary, rule, np.arange(rows, dtype=np.uint32))
     jax.effects_barrier()
     assert not np.asarray(done.canvas.masked).any() and vocabulary.mask not in np.asarray(done.canvas.rows.ids)
-    return np.array(counts) / (size[0] * size[1])
+    return np.array(counts) / 64
 
 
 @pytest.mark.parametrize(("order", "remask", "steps"), [
@@ -84,6 +115,17 @@ def test_exact_counts_follow_the_grid_while_masking_again(order, remask, steps, 
     counts = masked_before_each_step(rule, cheap, vocabulary)
     assert np.abs(counts - ratios("uniform", steps)[: len(counts), None]).max() < 5 / 64
     assert len(counts) > 0.9 * steps
+
+
+@pytest.mark.parametrize("order", [pytest.param("ancestral", marks=pytest.mark.slow), "random"])
+def test_a_loop_stands_still(order, vocabulary, cheap):
+    """40 of 80 steps with some 6 of 64 positions masked, and not always the same."""
+    rule = SamplerSettings(
+        order=order, grid="loop", steps=80, remask="cap-0.05-0.55", eta=0.04, reuse=False, temperature=9.0
+    )
+    counts = masked_before_each_step(rule, cheap, vocabulary, rows=64)
+    assert np.abs(counts.mean(1) - ratios("loop", 80)[: len(counts)]).max() < 0.03 and len(counts) > 70
+    assert counts[40:70].std(0).min() > 0.01
 
 
 @pytest.mark.parametrize("change", [{"remask": "rescale", "eta": 1.0}, {"corrector": 0.4}])

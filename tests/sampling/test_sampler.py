@@ -60,6 +60,7 @@ TELLING = {
         SamplerSettings(order="random", steps=5, block=4, remask="conf", eta=0.5, corrector=0.4, cache="dual", refresh=2),
         SamplerSettings(order="entropy-bounded", entropy_bound=1.0, temperature=0.7),
         SamplerSettings(order="first-hitting", block=3, cache="prefix"),
+        SamplerSettings(order="random", grid="loop", steps=40, remask="cap-0.05-0.55", eta=0.1),
     ],
     "text-to-speech": [
         SamplerSettings(order="confidence", grid="geometric", steps=4, noise=4.5, guidance=3.0, guidance_schedule="linear",
@@ -72,7 +73,7 @@ TELLING = {
 
 
 @pytest.mark.parametrize(("task", "rule"), [(task, rule) for task, rules in TELLING.items() for rule in rules],
-                         ids=lambda x: x if isinstance(x, str) else f"{x.order}-{x.remask}-{x.cache}")  # fmt: skip
+                         ids=lambda x: x if isinstance(x, str) else f"{x.order}-{x.grid}-{x.remask}-{x.cache}")  # fmt: skip
 def test_what_may_never_happen(task, rule):
     requests = [request(task), request(task, keep=True)]
     canvas = build_canvas(requests, VOCABULARY, LENGTH)
