@@ -24,7 +24,7 @@ from mdm.evaluation.samples import SampleFolder
 from mdm.problems import Problem, collecting, refuse_if
 from mdm.runs.checkpoint import PARAMETERS
 from mdm.sampling.defaults import DEFAULTS
-from mdm.sampling.settings import SamplerSettings
+from mdm.sampling.settings import SamplerSettings, meanings
 from mdm.tokens.tasks import TASK_NAMES, TASKS
 from mdm.trained import TrainedModel
 
@@ -59,9 +59,10 @@ _FLAG = {
     "float": flags.DEFINE_float,
     "bool": flags.DEFINE_bool,
 }
+_MEANINGS = meanings()
 _SAMPLER = {
     field.name: _FLAG[field.type](
-        field.name, None, "Sampler setting; by default the task's (see mdm/sampling/defaults.py)."
+        field.name, None, f"Sampler: {_MEANINGS[field.name]}. By default the task's (mdm/sampling/defaults.py)."
     )
     for field in dataclasses.fields(SamplerSettings)
 }

@@ -60,6 +60,7 @@ def make(
         "attention": model.network.settings.attention,
         "codecs": {name: codec.fingerprint for name, codec in model.codecs.items()},
         "versions": result.versions(), "device": result.device(), "grid_asked": sampler.grid,
+        "schedule": model.settings.corruption.name_of(task),  # of an adaptive one, "trained" is what it began as
     }  # fmt: skip
     try:
         for batch in batches:

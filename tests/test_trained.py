@@ -226,6 +226,7 @@ def test_the_binary_writes_files_and_how_they_were_made(root):
     assert [line["prompt"] for line in lines] == ["number 3", "number 5", "number 5"]
     for line in lines:
         assert (line["sampler"]["steps"], line["sampler"]["grid"], line["grid_asked"]) == (2, "linear", "trained")
+        assert line["schedule"] == "linear"
         assert line["step"] == 3 and line["batch"]["rows"] == 2 and line["batch"]["network_calls"]["whole"] == 2
         assert read_image(root / "out" / line["files"]["image"]).shape == (8, 8, 3)
         with Image.open(root / "out" / line["files"]["image-unmasking"]) as animation:
@@ -267,6 +268,10 @@ def test_a_sampler_is_told_by_the_grid_that_the_task_was_trained_with(model):
     own = DEFAULTS["text-to-image"]
     assert model.resolved("text-to-image", dataclasses.replace(own, grid="trained")).grid == "linear"
     assert model.resolved("text-to-image", dataclasses.replace(own, grid="cosine")).grid == "cosine"
+    corruption = dataclasses.replace(model.settings.corruption, schedule="adaptive", schedules={"text": "cosine"})
+    adaptive = dataclasses.replace(model, settings=dataclasses.replace(model.settings, corruption=corruption))
+    assert adaptive.resolved("text-to-image", dataclasses.replace(own, grid="trained")).grid == "linear"
+    assert (corruption.name_of("text-to-image"), corruption.name_of("text")) == ("adaptive", "cosine")
 
 
 def test_a_prompt_that_is_longer_than_a_row_is_told_by_name(model):

@@ -83,18 +83,19 @@ class CorruptionSettings:
 
     def schedule_of(self, task: str) -> schedules.Schedule:
         """Of an adaptive one, what it begins as."""
-        name = self._name_of(task)
+        name = self.name_of(task)
         return schedules.parse("linear" if name == ADAPTIVE else name, self.smallest_ratio)
 
     def trained_on(self, task: str) -> str:
         """Name of the schedule whose mask ratios the task was shown; of an adaptive one, what it begins as."""
-        name = self._name_of(task)
+        name = self.name_of(task)
         return "linear" if name == ADAPTIVE or self.mode == COMPLEMENTARY else name
 
     def is_adaptive(self, task: str) -> bool:
-        return self._name_of(task) == ADAPTIVE
+        return self.name_of(task) == ADAPTIVE
 
-    def _name_of(self, task: str) -> str:
+    def name_of(self, task: str) -> str:
+        """Name of the schedule that is set for the task, which may be the adaptive one."""
         return self.schedules[task] if task in self.schedules else self.schedule
 
 

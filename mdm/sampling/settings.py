@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import re
 
 from mdm.problems import Problem, Refusal, collecting
 from mdm.sampling.grids import GRIDS, LOOP, TRAINED, is_loop, ratios
@@ -16,26 +18,31 @@ from mdm.tokens.tasks import Task
 DRAWN, EXPECTED = ROOMS = ("drawn", "expected")
 _MOST = 1_000_000  # of steps, positions, symbols: more than any row has, and a plan of so many steps is made in seconds
 
+# "name, name: what it is", with lines that go on indented.
+_ENTRY = re.compile(r"^([a-z_]+(?:, [a-z_]+)*): +(.+(?:\n +.+)*)", re.MULTILINE)
+
 
 @dataclasses.dataclass(frozen=True)
 class SamplerSettings:
-    """How a canvas is written.
+    """How a canvas is written. What is said here of a field is also the help of its flag (`meanings`).
 
-    order:       one of `orders.ORDERS`
+    order:       which masked positions are uncovered (`orders`): ancestral, random, confidence, margin or entropy, on a grid;
+                 first-hitting, entropy-bounded or threshold
     grid:        the masked share over the steps: "uniform", "cosine", the name of a noise schedule, "loop" (`grids`; with
                  remask), or "trained", which `TrainedModel` replaces by the schedule that the task was trained with, "linear"
                  for an adaptive one; orders without a grid ignore it and `steps`
     steps:       most steps of a block, the whole row being one if `block` is 0; a row ends as soon as nothing is masked
     temperature, top_k, top_p, min_p: the token rule (`tokens.TokenRule`)
     guidance:    unguided + guidance * (conditional - unguided); 1 is no guidance and costs one branch, not two
-    guidance_schedule: which part of it is in force, by the share that is masked (`guidance.parse_schedule`)
+    guidance_schedule: which part of the guidance is in force, by the share that is masked (`guidance`): constant, linear, or
+                 interval-0.2-0.8
     noise:       Gumbel noise on the certainty, times this and the share of steps to come; only confidence, margin, entropy
     threshold:   probability from which order "threshold" commits
-    entropy_bound: nats, of order "entropy-bounded"
+    entropy_bound: nats that drawing apart may cost in a step of order "entropy-bounded"
     block:       target positions of a block, written left to right; 0 is all at once
     remask:      how written positions are masked again (`remasking`): "none", "cap", "rescale", "conf", or one of these in a part
                  of the time, as "cap-0-0.55"; needs an order with a grid, and takes all its steps
-    eta:         how strongly, in (0, 1]
+    eta:         how strongly `remask` does so, in (0, 1]
     corrector:   share of what is written that a corrector after each step masks and writes again; 0 is none
     reuse:       draws are kept, without a network call, as long as no row changes; the result is the same
     cache:       "none", or where keys and values are kept while a block is written: "prefix", before the block, or "dual",
@@ -160,3 +167,12 @@ class SamplerSettings:
             if not 0 <= getattr(self, key) <= most:
                 found.append(Problem(f"{at}.{key}", getattr(self, key), f"is not a number from 0 to {most:g}", usual))
         return found
+
+
+def meanings() -> dict[str, str]:
+    """What each field of `SamplerSettings` is, from its docstring, or from `TokenRule`'s for what is passed on to it."""
+    found = {}
+    for owner in (SamplerSettings, TokenRule):
+        for names, text in _ENTRY.findall(inspect.cleandoc(owner.__doc__)):
+            found |= dict.fromkeys(names.split(", "), " ".join(text.split()))
+    return found

@@ -1,13 +1,17 @@
 """What the settings of a sampler may be, and what is told of those that cannot be used."""
 
+import dataclasses
+import re
+
 import numpy as np
 import pytest
 
 from mdm.problems import Refusal
 from mdm.sampling.canvas import Request, build_canvas
 from mdm.sampling.grids import TRAINED
+from mdm.sampling.orders import ORDERS
 from mdm.sampling.sampler import sample
-from mdm.sampling.settings import SamplerSettings
+from mdm.sampling.settings import SamplerSettings, meanings
 from tests.sampling.conftest import write
 
 
@@ -48,3 +52,12 @@ def test_the_trained_grid_must_have_been_named(canvas, vocabulary, cheap):
     assert not rule.problems("sampler") and rule.on_schedule("cosine").grid == "cosine"
     with pytest.raises(Refusal, match="TrainedModel"):
         sample(cheap(), canvas, vocabulary, rule, np.array([0], np.uint32))
+
+
+def test_every_field_is_told_what_it_is():
+    """As the help of its flag: each by words of its own, and orders by name."""
+    told = meanings()
+    assert [field.name for field in dataclasses.fields(SamplerSettings) if field.name not in told] == []
+    assert len(set(told.values())) == len(told) and min(map(len, told.values())) > 10
+    assert all(re.search(rf"\b{order}\b", told["order"]) for order in ORDERS)
+    assert told["top_k"] == "keep the k likeliest symbols; 0 keeps all" and "loop" in told["grid"]
