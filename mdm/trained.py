@@ -258,8 +258,8 @@ class TrainedModel:
         return found
 
     def resolved(self, task: str, sampler: SamplerSettings) -> SamplerSettings:
-        """A sampler as it is used for a task of the run: with the grid that "trained" stands for. The density that an adaptive
-        schedule has learnt lies with the noise of the training, which is not read: of it "trained" is what it began as."""
+        """A sampler as it is used for a task of the run: with the grid that "trained" stands for. Of an adaptive schedule that is
+        what it began as: the density that it has learnt lies in the state of the training, of which only parameters are read."""
         return sampler.on_schedule(self.settings.corruption.trained_on(task))
 
     def _on_schedule(self, sampler: SamplerSettings, requests: Sequence[Request]) -> SamplerSettings:
