@@ -107,7 +107,7 @@ def read(path: str | os.PathLike) -> list[DocumentScores]:
         with answered(path):
             content = path.read_bytes()
         return [DocumentScores.from_json(json.loads(line)) for line in content.decode().split("\n") if line]
-    except (*OF_PATHS, ValueError, KeyError, TypeError) as error:
+    except (*OF_PATHS, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"holds no scores of documents ({error!r})"
         raise Refusal(Problem(str(path), None, reason, "remove it, and evaluate again")) from error
 

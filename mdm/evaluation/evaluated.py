@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from absl import logging
 
@@ -18,7 +19,8 @@ from mdm.problems import Refusal
 @dataclasses.dataclass(frozen=True)
 class Evaluated:
     """results: likelihood by the ELBO; orders: by the chain rule; made: figures of what was made; choices, harness: lines;
-    documents: what each document cost of the first two, where that was kept."""
+    documents: what each document cost of the first two, where that was kept; left_out: names of the parts that cannot stand
+    beside `results`, and why."""
 
     step: int
     results: Sequence[Result] = ()
@@ -27,19 +29,50 @@ class Evaluated:
     choices: Sequence[Line] = ()
     harness: Sequence[Line] = ()
     documents: Sequence[DocumentScores] = ()
+    left_out: Sequence[str] = ()
 
 
 def read(folder: EvaluationFolder, step: int) -> Evaluated:
-    """Whatever is there, asked for or not. Raises Refusal for a damaged file."""
+    """Whatever is there, asked for or not, of the weights, the data and the checkpoint of the likelihood; the parts of others are
+    left out. Raises Refusal for a damaged file."""
+    results = folder.read_as(Result.from_json, step)
+    choices = sorted(part for part in folder.parts(step) if part.startswith(CHOICES))
+    lines = {part: folder.read(step, part) for part in (ORDERS, GENERATED, HARNESS, *choices)}
+    others = {part: _other(folder, results, part, own) for part, own in lines.items()}
+    fitting = {part for part in lines if not others[part]}
     return Evaluated(
         step,
-        [Result.from_json(line) for line in folder.read(step)],
-        [Result.from_json(line) for line in folder.read(step, ORDERS)],
-        [Generated.from_json(line) for line in folder.read(step, GENERATED)],
-        [line for part in folder.parts(step) if part.startswith(CHOICES) for line in folder.read(step, part)],
-        folder.read(step, HARNESS),
+        results,
+        folder.read_as(Result.from_json, step, ORDERS) if ORDERS in fitting else [],
+        folder.read_as(Generated.from_json, step, GENERATED) if GENERATED in fitting else [],
+        [line for part in choices if part in fitting for line in lines[part]],
+        lines[HARNESS] if HARNESS in fitting else [],
         document_scores.read_if_there(folder.documents(step)),
+        [f"{part}: {why}" for part, why in others.items() if why],
     )
+
+
+def _other(folder: EvaluationFolder, results: Sequence[Result], part: str, lines: Sequence[Line]) -> str:
+    """What the lines of a part were made with instead of what the likelihood was; empty if they were made with the same."""
+    if not results or not lines:
+        return ""
+    of, made_with = (_told(lines[0], key) for key in ("checkpoint", "made_with"))
+    settings = made.settings if made_with and (made := folder.made_with(made_with)) else {}
+    data = lines[0] if part == ORDERS else settings  # "data" of a line of choices is its file, of the harness a version
+    own = results[0]
+    pairs = [
+        ("weights", _told(lines[0], "weights"), own.weights),
+        ("data", _told(data, "data"), own.data),
+        ("checkpoint", of, own.checkpoint),
+    ]
+    return ", ".join(
+        f"{name} {one}, not {other}" for name, one, other in pairs if None not in (one, other) and one != other
+    )
+
+
+def _told(line: Line, key: str) -> Any:
+    """None in lines of earlier versions."""
+    return line[key] if key in line else None
 
 
 def history(folder: EvaluationFolder, own: Evaluated) -> dict[int, list[Result]]:
@@ -48,7 +81,7 @@ def history(folder: EvaluationFolder, own: Evaluated) -> dict[int, list[Result]]
     found = {}
     for step in folder.steps():
         try:
-            results = [Result.from_json(line) for line in folder.read(step)]
+            results = folder.read_as(Result.from_json, step)
         except Refusal as refusal:
             logging.warning("%s", refusal)
             continue

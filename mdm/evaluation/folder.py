@@ -14,16 +14,16 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from etils import epath
 
 from mdm import atomic
 from mdm.evaluation.made_with import MadeWith
 from mdm.evaluation.result import Result
-from mdm.problems import Problem, Refusal
+from mdm.problems import Problem, Refusal, refuse_if
 from mdm.runs.storage import OF_PATHS, answered, exists
 
 LIKELIHOOD = "likelihood"
@@ -32,6 +32,8 @@ ORDERS, GENERATED, HARNESS, CHOICES = "orders", "generated", "harness", "choices
 """Other parts; CHOICES goes before the name of a file."""
 
 _LINES = re.compile(r"step-(\d{9})(?:\.(.+))?\.jsonl")
+_REMEDY = "remove it, and evaluate again"
+_T = TypeVar("_T")
 
 Line = Mapping[str, Any]
 """One result, as JSON holds it."""
@@ -88,13 +90,17 @@ class EvaluationFolder:
             return f"it is of another checkpoint of this step ({of}, now {checkpoint})"
         if mark in (None, asked.fingerprint):
             return None
+        then = self.made_with(mark)
+        return f"it was made with other settings ({mark}), which are not told" if then is None else then.wants(asked)
+
+    def made_with(self, mark: str) -> MadeWith | None:
+        """What lines that say `mark` were made with; None if that is not told, or damaged."""
         try:
             with answered(self.path):
                 told = self._description(mark).read_bytes()
-            then = MadeWith.from_json(json.loads(told))
-        except (*OF_PATHS, KeyError, TypeError, ValueError):
-            return f"it was made with other settings ({mark}), which are not told"
-        return then.wants(asked)
+            return MadeWith.from_json(json.loads(told))
+        except (*OF_PATHS, KeyError, TypeError, ValueError, RecursionError):
+            return None
 
     def steps(self) -> list[int]:
         """Those whose likelihood is there, oldest first."""
@@ -136,9 +142,27 @@ class EvaluationFolder:
         with answered(path):
             content = path.read_bytes() if path.exists() else b""
         try:
-            return [json.loads(line) for line in content.decode().split("\n") if line]
-        except ValueError as error:
-            raise Refusal(Problem(str(path), None, f"is damaged ({error})", "remove it, and evaluate again")) from error
+            found = [json.loads(line) for line in content.decode().split("\n") if line]
+        except (ValueError, RecursionError) as error:
+            raise Refusal(Problem(str(path), None, f"is damaged ({error})", _REMEDY)) from error
+        refuse_if(
+            Problem(f"{path}: line {number}", str(line)[:60], "is no result", _REMEDY)
+            for number, line in enumerate(found, start=1)
+            if not isinstance(line, dict)
+        )
+        return found
+
+    def read_as(self, kind: Callable[[Line], _T], step: int, part: str = LIKELIHOOD) -> list[_T]:
+        """`read` as results of a kind. Raises Refusal, too, for lines that are none."""
+        found, problems = [], []
+        for number, line in enumerate(self.read(step, part), start=1):
+            try:
+                found.append(kind(line))
+            except (KeyError, TypeError, ValueError) as error:
+                where = f"{self.lines(step, part)}: line {number}"
+                problems.append(Problem(where, str(line)[:60], f"is no result ({error!r})", _REMEDY))
+        refuse_if(problems)
+        return found
 
     def progress(self, step: int, part: str, made_with: str) -> Progress:
         """What there is of a part that was interrupted, if it was made with the same."""
@@ -168,7 +192,7 @@ class Progress:
             if found and found["made_with"] == made_with:
                 tasks = found["tasks"].items()
                 self.kept = {name: [Result.from_json(line) for line in lines] for name, lines in tasks}
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
             self.kept = {}  # of another version, or damaged: it is made again
 
     def keep(self, name: str, results: Sequence[Result]) -> None:

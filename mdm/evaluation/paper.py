@@ -22,6 +22,8 @@ def page(own: Evaluated) -> str:
         )
         if lines
     ]
+    if own.left_out:
+        sections.append(("Left out", f"Not made with what the likelihood above was: {'; '.join(own.left_out)}.\n"))
     return "\n".join(f"## {title}\n\n{text}" for title, text in sections)
 
 

@@ -114,7 +114,7 @@ class Decisions:
 
     def _texts(self) -> dict[str, Any]:
         scoring = dataclasses.asdict(self.plan.scoring)
-        del scoring["batch_rows"]  # which changes no figure
+        del scoring["batch_rows"]  # which changes last digits only
         return {"weights": self.plan.weights, "scoring": scoring}
 
 

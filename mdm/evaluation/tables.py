@@ -85,11 +85,11 @@ def against(own: Evaluated, name: str, others: Mapping[str, Evaluated]) -> Table
 
 def _costs(own: Evaluated) -> dict[tuple, DocumentScores]:
     """By place, of the likelihood by the ELBO."""
-    weights = {place(r): r.weights for r in own.results}
+    of = {place(r): (r.weights, r.data) for r in own.results}
     return {
         place(d): d
         for d in own.documents
-        if d.what == "likelihood" and place(d) in weights and d.weights == weights[place(d)]
+        if d.what == "likelihood" and place(d) in of and (d.weights, d.data) == of[place(d)]
     }
 
 
