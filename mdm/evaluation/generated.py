@@ -154,7 +154,7 @@ def _measure(
         }
         for own in measures:
             scores = own.score(part, [exhibit.media for exhibit in exhibits])
-            codec, original = originals.scores(maker, task, split, own)
+            codec, original = originals.scores(maker, task, split, own, part)
             found += [
                 Generated(
                     modality=own.modality,

@@ -16,7 +16,8 @@ from mdm.tokens.tasks import TASKS
 
 class Originals:
     """At most `most` exhibits of each task and split. Made once for a run: every checkpoint and sampler of it is told against the
-    same originals through the same codecs, so both are read, decoded, heard and scored once only.
+    same originals through the same codecs, so both are read, decoded, heard and scored once only
+    (texts by what hangs on their amount, each time).
 
     exhibits: task -> originals of its stream, of all splits
     """
@@ -38,13 +39,20 @@ class Originals:
                 logging.warning(told, task, split, len(own), len(own), self._most)
         return {split: own[: self._most] for split, own in found.items()}
 
-    def scores(self, maker: Maker, task: str, split: str, measure: Measure) -> tuple[Sequence[Score], Sequence[Score]]:
-        """Of the originals through the codecs of `maker`, which are those of the run, and of the originals."""
+    def scores(
+        self, maker: Maker, task: str, split: str, measure: Measure, made: Documents
+    ) -> tuple[Sequence[Score], Sequence[Score]]:
+        """Of the originals through the codecs of `maker`, which are those of the run, and of the originals.
+
+        made: of the same documents: figures that hang on how much there is are taken on as much, and anew for each `made`
+        """
+        originals = [exhibit.media for exhibit in self.of(task)[split]]
+        groups = lambda: (self._through_codecs(maker, task, split), originals)  # noqa: E731
+        if measure.beside is not None:
+            return tuple(measure.beside(group, originals, made) for group in groups())
         place = task, split, measure
         if place not in self._scores:
-            originals = [exhibit.media for exhibit in self.of(task)[split]]
-            groups = self._through_codecs(maker, task, split), originals
-            self._scores[place] = tuple(measure.score(group, originals) for group in groups)
+            self._scores[place] = tuple(measure.score(group, originals) for group in groups())
         return self._scores[place]
 
     def _through_codecs(self, maker: Maker, task: str, split: str) -> Documents:

@@ -189,6 +189,15 @@ def test_originals_and_codecs_are_scored_once_for_all_samplers():
     assert maker.encoded == 5 and len(maker.seeds) == 15
 
 
+def test_what_hangs_on_the_amount_stands_beside_as_much_of_the_originals():
+    seen = []
+    beside = lambda group, true, made: seen.append((group is true, len(made[0]["text"]))) or [Score(2.0)]  # noqa: E731
+    own = Measure("m", ("image-to-text",), "text", (Figure("f", "", MORE),), lambda *_: [Score(1.0)], beside=beside)
+    for _ in range(2):  # made anew for other texts
+        (figure,) = measure(Maker(), originals(2, ("heldout",)), ("image-to-text",), (own,))
+    assert seen == [(False, 8), (True, 8)] * 2 and (figure.model, figure.codec, figure.original) == (1.0, 2.0, 2.0)
+
+
 def test_a_medium_goes_through_its_codec_once_for_all_tasks_and_measures():
     maker = Maker()
     measure(maker, originals(4, ("heldout",)), ("text-to-image", "joint-image-text"), QUICK)

@@ -57,6 +57,8 @@ class Measure:
     modality: of what is measured, "text + image" for how two belong together
     figures:  what `score` tells
     score:    (made, originals), of the same documents in order -> a score for each of `figures`
+    beside:   (group, originals, made) -> the same of originals, or of these through the codec, over as much as `score` takes of
+              `made`; None where no figure hangs on how much there is
     packages: modules of the extra `scorers` that it needs
     slow:     takes about a second a document
     digests:  (name, digest) of files that decide the figures, such as a model's; told with the versions
@@ -70,6 +72,7 @@ class Measure:
     packages: tuple[str, ...] = ()
     slow: bool = False
     digests: tuple[tuple[str, str], ...] = ()
+    beside: Callable[[Documents, Documents, Documents], Sequence[Score]] | None = None
 
     def require(self) -> None:
         """Raises Refusal, naming the extra, for every package that is missing."""

@@ -1,14 +1,17 @@
 """Perplexity of made text under a language model that the user names.
 
 A low value alone says nothing: text that repeats itself has one. So the figure comes with the entropy of the same texts, in one
-measure, and cannot be had without it.
+measure, and cannot be had without it. Nor do texts of other lengths compare, since each token is told from those before it: what
+was made and its original are looked at up to the length of the shorter, and what stands beside them too.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from mdm.problems import Problem, Refusal, refuse_if
 
 _NEEDED = ("torch", "transformers")
 _PASSAGE = 50  # words, of the entropy
+_KEPT = 4096  # texts whose nats are kept: originals are asked for at every step and for every group
 _TOKENS = 512  # of a text that are looked at, at most, with the one that it begins with
 _POSITIONS = (
     "max_position_embeddings",
@@ -55,13 +59,20 @@ def under(folder: str) -> Measure:
         reason = f"cannot be used as a causal language model ({type(error).__name__}: {error})"
         raise Refusal(Problem(folder, None, reason, "name a folder that transformers reads and runs")) from error
 
-    def score(made: Documents, originals: Documents) -> list[Score]:
-        return [prose.entropy_score(made, originals, _PASSAGE), perplexity([m["text"] for m in made], tokenizer, model)]
+    nats = functools.lru_cache(_KEPT)(lambda text: _nats(text, tokenizer, model))
 
+    def beside(group: Documents, originals: Documents, made: Documents) -> list[Score]:
+        own, true, others = ([nats(media["text"]) for media in documents] for documents in (group, originals, made))
+        lengths = [min(len(one), len(other)) for one, other in zip(true, others, strict=True)]
+        entropy = prose.entropy_score(group, originals, made, _PASSAGE)
+        return [entropy, perplexity([one[:length] for one, length in zip(own, lengths, strict=True)])]
+
+    score = lambda made, originals: beside(made, originals, made)  # noqa: E731
     figures = (prose.entropy(_PASSAGE), Figure(f"perplexity under {path.name}, a token of its own", "", ALIKE))
     digests = ((f"language model {path.name}", _digest(path)),)
     tasks = prose.PROSE.tasks
-    return Measure(f"perplexity under {folder}", tasks, "text", figures, score, _NEEDED, slow=True, digests=digests)
+    name = f"perplexity under {folder}"
+    return Measure(name, tasks, "text", figures, score, _NEEDED, slow=True, digests=digests, beside=beside)
 
 
 def _problems(folder: Path) -> list[Problem]:
@@ -90,27 +101,29 @@ def _digest(folder: Path) -> str:
     return fingerprint([[path.name, file_digest(path)] for path in own])
 
 
-def perplexity(texts: list[str], tokenizer: Any, model: Any) -> Score:
-    """Of all tokens of all texts together, with the error of the mean nats a token carried over."""
-    nats = np.array([_nats(text, tokenizer, model) for text in texts]).reshape(-1, 2)
-    mean, error, _ = Counts(*nats.T).score()
+def perplexity(nats: Sequence[np.ndarray]) -> Score:
+    """Of all tokens of all texts together, of which `nats` gives one array [N] a text; with the error of the mean nats a token
+    carried over."""
+    sums = np.array([(own.sum(), own.size) for own in nats], float).reshape(-1, 2)
+    mean, error, _ = Counts(*sums.T).score()
     if mean is None:
         return Score(None)
     value = math.exp(mean)
     return Score(value, None if error is None else value * error)
 
 
-def _nats(text: str, tokenizer: Any, model: Any) -> tuple[float, int]:
-    """Of a text, and of how many tokens: all, if the model has a token to begin with, else all but the first."""
+def _nats(text: str, tokenizer: Any, model: Any) -> np.ndarray:
+    """float64 [N], of each token of a text, told from those before it: of all tokens, if the model has one to begin with, else of
+    all but the first."""
     import torch
 
     ids = _ids(text, tokenizer, model.config)
     if len(ids) < 2:
-        return 0.0, 0
+        return np.zeros(0)
     ids = torch.tensor([ids])
     with torch.inference_mode():
         logits = model(ids).logits[0, :-1].float()
-    return float(torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="sum")), ids.shape[1] - 1
+    return torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="none").double().numpy()
 
 
 def _ids(text: str, tokenizer: Any, config: Any) -> list[int]:

@@ -1,7 +1,8 @@
 """Made text against held-out text: how varied it is, how much it repeats, and how far its words lie from held-out ones.
 
 All of these depend on how many words are looked at. So a text gives its first words only, these are joined, text after text,
-and cut into passages of equal length, of which the made and the original texts give equally many.
+and cut into passages of equal length, of which the made and the original texts give equally many; what stands beside a figure of
+the made texts is taken on just as many passages.
 
 Letters: N passages, W words of a passage, V different n-grams.
 """
@@ -25,8 +26,8 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 def measure(tasks: tuple[str, ...], size: int) -> Measure:
     """The measure of variety, over passages of `size` words, which is also what a text gives at most."""
 
-    def score(made: Documents, originals: Documents) -> list[Score]:
-        own, others = _cut(made, originals, size)
+    def beside(group: Documents, originals: Documents, made: Documents) -> list[Score]:
+        own, others = (_passages(documents, size)[: _most(made, originals, size)] for documents in (group, originals))
         single, pairs = (_counts(own, others, length) for length in (1, 2))
         return [
             _entropy_score(own),
@@ -45,7 +46,8 @@ def measure(tasks: tuple[str, ...], size: int) -> Measure:
         Figure("divergence of frequent words", "bits", LESS),
         Figure("divergence of frequent pairs", "bits", LESS),
     )
-    return Measure("prose", tasks, "text", figures, score)
+    score = lambda made, originals: beside(made, originals, made)  # noqa: E731
+    return Measure("prose", tasks, "text", figures, score, beside=beside)
 
 
 def entropy(size: int) -> Figure:
@@ -53,9 +55,10 @@ def entropy(size: int) -> Figure:
     return Figure(f"entropy of the words in {size}", "bits", ALIKE)
 
 
-def entropy_score(made: Documents, originals: Documents, size: int) -> Score:
-    """Mean over passages of `size` words of the entropy of their words, in bits; at most log2 of it."""
-    return _entropy_score(_cut(made, originals, size)[0])
+def entropy_score(group: Documents, originals: Documents, made: Documents, size: int) -> Score:
+    """Mean over passages of `size` words of the entropy of their words, in bits; at most log2 of it. Of as many passages of
+    `group` as both `made` and the originals give."""
+    return _entropy_score(_passages(group, size)[: _most(made, originals, size)])
 
 
 def words(text: str) -> list[str]:
@@ -74,11 +77,13 @@ def _length_score(made: Documents, originals: Documents) -> list[Score]:
     return [Counts(np.array(counts, float), np.ones(len(counts))).score()]
 
 
-def _cut(made: Documents, originals: Documents, size: int) -> tuple[list[list[str]], list[list[str]]]:
-    """Passages of both, equally many."""
-    own, others = (passages([media["text"] for media in group], size) for group in (made, originals))
-    most = min(len(own), len(others))
-    return own[:most], others[:most]
+def _passages(documents: Documents, size: int) -> list[list[str]]:
+    return passages([media["text"] for media in documents], size)
+
+
+def _most(made: Documents, originals: Documents, size: int) -> int:
+    """Passages that both give."""
+    return min(len(_passages(group, size)) for group in (made, originals))
 
 
 def _entropy_score(own: Sequence[list[str]]) -> Score:

@@ -3,6 +3,7 @@
 import importlib.util
 import types
 
+import numpy as np
 import pytest
 
 from mdm.evaluation.measures import perplexity, prose
@@ -23,9 +24,7 @@ def folder(tmp_path, monkeypatch):
     """A folder with all the files of a model, and packages that read it."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     monkeypatch.setattr(perplexity, "_load", lambda folder: (None, None))
-    monkeypatch.setattr(
-        perplexity, "_nats", lambda text, tokenizer, model: (2.0 * len(text.split()), len(text.split()))
-    )
+    monkeypatch.setattr(perplexity, "_nats", lambda text, tokenizer, model: np.full(len(text.split()), 2.0))
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     return tmp_path
@@ -57,7 +56,7 @@ def test_a_model_that_cannot_be_read_or_run_is_refused_before_anything_is_made(f
 
 def test_it_is_tried_on_a_text_of_the_greatest_length(folder, monkeypatch):
     tried = []
-    monkeypatch.setattr(perplexity, "_nats", lambda text, *_: tried.append(text) or (1.0, 1))
+    monkeypatch.setattr(perplexity, "_nats", lambda text, *_: tried.append(text) or np.ones(1))
     perplexity.under(str(folder))
     assert len(tried[0].split()) > 512
 
@@ -97,6 +96,22 @@ def test_entropy_stands_before_perplexity(folder):
     assert found.value == pytest.approx(7.389, abs=1e-3) and found.error == 0
 
 
+def test_texts_stand_beside_originals_of_their_own_lengths(folder, monkeypatch):
+    """The later a token the less it costs: short texts of the very same kind would seem worse than the whole originals."""
+    asked = []
+    monkeypatch.setattr(
+        perplexity, "_nats", lambda text, *_: asked.append(text) or 3.0 / (1 + np.arange(len(text.split())))
+    )
+    measure = perplexity.under(str(folder))
+    texts = [[{"text": "a " * n} for n in own] for own in ((5, 40, 20), (10, 10, 30))]
+    asked.clear()
+    for made, originals in (texts, texts[::-1]):
+        found = measure.score(made, originals)[1]
+        assert measure.beside(originals, originals, made)[1] == found
+        assert found.value == pytest.approx(np.exp(3 * sum((1 / (1 + np.arange(n))).sum() for n in (5, 10, 20)) / 35))
+    assert len(asked) == 5  # texts that came before are not scored again
+
+
 def test_a_model_that_knows_nothing_has_the_perplexity_of_its_vocabulary():
     torch = pytest.importorskip("torch")
 
@@ -112,6 +127,7 @@ def test_a_model_that_knows_nothing_has_the_perplexity_of_its_vocabulary():
         def __call__(self, ids):
             return type("Output", (), {"logits": torch.zeros(*ids.shape, 32)})
 
-    found = perplexity.perplexity(["abc", "", "defgh"], Tokenizer(), Model())
-    assert found.value == pytest.approx(32)
-    assert perplexity.perplexity([""], Tokenizer(), Model()).value is None
+    nats = [perplexity._nats(text, Tokenizer(), Model()) for text in ("abc", "", "defgh")]
+    assert [own.size for own in nats] == [3, 0, 5]
+    assert perplexity.perplexity(nats).value == pytest.approx(32)
+    assert perplexity.perplexity(nats[1:2]).value is None

@@ -55,6 +55,18 @@ def test_frequent_words_alone_do_not_come_below_the_floor():
     assert frequent.value > floor.value + 3 * frequent.error
 
 
+@pytest.mark.parametrize("words", [(12, 50), (50, 12), (50, 50)])
+def test_texts_of_the_law_of_the_originals_stand_beside_them_whatever_their_lengths(words):
+    rng, names = np.random.default_rng(0), [f"w{n}" for n in range(60)]
+    draw = lambda size: [{"text": " ".join(rng.choice(names, size))} for _ in range(100)]  # noqa: E731
+    made, originals = map(draw, words)
+    model, beside = (prose.PROSE.beside(group, originals, made) for group in (made, originals))
+    assert model == prose.PROSE.score(made, originals)
+    for name in ("pairs", "divergence"):  # the more there is, the fewer are different, and the nearer are laws
+        own, other = (found[NAMES.index(name)] for found in (model, beside))
+        assert abs(own.value - other.value) < 3 * math.hypot(own.error, other.error)
+
+
 def test_where_no_word_is_frequent_there_is_no_divergence():
     own = [" ".join(f"{n} {w}" for w in range(25)) for n in range(8)]
     assert score(own, [text.replace(" ", " x") for text in own])["pair divergence"].value is None
