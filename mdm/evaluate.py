@@ -48,7 +48,7 @@ def main() -> None:
     if _REPORT.value:
         pages.require(_REPORT.value)
     for other in _AGAINST.value:
-        against.read(other)  # what cannot be read is told before anything is computed
+        against.read(other, other)  # what cannot be read is told before anything is computed
     beside = samplers.read(_BESIDE.value) if _BESIDE.value else None
     folder = RunFolder(_WORKDIR.value)
     evaluation = Evaluation(folder, _OUTPUT.value or folder.evaluations, _plan(), _WANDB.value)

@@ -149,13 +149,14 @@ class Evaluation:
         size = sum(leaf.size for leaf in jax.tree.leaves(model.parameters))
         row_length, batch_size = settings.data.row_length, settings.training.batch_size
         facts = report.facts(size, settings.model, row_length, batch_size, own.results, lines, rooms)
+        name, *names = against.names([self._run.path, *others])
         page = report.render(
             report.Report(
                 title=f"mdm: {self._name}",
                 lines=lines,
-                run=EvaluatedRun(against.name(self._run.path), config.to_dict(settings), own),
+                run=EvaluatedRun(name, config.to_dict(settings), own),
                 history=evaluated.history(self.folder, own),
-                others=[_complete(against.read(other, step), other) for other in others],
+                others=[_complete(against.read(*other, step), other[0]) for other in zip(others, names, strict=True)],
                 manifest=self._data,
                 rooms=rooms,
                 facts=facts,

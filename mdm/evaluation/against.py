@@ -26,7 +26,7 @@ class EvaluatedRun:
     own: Evaluated
 
 
-def read(workdir: str, step: int | None = None) -> EvaluatedRun:
+def read(workdir: str, name: str, step: int | None = None) -> EvaluatedRun:
     """Another run at a step, or at the newest that it was evaluated at. Raises Refusal if it is no run, or was not evaluated."""
     run = RunFolder(workdir)
     settings, folder = run.read_json(run.config), EvaluationFolder(run.evaluations)
@@ -34,12 +34,21 @@ def read(workdir: str, step: int | None = None) -> EvaluatedRun:
     if not steps:
         remedy = f"python -m mdm.evaluate --workdir={workdir}"
         raise Refusal(Problem(str(run.evaluations), None, "holds no finished evaluation", remedy))
-    return EvaluatedRun(name(workdir), settings, evaluated.read(folder, step if step in steps else steps[-1]))
+    return EvaluatedRun(name, settings, evaluated.read(folder, step if step in steps else steps[-1]))
 
 
-def name(workdir: str | os.PathLike) -> str:
-    """The last two parts of a path: runs are often called run."""
-    return "/".join(Path(workdir).absolute().parts[-2:])
+def names(workdirs: Sequence[str | os.PathLike]) -> list[str]:
+    """A name each, no two the same: the last two parts of the path, as runs are often called run, and more of them where others
+    end alike. A folder that comes again is numbered."""
+    paths = [Path(workdir).absolute().parts for workdir in workdirs]
+    found: list[str] = []
+    for own in paths:
+        others = [path for path in paths if path != own]
+        sizes = range(2, len(own) + 1)
+        size = next((n for n in sizes if all(other[-n:] != own[-n:] for other in others)), len(own))
+        name, again = Path(*own[-size:]).as_posix(), paths[: len(found)].count(own)
+        found.append(f"{name} ({again + 1})" if again else name)
+    return found
 
 
 def runs(found: Sequence[EvaluatedRun]) -> Table:
