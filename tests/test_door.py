@@ -278,6 +278,27 @@ def copied(root, tmp_path, name="run"):
     return tmp_path / name
 
 
+@pytest.mark.parametrize(
+    "damage, told",
+    [
+        (lambda run: shutil.rmtree(run / "codecs"), r"codecs: cannot be read .* restore it"),
+        (lambda run: (run / "spans.json").unlink(), r"spans\.json: does not exist"),
+        (lambda run: (run / "spans.json").write_text("[]"), r"spans\.json: does not tell .* restore it"),
+        (lambda run: (run / "spans.json").write_text('{"text": []}'), r"spans\.json: does not tell .* restore it"),
+        (
+            lambda run: (run / "spans.json").write_text('{"text": {"text": {"offset": 1.0}}}'),
+            r"spans\.json: does not tell .*slope.* restore it",
+        ),
+        (lambda run: (run / "spans.json").write_text("[" * 100_000), r"spans\.json: cannot be read .* restore"),
+    ],
+)
+def test_a_run_that_was_not_copied_whole_is_refused_by_the_file(root, tmp_path, damage, told):
+    run = copied(root, tmp_path)
+    damage(run)
+    with pytest.raises(Refusal, match=told):
+        mdm.load(str(run))
+
+
 def test_a_folder_without_a_checkpoint_is_refused(root, tmp_path):
     run = copied(root, tmp_path)
     shutil.rmtree(run / "checkpoints")

@@ -96,7 +96,7 @@ class RunFolder:
         except FileNotFoundError as error:
             remedy = "check the path: a run folder is made by `python -m mdm.train`"
             raise Refusal(Problem(str(path), None, "does not exist", remedy)) from error
-        except (*OF_PATHS, ValueError) as error:
+        except (*OF_PATHS, ValueError, RecursionError) as error:
             raise Refusal(Problem(str(path), None, f"cannot be read ({error})", remedy)) from error
 
     def copy_codecs(self, source: Path, last: str) -> None:
