@@ -16,7 +16,7 @@ def read(path: str | Path) -> dict[str, SamplerSettings]:
     """The sampler of every task. Raises Refusal naming the file and every task or setting that is wrong."""
     try:
         given = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         remedy = 'write {"text": {"steps": 64}, …}'
         raise Refusal(Problem(str(path), None, f"cannot be read ({error})", remedy)) from error
     found, problems = dict(DEFAULTS), []

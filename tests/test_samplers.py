@@ -30,6 +30,7 @@ def test_a_file_changes_the_defaults(tmp_path):
     ("value", "named"),
     [
         ("{", "cannot be read"),
+        ("[" * 100_000, "cannot be read"),
         ([], "is not a task"),
         ({"txt": {}}, "txt.*is not a task"),
         ({"text": 3}, "text.*is not a task with settings"),

@@ -74,7 +74,7 @@ def _exhibit(stream: str, split: str, folder: Path, line: str, where: str) -> Ex
         entry = json.loads(line)
         files = {m: (_READERS[m], folder / Path(name).name) for m, name in entry["files"].items()}
         key = entry["key"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Refusal(Problem(where, None, f"is no exhibit ({error!r})", _REMEDY)) from error
     return Exhibit(stream, split, key, {m: read(path) for m, (read, path) in files.items()})
 

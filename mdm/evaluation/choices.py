@@ -84,7 +84,7 @@ def read(path: Path) -> list[Question]:
             continue
         try:
             found.append(_question(json.loads(line), number))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
             problems.append(Problem(f"{path}: line {number}", line[:60], what, _FORM))
     if not found and not problems:

@@ -49,7 +49,7 @@ def test_a_text_that_is_none_is_named(folder):
         read(folder)
 
 
-@pytest.mark.parametrize("line", ["{", "3", "{}", '{"key": "a"}', '{"key": "a", "files": []}',
+@pytest.mark.parametrize("line", ["{", "3", "{}", "[" * 100_000, '{"key": "a"}', '{"key": "a", "files": []}',
                                   '{"key": "a", "files": {"smell": "a.txt"}}', '{"key": "a", "files": {"text": 3}}'])  # fmt: skip
 def test_a_damaged_line_is_named(folder, line):
     first, *_ = (folder / "index.jsonl").read_text().split("\n")

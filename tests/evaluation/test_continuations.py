@@ -194,10 +194,10 @@ def test_every_malformed_line_is_named(tmp_path):
     good = question("a", ["b", "c"], 1)
     bad = ["{", "[1]", json.dumps({"context": "a", "choices": ["b", "c"]}), json.dumps(good | {"choices": ["b"]}),
            json.dumps(good | {"answer": 2}), json.dumps(good | {"answer": True}), json.dumps(good | {"choices": ["b", ""]}),
-           json.dumps(good | {"context": 3})]  # fmt: skip
+           json.dumps(good | {"context": 3}), "[" * 100_000]  # fmt: skip
     with pytest.raises(Refusal) as refusal:
         choices.read(write(tmp_path / "a.jsonl", good, *bad))
-    assert [p.where.split(": ")[1] for p in refusal.value.problems] == [f"line {n}" for n in range(2, 10)]
+    assert [p.where.split(": ")[1] for p in refusal.value.problems] == [f"line {n}" for n in range(2, 11)]
     assert "lacks 'answer'" in str(refusal.value)
 
 

@@ -86,7 +86,7 @@ def _problems(folder: Path) -> list[Problem]:
         return [missing(folder / _WEIGHTS, f"is missing, and so is {_INDEX}; weights in another format are not read")]
     try:
         named = set(json.loads((folder / _INDEX).read_text(encoding="utf-8"))["weight_map"].values())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return [missing(folder / _INDEX, f"cannot be read ({error!r})")]
     return [missing(folder / name, f"is missing, but {_INDEX} names it") for name in sorted(named - _names(folder))]
 
