@@ -92,10 +92,16 @@ class Evaluation:
         """
         model = self._at(step)
         self.folder.create()
-        stamp = {"config": model.fingerprint, "weights": self._plan.weights}
         try:
             parts.make(
-                self.folder, self._parts, model, model.step, stamp, self._writer, checkpoint=self._mark, again=again
+                self.folder,
+                self._parts,
+                model,
+                model.step,
+                model.stamp,
+                self._writer,
+                checkpoint=self._mark,
+                again=again,
             )
         finally:
             self._tell(model.step)
@@ -265,7 +271,7 @@ class Evaluation:
         ]  # fmt: skip
         progress = resume(fingerprint([made_with().fingerprint, *here]))
         tasks = tasks_of(self._settings.data.streams, material.settings.splits, what)
-        stamp = {"step": model.step, "config": model.fingerprint, "weights": self._plan.weights}
+        stamp = {name: model.stamp[name] for name in document_scores.STAMP}
 
         def keep(name: str, results: Sequence[Result]) -> None:
             document_scores.write(self.folder.documents(model.step), [r.by_document for r in results], stamp)

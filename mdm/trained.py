@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -24,7 +25,7 @@ from mdm.evaluation.continuations import TASK, TextScorer, TextScoring, WrittenT
 from mdm.evaluation.elbo import Scorer
 from mdm.evaluation.material import Material
 from mdm.evaluation.ordered import OrderSettings
-from mdm.evaluation.result import Result
+from mdm.evaluation.result import Result, now
 from mdm.evaluation.settings import EvaluationSettings
 from mdm.evaluation.task import run, tasks_of
 from mdm.fingerprint import fingerprint
@@ -116,6 +117,13 @@ class TrainedModel:
         """At least so many rows of a batch, to be cut over the devices."""
         return -(-rows // self.fit.rows) * self.fit.rows
 
+    @property
+    def stamp(self) -> dict[str, Any]:
+        """What its results say of it: fields of `mdm.evaluation.result.Result`."""
+        own = self.network.settings
+        of = {"step": self.step, "config": self.fingerprint, "weights": self.weights}
+        return {**of, "attention": own.attention, "compute_dtype": own.compute_dtype}
+
     def encode(self, modality: str, media: Media) -> np.ndarray:
         """Codes of one medium."""
         return self._codec(modality).encode([media])[0]
@@ -203,7 +211,8 @@ class TrainedModel:
     def score(self, data: Manifest, settings: EvaluationSettings | None = None) -> list[Result]:
         """The likelihood of every task of the run on a data set. Raises as `material` and `mdm.evaluation.task.run`."""
         material = self.material(data, settings)
-        return run(material, tasks_of(self.settings.data.streams, material.settings.splits), self.parameters)
+        results = run(material, tasks_of(self.settings.data.streams, material.settings.splits), self.parameters)
+        return [result.stamped({**self.stamp, "time": now()}) for result in results]
 
     def text_scorer(self, scoring: TextScoring = TextScoring()) -> TextScorer:
         """Scores continuations of texts, with the parameters of any step. Raises Refusal for a run without text."""

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import mdm
+from mdm import checkout
 from mdm.data import manifest
 from mdm.door import Model
 from mdm.evaluation.continuations import TextScoring
@@ -189,6 +190,16 @@ def test_two_evaluations_agree_bit_for_bit(root, results):
     assert figures(mdm.load(str(root / "run")).evaluate()) == figures(results)
     assert len(results) == 2
     assert results[0].bits_per_byte == results[0].bits_per_character and results[0].bits_per_picture is None
+
+
+def test_results_say_what_they_are_of(model, results):
+    for r in results:
+        assert (r.step, r.config, r.weights) == (model.step, model.trained.fingerprint, "ema") and r.time.startswith(
+            "20"
+        )
+        assert (r.attention, r.compute_dtype) == (model.trained.network.settings.attention, "float32")
+        assert r.versions["commit"] == checkout.commit()
+        assert (r.by_document.step, r.by_document.config, r.by_document.weights) == (r.step, r.config, r.weights)
 
 
 def test_results_keep_what_their_documents_cost(results):

@@ -30,6 +30,10 @@ from mdm.tokens.hashing import mix
 _PLACE = ("split", "stream", "task", "modality", "what", "order")
 
 
+STAMP = ("step", "config", "weights")
+"""Fields that are filled in when scores are written: of which checkpoint, settings and weights they are."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class DocumentScores:
     """Of one modality of one task, on one split of one stream.

@@ -36,7 +36,7 @@ class Generated:
     chance:          what media that ignore their condition get
     sampler, seeds:  how the media were made, the grid by its own name (seeds from, to)
     seconds:         that it took, of all figures of the task and split
-    step, config, weights, time, made_with, checkpoint: as of `mdm.evaluation.result.Result`
+    step, config, weights, time, made_with, checkpoint, attention, compute_dtype: as of `mdm.evaluation.result.Result`
     """
 
     split: str
@@ -63,6 +63,8 @@ class Generated:
     made_with: str | None = None
     checkpoint: str | None = None
     stream: str | None = None
+    attention: str | None = None
+    compute_dtype: str | None = None
 
     def to_json(self) -> dict:
         """Plain values; `from_json` of it equals this."""

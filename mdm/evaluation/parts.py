@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from absl import logging
 
+from mdm.evaluation import result
 from mdm.evaluation.folder import EvaluationFolder, Progress
 from mdm.evaluation.incomplete import Incomplete
 from mdm.evaluation.made_with import MadeWith
@@ -71,12 +71,8 @@ def make(
             logging.error("step %d: %s is left out: %s", step, part.name, refusal)
             problems += refusal.problems
             continue
-        now = {
-            "step": step,
-            "checkpoint": checkpoint,
-            "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        }
-        lines = [{**result.to_json(), **stamp, **now} for result in results]
+        now = {"step": step, "checkpoint": checkpoint, "time": result.now()}
+        lines = [{**own.to_json(), **stamp, **now} for own in results]
         writer.write(step, figures(part.name, lines))  # first: a kill in between costs a curve no point
         folder.write(step, part.name, lines, made_with)
     refuse_if(problems)

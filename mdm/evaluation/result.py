@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import functools
 import importlib.metadata
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 
+from mdm import checkout
+from mdm.evaluation import document_scores
 from mdm.evaluation.document_scores import DocumentScores
 
 _MOST_BITS = 1000.0  # a float ends at 2**1024
@@ -41,8 +46,9 @@ class Result:
                     for a task of several targets, whose documents it would have to be told of as a whole
     by_document:    what each document cost, from which all errors follow; not part of the line, see `document_scores.write`
     step, config, weights, time: checkpoint, fingerprint of the run's settings, "ema" or "parameters", and when this was
-                    written (UTC); made_with: fingerprint of the `mdm.evaluation.made_with` of its part; checkpoint: mark of
-                    that of the step, which may be written again under its number. Filled in when it is written
+                    written (UTC); attention, compute_dtype: kernel and type that the network ran with here; made_with:
+                    fingerprint of the `mdm.evaluation.made_with` of its part; checkpoint: mark of that of the step, which may be
+                    written again under its number. Filled in when it is written; the last two only in the folder of a run
     """
 
     split: str
@@ -83,12 +89,20 @@ class Result:
     time: str | None = None
     made_with: str | None = None
     checkpoint: str | None = None
+    attention: str | None = None
+    compute_dtype: str | None = None
     by_document: DocumentScores | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property
     def perplexity(self) -> float:
         """2 to the bits per token: how many equally likely tokens would cost as much."""
         return 2.0 ** min(self.bits, _MOST_BITS)
+
+    def stamped(self, stamp: Mapping[str, Any]) -> Result:
+        """With these fields, those of `document_scores.STAMP` in `by_document` too."""
+        own = {name: stamp[name] for name in document_scores.STAMP}
+        costs = None if self.by_document is None else dataclasses.replace(self.by_document, **own)
+        return dataclasses.replace(self, **stamp, by_document=costs)
 
     def to_json(self) -> dict:
         """Plain values; `from_json` of it equals this, without `by_document`."""
@@ -105,13 +119,24 @@ class Result:
 
 
 def versions(packages: Sequence[str] = ()) -> dict[str, str]:
-    """Of what decides the figures; packages: of these modules too."""
-    return {"jax": jax.__version__, "mdm": _version("mdm"), **{name: _version(name) for name in packages}}
+    """Of what decides the figures, with the commit of our own code; packages: of these modules too."""
+    own = {"jax": jax.__version__, "mdm": _version("mdm"), "commit": _commit()}
+    return {**own, **{name: _version(name) for name in packages}}
 
 
 def device() -> str:
     """Kind and number of the devices of this process, e.g. "cpu x1"."""
     return f"{jax.devices()[0].device_kind} x{jax.device_count()}"
+
+
+def now() -> str:
+    """UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+@functools.cache
+def _commit() -> str:
+    return checkout.commit()
 
 
 def _version(package: str) -> str:

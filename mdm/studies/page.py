@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mdm import atomic, checkout
+from mdm import atomic
 from mdm.evaluation import pages
 from mdm.evaluation.result import versions
 from mdm.studies import dotted
@@ -141,7 +141,7 @@ def _made_with(folder: StudyFolder, trials: Sequence[Trial]) -> list[tuple[str, 
     }
     own = ", ".join(f"{name} {version}" for name, version in versions().items())
     made = [(name, "; ".join(dict.fromkeys(values))) for name, values in kinds.items() if values]
-    return [*made, ("page", f"commit {checkout.commit()}, {own}, Python {platform.python_version()}")]
+    return [*made, ("page", f"{own}, Python {platform.python_version()}")]
 
 
 def _cell(text: str) -> str:

@@ -112,7 +112,9 @@ def test_a_part_of_an_earlier_version_does_not_say_and_is_kept(folder):
     folder.lines(3).write_text(json.dumps(result("text", "text").to_json() | {"made_with": None}) + "\n")
     assert folder.wanting(3, "likelihood", MADE) is None
     old = result("text", "text").to_json()
-    del old["made_with"]
+    for later in ("made_with", "checkpoint", "attention", "compute_dtype"):
+        del old[later]
+    assert Result.from_json(old).attention is None
     folder.lines(3).write_text(json.dumps(old) + "\n")
     assert folder.wanting(3, "likelihood", MADE) is None
     folder.lines(3).write_text("{")
