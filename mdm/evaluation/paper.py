@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mdm.evaluation import tables
+from mdm.evaluation import notes, tables
 from mdm.evaluation.evaluated import Evaluated
 from mdm.evaluation.result import Result
 from mdm.evaluation.tables import Table
@@ -14,11 +14,11 @@ def page(own: Evaluated) -> str:
     """All that is there of a step, a section each."""
     sections = [("Likelihood", table([*own.results, *own.orders]))] if own.results else []
     sections += [
-        (title, f"{_markdown(show(lines))}\n")
-        for title, lines, show in (
-            ("What it makes, measured", own.made, tables.generated),
-            ("Multiple choice", own.choices, tables.choices),
-            ("lm-evaluation-harness", own.harness, tables.harness),
+        (title, f"{_markdown(show(lines))}\n\n{note(lines)}\n")
+        for title, lines, show, note in (
+            ("What it makes, measured", own.made, tables.generated, notes.generated),
+            ("Multiple choice", own.choices, tables.choices, notes.choices),
+            ("lm-evaluation-harness", own.harness, tables.harness, notes.harness),
         )
         if lines
     ]
@@ -29,22 +29,10 @@ def page(own: Evaluated) -> str:
 
 def table(results: Sequence[Result]) -> str:
     """A row for each task and modality, and under them what the figures need to be read again."""
-    return f"{_markdown(tables.likelihood(results))}\n\n{_note(results)}\n"
+    return f"{_markdown(tables.likelihood(results))}\n\n{notes.likelihood(results)}\n"
 
 
 def _markdown(own: Table) -> str:
     rule = [":--" if number < own.text else "--:" for number in range(len(own.columns))]
     rows = [own.columns, rule, *([cell.replace("|", "\\|") for cell in row] for row in own.rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _note(results: Sequence[Result]) -> str:
-    steps = sorted({r.step for r in results if r.step is not None})
-    noise = sorted({(r.samples, len(r.seeds)) for r in results if r.order is None})
-    told = [f"Step {', '.join(map(str, steps))}"] if steps else []
-    told += [f"weights {w}" for w in sorted({r.weights for r in results if r.weights})]
-    told += [f"config {c}" for c in sorted({r.config for r in results if r.config})]
-    told += [f"data {d}" for d in sorted({r.data for r in results})]
-    told += [f"{samples} mask counts x {seeds} seeds a document" for samples, seeds in noise]
-    told += ["± is one standard error over documents (bootstrap over concepts)"]
-    return "; ".join(told) + "."

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mdm.data.manifest import SPLITS, Manifest
-from mdm.evaluation import against, measured, pages, shown, tables
+from mdm.evaluation import against, measured, notes, pages, shown, tables
 from mdm.evaluation.against import EvaluatedRun
 from mdm.evaluation.evaluated import Evaluated
 from mdm.evaluation.gallery import Piece, Room
@@ -88,15 +88,16 @@ def render(report: Report) -> str:
         ],
         beside=_beside(report),
         parts_of_step=[
-            (title, show(lines))
-            for title, lines, show in (
-                ("In given orders", report.own.orders, tables.likelihood),
-                ("Multiple choice", report.own.choices, tables.choices),
-                ("lm-evaluation-harness", report.own.harness, tables.harness),
+            (title, show(lines), note(lines))
+            for title, lines, show, note in (
+                ("In given orders", report.own.orders, tables.likelihood, notes.likelihood),
+                ("Multiple choice", report.own.choices, tables.choices, notes.choices),
+                ("lm-evaluation-harness", report.own.harness, tables.harness, notes.harness),
             )
             if lines
         ],
         measured=measured.blocks(report.own.made),
+        how_measured=notes.generated(report.own.made) if report.own.made else "",
         rooms=[
             {"room": room, "pieces": [_shown(room, piece) for piece in room.pieces], "beside": _differences(room)}
             for room in report.rooms

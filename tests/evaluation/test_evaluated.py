@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from mdm.evaluation import document_scores, evaluated, paper, tables
+from mdm.evaluation import document_scores, evaluated, notes, paper, tables
 from mdm.evaluation.folder import EvaluationFolder
 from mdm.evaluation.generated import Generated
 from mdm.evaluation.made_with import MadeWith
@@ -60,6 +60,31 @@ def kept(own):
 def test_what_was_made_with_the_same_stands_together(folder):
     own = evaluated.read(folder, 3)
     assert kept(own) == [True] * 4 and not own.left_out and "Left out" not in paper.page(own)
+
+
+def test_every_table_says_how_its_figures_were_made(folder):
+    own = evaluated.read(folder, 3)
+    of = "Step 3; weights ema"
+    told = [
+        f"{of}; seeds 0 to 3; all sampled with steps 8; ± is one standard error over documents.",
+        f"{of}; texts scored with method elbo, samples 8; ± is one standard error over questions.",
+        f"{of}; texts scored with method elbo; ± is one standard error, as its task tells it.",
+    ]
+    for page in (paper.page(own), render(own)):
+        assert all(note in page for note in told)
+
+
+def test_what_samplers_have_in_common_is_told_once():
+    made = [
+        dataclasses.replace(FIGURE, task=task, seeds=(0, last), sampler={"steps": steps, "top_p": 0.9, "reuse": True})
+        for task, steps, last in (("text", 8, 3), ("text-to-image", 16, 3), ("image-to-text", 8, 2))
+    ]
+    assert notes.generated(made) == (
+        "Seeds 0 to 2 and 0 to 3; all sampled with top_p 0.9, reuse true; text, image-to-text with steps 8; "
+        "text-to-image with steps 16; ± is one standard error over documents."
+    )
+    written = {**LINES["harness"], "sampler": {"steps": 4}, "scoring": {"method": "elbo", "batch_rows": 16}}
+    assert "method elbo; answers written with steps 4;" in notes.harness([written])
 
 
 @pytest.mark.parametrize(
