@@ -15,9 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mdm import config, export
+from mdm import config, contents, export
 from mdm.codecs.codec import Media
-from mdm.data import manifest
 from mdm.data.extents import MOST_POSITIONS, extent_of
 from mdm.data.prompts import MOST_RESULTS, MOST_SEED
 from mdm.evaluation.batches import row_lengths
@@ -177,8 +176,11 @@ class Model:
         return scorer.scores(self.trained.parameters, [scorer.read(*pair) for pair in pairs])
 
     def evaluate(self, data: str | None = None, settings: EvaluationSettings | None = None) -> list[Result]:
-        """The likelihood of every task of the run on a prepared data set, by default its own; as `mdm.evaluate`."""
-        return self.trained.score(manifest.load(data or self.trained.settings.data.directory), settings)
+        """The likelihood of every task of the run on a prepared data set, by default its own; as `mdm.evaluate`.
+
+        Raises Refusal for a data set that is not there or does not fit the run.
+        """
+        return self.trained.score(contents.data_set(self.trained.settings, data), settings)
 
     def compare(
         self, other: Model, data: str | None = None, settings: EvaluationSettings | None = None
@@ -187,7 +189,8 @@ class Model:
 
         data, settings: as of `evaluate`, by default those of this model's run. Raises Refusal where the two share no document.
         """
-        data, settings = data or self.trained.settings.data.directory, settings or self.trained.settings.evaluation
+        data = str(contents.data_set(self.trained.settings, data).directory)
+        settings = settings or self.trained.settings.evaluation
         own, others = ({place(r): r.by_document for r in m.evaluate(data, settings)} for m in (self, other))
         return {at: paired(scores, others[at]) for at, scores in own.items() if at in others}
 

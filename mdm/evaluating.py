@@ -11,8 +11,8 @@ from typing import Any
 import jax
 from etils import epath
 
-from mdm import atomic, config
-from mdm.data import exhibits, manifest
+from mdm import atomic, config, contents
+from mdm.data import exhibits
 from mdm.data.exhibits import Exhibit
 from mdm.data.manifest import SPLITS, Manifest
 from mdm.evaluation import (
@@ -237,7 +237,7 @@ class Evaluation:
 
     @functools.cached_property
     def _data(self) -> Manifest:
-        return manifest.load(self._plan.data or self._settings.data.directory)
+        return contents.data_set(self._settings, self._plan.data)
 
     @functools.cached_property
     def _material(self) -> Material:

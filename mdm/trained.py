@@ -15,8 +15,7 @@ import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
-from mdm import config
-from mdm.codecs import registry
+from mdm import config, contents
 from mdm.codecs.codec import Codec, Media
 from mdm.data.extents import WHOLE, Extent, known_codes
 from mdm.data.manifest import Manifest
@@ -35,7 +34,6 @@ from mdm.model.transformer import ModelSettings
 from mdm.problems import Problem, Refusal, collecting, refuse_if
 from mdm.runs.checkpoint import PARAMETERS, CheckpointReader
 from mdm.runs.folder import RunFolder
-from mdm.runs.storage import OF_PATHS, answered
 from mdm.sampling.batches import Batch, Fit, by_length, plan_batches
 from mdm.sampling.canvas import Request, expected_tail, share_room
 from mdm.sampling.grids import TRAINED
@@ -48,7 +46,6 @@ from mdm.tokens.vocabulary import ENDING, Vocabulary
 from mdm.training import sharding
 from mdm.training.mesh import Devices, MeshSettings, make_mesh
 
-_RESTORE = "restore it from the run that this is a copy of"
 _ROWS = 16  # that are sampled at once, where nobody says how many
 
 
@@ -93,7 +90,7 @@ class TrainedModel:
             raise Refusal(
                 Problem(str(folder.checkpoints), None, "holds no whole checkpoint", "train first, or check the path")
             )
-        codecs, spans = _codecs(folder), _spans(folder)
+        codecs, spans = contents.codecs(folder), contents.spans(folder)
         mesh = _mesh(settings.model, devices)
         return cls(folder, settings, network, {}, codecs, spans, step, parameters, mesh).at(step)
 
@@ -345,27 +342,6 @@ class TrainedModel:
         number = int(mix(seed, text_key("room")))
         likely = span.drawn(before, float(uniform(number, text_key(modality), 0)))
         return likely, likely + int(tail_length(likely, number, modality))
-
-
-def _codecs(folder: RunFolder) -> dict[str, Codec]:
-    """By modality. Raises Refusal for a run without their folder, and for one that is damaged."""
-    try:
-        with answered(folder.codecs):
-            return {path.name: registry.load(path) for path in sorted(folder.codecs.iterdir()) if path.is_dir()}
-    except OF_PATHS as error:
-        raise Refusal(Problem(str(folder.codecs), None, f"cannot be read ({error})", _RESTORE)) from error
-
-
-def _spans(folder: RunFolder) -> dict[str, dict[str, SpanLength]]:
-    """By task and modality. Raises Refusal for a file that is missing or holds something else."""
-    try:
-        return {
-            task: {modality: SpanLength(**own) for modality, own in by_modality.items()}
-            for task, by_modality in folder.read_json(folder.spans).items()
-        }
-    except (TypeError, AttributeError) as error:
-        reason = f"does not tell how long targets of free length are ({error})"
-        raise Refusal(Problem(str(folder.spans), None, reason, _RESTORE)) from error
 
 
 def _on(platform: str, settings: config.Settings, attention: str | None) -> ModelSettings:

@@ -15,12 +15,14 @@ import mdm
 from mdm import checkout
 from mdm.data import manifest
 from mdm.door import Model
+from mdm.evaluating import Evaluation, Plan
 from mdm.evaluation.continuations import TextScoring
 from mdm.evaluation.elbo import Scorer, Scores
 from mdm.evaluation.result import Result
 from mdm.evaluation.settings import EvaluationSettings
 from mdm.model import attention
 from mdm.problems import Refusal
+from mdm.runs.folder import RunFolder
 from mdm.sampling.defaults import DEFAULTS
 from mdm.sampling.programs import Programs, Sampled
 from mdm.sampling.sampler import Written
@@ -308,6 +310,21 @@ def test_a_run_that_was_not_copied_whole_is_refused_by_the_file(root, tmp_path, 
     damage(run)
     with pytest.raises(Refusal, match=told):
         mdm.load(str(run))
+
+
+def test_a_run_that_was_copied_without_its_data_is_told_how_to_name_them(root, tmp_path, model):
+    run = copied(root, tmp_path)
+    settings = json.loads((run / "config.json").read_text())
+    settings["data"]["directory"] = str(tmp_path / "nowhere")
+    (run / "config.json").write_text(json.dumps(settings))
+    own, one = mdm.load(str(run)), EvaluationSettings(documents=1, samples=1, splits=("train",))
+    evaluator = Evaluation(RunFolder(run), tmp_path / "out", Plan(evaluation={"documents": 1}))
+    for ask in (own.evaluate, lambda: own.compare(model), lambda: evaluator.evaluate(2)):
+        with pytest.raises(Refusal, match=r"nowhere/manifest\.json: .*is not here -> .*--data=DIR.*data=DIR"):
+            ask()
+    assert len(own.evaluate(str(root / "set"), one)) == 1
+    with pytest.raises(Refusal, match=r"elsewhere/manifest\.json: there is no prepared data set"):
+        own.evaluate(str(tmp_path / "elsewhere"))
 
 
 def test_a_folder_without_a_checkpoint_is_refused(root, tmp_path):
