@@ -32,13 +32,16 @@ WEIGHTS, CARD = "model.safetensors", "README.md"
 
 
 def write(model: TrainedModel, folder: Path) -> Path:
-    """Writes the export and returns its folder. Raises Refusal without the extra, or for a folder that is not empty."""
+    """Writes the export and returns its folder. Raises Refusal without the extra, for a folder that is not empty, and for damaged
+    results of an evaluation, before anything is written."""
     if importlib.util.find_spec("safetensors") is None:
         raise Refusal(Problem("export", None, "the package safetensors is not installed", "pip install 'mdm[export]'"))
     import safetensors.numpy
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Refusal(Problem(str(folder), None, "is not an empty folder", "name a new one"))
+    tensors = _flat(model)
+    described = card(model, tensors)  # reads what may be damaged: before anything is written
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -48,11 +51,10 @@ def write(model: TrainedModel, folder: Path) -> Path:
     target.write_json(target.vocabulary, model.network.vocabulary.to_json())
     target.write_json(target.spans, config.to_dict(model.spans))
     target.copy_codecs(model.folder.codecs, last=DESCRIPTION)
-    tensors = _flat(model)
-    described = {"format": "pt", "step": str(model.step), "weights": model.weights, "config": model.fingerprint}
+    facts = {"format": "pt", "step": str(model.step), "weights": model.weights, "config": model.fingerprint}
     with atomic.replacing(folder / WEIGHTS) as temporary:
-        safetensors.numpy.save_file(tensors, temporary, metadata={**described, **versions()})
-    atomic.write_text(folder / CARD, card(model, tensors))
+        safetensors.numpy.save_file(tensors, temporary, metadata={**facts, **versions()})
+    atomic.write_text(folder / CARD, described)
     return folder
 
 
@@ -68,7 +70,7 @@ def card(model: TrainedModel, tensors: dict[str, np.ndarray]) -> str:
     lines = log.read(model.folder)
     trained = [line for line in lines if line["step"] <= model.step]
     size = sum(array.size for array in tensors.values())
-    evaluated = [Result.from_json(line) for line in EvaluationFolder(model.folder.evaluations).read(model.step)]
+    evaluated = EvaluationFolder(model.folder.evaluations).read_as(Result.from_json, model.step)
     results = [result for result in evaluated if result.weights == model.weights]
     rows = {
         "parameters": f"{size:,}",

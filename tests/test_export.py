@@ -69,6 +69,18 @@ def test_a_card_tells_of_its_own_weights_only(root, tmp_path):
 
 
 @SAFETENSORS
+@pytest.mark.parametrize("line", ["{", '{"a": 1}', "3"])
+def test_a_damaged_evaluation_is_named_and_nothing_is_written(root, tmp_path, line):
+    model = mdm.load(str(copied(root, tmp_path)))
+    folder = EvaluationFolder(model.trained.folder.evaluations)
+    folder.create()
+    folder.lines(2).write_text(line)
+    with pytest.raises(Refusal, match=r"step-000000002\.jsonl.* -> remove it"):
+        model.export(tmp_path / "exported")
+    assert not (tmp_path / "exported").exists()
+
+
+@SAFETENSORS
 def test_an_export_overwrites_nothing(model, exported, root):
     for folder in (exported, root / "run"):
         with pytest.raises(Refusal, match="not an empty folder"):
