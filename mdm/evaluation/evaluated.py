@@ -12,6 +12,8 @@ from mdm.evaluation import document_scores
 from mdm.evaluation.document_scores import DocumentScores
 from mdm.evaluation.folder import CHOICES, GENERATED, HARNESS, ORDERS, EvaluationFolder, Line
 from mdm.evaluation.generated import Generated
+from mdm.evaluation.made_with import MadeWith
+from mdm.evaluation.measures.registry import MEASURES
 from mdm.evaluation.result import Result
 from mdm.problems import Refusal
 
@@ -20,7 +22,7 @@ from mdm.problems import Refusal
 class Evaluated:
     """results: likelihood by the ELBO; orders: by the chain rule; made: figures of what was made; choices, harness: lines;
     documents: what each document cost of the first two, where that was kept; left_out: names of the parts that cannot stand
-    beside `results`, and why."""
+    beside `results`, and why; absent: measures of what was made that lacked a package."""
 
     step: int
     results: Sequence[Result] = ()
@@ -30,6 +32,7 @@ class Evaluated:
     harness: Sequence[Line] = ()
     documents: Sequence[DocumentScores] = ()
     left_out: Sequence[str] = ()
+    absent: Sequence[str] = ()
 
 
 def read(folder: EvaluationFolder, step: int) -> Evaluated:
@@ -49,6 +52,7 @@ def read(folder: EvaluationFolder, step: int) -> Evaluated:
         lines[HARNESS] if HARNESS in fitting else [],
         document_scores.read_if_there(folder.documents(step)),
         [f"{part}: {why}" for part, why in others.items() if why],
+        _absent(folder, lines[GENERATED]) if GENERATED in fitting else [],
     )
 
 
@@ -56,18 +60,32 @@ def _other(folder: EvaluationFolder, results: Sequence[Result], part: str, lines
     """What the lines of a part were made with instead of what the likelihood was; empty if they were made with the same."""
     if not results or not lines:
         return ""
-    of, made_with = (_told(lines[0], key) for key in ("checkpoint", "made_with"))
-    settings = made.settings if made_with and (made := folder.made_with(made_with)) else {}
+    made_with = _made_with(folder, lines)
+    settings = made_with.settings if made_with else {}
     data = lines[0] if part == ORDERS else settings  # "data" of a line of choices is its file, of the harness a version
     own = results[0]
     pairs = [
         ("weights", _told(lines[0], "weights"), own.weights),
         ("data", _told(data, "data"), own.data),
-        ("checkpoint", of, own.checkpoint),
+        ("checkpoint", _told(lines[0], "checkpoint"), own.checkpoint),
     ]
     return ", ".join(
         f"{name} {one}, not {other}" for name, one, other in pairs if None not in (one, other) and one != other
     )
+
+
+def _absent(folder: EvaluationFolder, lines: Sequence[Line]) -> list[str]:
+    """Names of the measures that were passed over, by what these lines say that they were made with."""
+    made_with = _made_with(folder, lines)
+    if made_with is None or "tasks" not in made_with.settings:
+        return []
+    tasks = {task for own in made_with.settings["tasks"].values() for task in own}
+    return [m.name for m in MEASURES if m.packages and tasks & set(m.tasks) and m.name not in made_with.available]
+
+
+def _made_with(folder: EvaluationFolder, lines: Sequence[Line]) -> MadeWith | None:
+    mark = _told(lines[0], "made_with") if lines else None
+    return folder.made_with(mark) if mark else None
 
 
 def _told(line: Line, key: str) -> Any:

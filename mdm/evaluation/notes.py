@@ -8,6 +8,7 @@ from typing import Any
 
 from mdm.evaluation.folder import Line
 from mdm.evaluation.generated import Generated
+from mdm.evaluation.measures.measure import INSTALL
 from mdm.evaluation.result import Result
 
 
@@ -20,9 +21,13 @@ def likelihood(results: Sequence[Result]) -> str:
     return _note([vars(r) for r in results], told)
 
 
-def generated(made: Sequence[Generated]) -> str:
+def generated(made: Sequence[Generated], absent: Sequence[str] = ()) -> str:
+    """absent: measures that lacked a package."""
     seeds = sorted({g.seeds for g in made})
     told = [f"seeds {' and '.join(f'{first} to {last}' for first, last in seeds)}", *_samplers(made)]
+    told += (
+        [f"not measured, for want of packages: {', '.join(absent)} ({INSTALL}, and evaluate again)"] if absent else []
+    )
     return _note([vars(g) for g in made], [*told, "± is one standard error over documents"])
 
 

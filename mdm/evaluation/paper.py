@@ -16,7 +16,7 @@ def page(own: Evaluated) -> str:
     sections += [
         (title, f"{_markdown(show(lines))}\n\n{note(lines)}\n")
         for title, lines, show, note in (
-            ("What it makes, measured", own.made, tables.generated, notes.generated),
+            ("What it makes, measured", own.made, tables.generated, lambda made: notes.generated(made, own.absent)),
             ("Multiple choice", own.choices, tables.choices, notes.choices),
             ("lm-evaluation-harness", own.harness, tables.harness, notes.harness),
         )

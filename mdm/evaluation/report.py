@@ -97,7 +97,7 @@ def render(report: Report) -> str:
             if lines
         ],
         measured=measured.blocks(report.own.made),
-        how_measured=notes.generated(report.own.made) if report.own.made else "",
+        how_measured=notes.generated(report.own.made, report.own.absent) if report.own.made else "",
         rooms=[
             {"room": room, "pieces": [_shown(room, piece) for piece in room.pieces], "beside": _differences(room)}
             for room in report.rooms

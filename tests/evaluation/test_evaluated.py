@@ -1,6 +1,7 @@
 """What is there of a step stands together only where it was made with the same."""
 
 import dataclasses
+import html
 
 import pytest
 
@@ -8,6 +9,7 @@ from mdm.evaluation import document_scores, evaluated, notes, paper, tables
 from mdm.evaluation.folder import EvaluationFolder
 from mdm.evaluation.generated import Generated
 from mdm.evaluation.made_with import MadeWith
+from mdm.evaluation.measures.registry import MEASURES
 from mdm.evaluation.result import Result
 from mdm.problems import Refusal
 from tests.evaluation.test_document_scores import scores
@@ -72,6 +74,19 @@ def test_every_table_says_how_its_figures_were_made(folder):
     ]
     for page in (paper.page(own), render(own)):
         assert all(note in page for note in told)
+
+
+def test_figures_that_lacked_a_package_are_named_with_the_extra(folder):
+    needy = [m.name for m in MEASURES if m.packages and "image-to-text" in m.tasks]
+    line = {**FIGURE.to_json(), "weights": "ema", "step": 3, "checkpoint": "a"}
+    for available in ((), needy):
+        settings = {"weights": "ema", "data": "d", "tasks": {"pairs": ["image-to-text"]}}
+        folder.write(3, "generated", [line], MadeWith(settings, tuple(available)))
+        own = evaluated.read(folder, 3)
+        assert needy and list(own.absent) == [name for name in needy if name not in available]
+        for page in (paper.page(own), html.unescape(render(own))):
+            told = f"not measured, for want of packages: {', '.join(needy)} (pip install 'mdm[scorers]'"
+            assert (told in page) == (not available)
 
 
 def test_what_samplers_have_in_common_is_told_once():

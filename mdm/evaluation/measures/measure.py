@@ -19,6 +19,9 @@ Documents = Sequence[Mapping[str, Media]]
 MORE, LESS, ALIKE = "more", "less", "alike"
 """What is better: a larger figure, a smaller one, or one that is near to that of the originals."""
 
+INSTALL = "pip install 'mdm[scorers]'"
+"""What brings the packages of measures."""
+
 _STRANGERS = 8  # other documents that each is told against for chance; all of them would cost the square
 
 
@@ -77,7 +80,7 @@ class Measure:
     def require(self) -> None:
         """Raises Refusal, naming the extra, for every package that is missing."""
         refuse_if(
-            Problem(self.name, package, "is not installed", "pip install 'mdm[scorers]'")
+            Problem(self.name, package, "is not installed", INSTALL)
             for package in self.packages
             if importlib.util.find_spec(package) is None
         )
