@@ -27,6 +27,7 @@ from mdm.evaluation import (
     parts,
     report,
     table,
+    tables,
     watched,
 )
 from mdm.evaluation.against import EvaluatedRun
@@ -155,17 +156,19 @@ class Evaluation:
         size = sum(leaf.size for leaf in jax.tree.leaves(model.parameters))
         row_length, batch_size = settings.data.row_length, settings.training.batch_size
         facts = report.facts(size, settings.model, row_length, batch_size, own.results, lines, rooms)
+        history = evaluated.history(self.folder, own)
         name, *names = against.names([self._run.path, *others])
         page = report.render(
             report.Report(
                 title=f"mdm: {self._name}",
                 lines=lines,
                 run=EvaluatedRun(name, config.to_dict(settings), own),
-                history=evaluated.history(self.folder, own),
+                history=history,
                 others=[_complete(against.read(*other, step), other[0]) for other in zip(others, names, strict=True)],
                 manifest=self._data,
                 rooms=rooms,
                 facts=facts,
+                parts=evaluated.parts_of(self.folder, tables.spread(history)) if history else {},
             )
         )
         atomic.write_text(epath.Path(path), page)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from absl import logging
@@ -38,6 +38,13 @@ class Evaluated:
 def read(folder: EvaluationFolder, step: int) -> Evaluated:
     """Whatever is there, asked for or not, of the weights, the data and the checkpoint of the likelihood; the parts of others are
     left out. Raises Refusal for a damaged file."""
+    return dataclasses.replace(
+        read_parts(folder, step), documents=document_scores.read_if_there(folder.documents(step))
+    )
+
+
+def read_parts(folder: EvaluationFolder, step: int) -> Evaluated:
+    """As `read`, but without `documents`, which are large."""
     results = folder.read_as(Result.from_json, step)
     choices = sorted(part for part in folder.parts(step) if part.startswith(CHOICES))
     lines = {part: folder.read(step, part) for part in (ORDERS, GENERATED, HARNESS, *choices)}
@@ -50,9 +57,8 @@ def read(folder: EvaluationFolder, step: int) -> Evaluated:
         folder.read_as(Generated.from_json, step, GENERATED) if GENERATED in fitting else [],
         [line for part in choices if part in fitting for line in lines[part]],
         lines[HARNESS] if HARNESS in fitting else [],
-        document_scores.read_if_there(folder.documents(step)),
-        [f"{part}: {why}" for part, why in others.items() if why],
-        _absent(folder, lines[GENERATED]) if GENERATED in fitting else [],
+        left_out=[f"{part}: {why}" for part, why in others.items() if why],
+        absent=_absent(folder, lines[GENERATED]) if GENERATED in fitting else [],
     )
 
 
@@ -105,6 +111,17 @@ def history(folder: EvaluationFolder, own: Evaluated) -> dict[int, list[Result]]
             continue
         if same := [result for result in results if _mark(result) in marks]:
             found[step] = same
+    return found
+
+
+def parts_of(folder: EvaluationFolder, steps: Iterable[int]) -> dict[int, Evaluated]:
+    """As `read_parts`, by step; those that are damaged are left out, with a warning."""
+    found = {}
+    for step in steps:
+        try:
+            found[step] = read_parts(folder, step)
+        except Refusal as refusal:
+            logging.warning("%s", refusal)
     return found
 
 

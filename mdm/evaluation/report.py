@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from mdm.data.manifest import SPLITS, Manifest
-from mdm.evaluation import against, measured, notes, pages, shown, tables
+from mdm.evaluation import against, comparisons, measured, notes, pages, shown, tables
 from mdm.evaluation.against import EvaluatedRun
 from mdm.evaluation.evaluated import Evaluated
 from mdm.evaluation.gallery import Piece, Room
 from mdm.evaluation.result import Result
+from mdm.evaluation.tables import Table
 from mdm.model.transformer import ModelSettings
 from mdm.tokens.tasks import TASKS
 from mdm.tokens.vocabulary import MODALITIES
@@ -36,6 +37,7 @@ class Report:
     manifest: of the data set
     rooms:    of the gallery
     facts:    title of a group -> (name, value) pairs for people: model, hardware, times
+    parts:    step -> what there is of it, for those of `history` that are shown, `documents` aside
     """
 
     title: str
@@ -46,6 +48,7 @@ class Report:
     manifest: Manifest
     rooms: Sequence[Room]
     facts: Mapping[str, Sequence[tuple[str, str]]]
+    parts: Mapping[int, Evaluated] = dataclasses.field(default_factory=dict)
 
     @property
     def own(self) -> Evaluated:
@@ -86,6 +89,7 @@ def render(report: Report) -> str:
             for modality in MODALITIES
             if len(report.history) > 1 and any(result.modality == modality for result in report.own.results)
         ],
+        other_steps=_figures(_by_step(report)),
         beside=_beside(report),
         parts_of_step=[
             (title, show(lines), note(lines))
@@ -115,7 +119,21 @@ def _beside(report: Report) -> dict[str, Any] | None:
         "runs": against.runs(found),
         "settings": against.settings(found),
         "tasks": tables.against(report.own, report.run.name, others),
+        "figures": _figures({report.run.name: report.own, **others}),
     }
+
+
+def _by_step(report: Report) -> dict[str, Evaluated]:
+    """The step of the page, and behind it the others, the newest first."""
+    steps = [step for step in sorted(report.parts, reverse=True) if step != report.own.step]
+    return {f"step {report.own.step}": report.own, **{f"step {step}": report.parts[step] for step in steps}}
+
+
+def _figures(columns: Mapping[str, Evaluated]) -> list[tuple[str, Table]]:
+    """Titles and tables of what these make and answer, as far as they compare with the first."""
+    found = [("What they make", comparisons.figures), ("Multiple choice, right (%)", comparisons.choices)]
+    made = [(title, show(columns)) for title, show in found if len(columns) > 1]
+    return [(title, own) for title, own in made if own is not None]
 
 
 def facts(

@@ -57,13 +57,17 @@ def harness(lines: Sequence[Mapping[str, Any]]) -> Table:
 
 def steps(history: Mapping[int, Sequence[Result]], most: int = 6) -> Table:
     """Bits a token over the steps: at most so many, spread evenly, the first and the last among them."""
-    last = history[max(history)]
-    every = sorted(history)
-    shown = sorted({every[round(n * (len(every) - 1) / max(most - 1, 1))] for n in range(most)})
+    last, shown = history[max(history)], spread(history, most)
     at = {step: {place(r): r for r in history[step]} for step in shown}
     cell = lambda r, step: bits(at[step][place(r)]) if place(r) in at[step] else ""  # noqa: E731
     columns = [*_place(last), *((f"step {step}", lambda r, step=step: cell(r, step)) for step in shown)]
     return _table(columns, last, text=len(columns) - len(shown))
+
+
+def spread(steps: Iterable[int], most: int = 6) -> list[int]:
+    """At most so many of them, evenly, in order, the first and the last among them."""
+    every = sorted(steps)
+    return sorted({every[round(n * (len(every) - 1) / max(most - 1, 1))] for n in range(most)})
 
 
 def against(own: Evaluated, name: str, others: Mapping[str, Evaluated]) -> Table:
