@@ -16,12 +16,13 @@ OTHERWISE, OTHER_DATA = "made otherwise", "other data"
 
 
 def figures(columns: Mapping[str, Evaluated]) -> Table | None:
-    """Of what is made, those of the first column. None if there are none, or nothing beside them."""
+    """Of what is made, those that the first column has. None if there are none, or nothing beside them."""
     first, *others = columns.values()
     rows = [
         [g.split, g.stream or "", g.task, g.modality, measured.figure(g), measured.sign(g), _measured(g)]
         + [_figure(g, first, other) for other in others]
         for g in first.made
+        if g.model is not None
     ]
     return _table(["split", "stream", "task", "of", "figure", "better"], columns, rows)
 

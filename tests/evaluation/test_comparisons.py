@@ -45,6 +45,7 @@ def test_what_was_made_otherwise_is_not_compared():
 
 def test_nothing_beside_is_no_table():
     assert comparisons.figures({"a": own(3), "b": Evaluated(3, own(3).results)}) is None
+    assert comparisons.figures({"a": own(3, model=None), "b": own(3)}) is None
     assert comparisons.figures({"a": Evaluated(3)}) is None and comparisons.choices({"a": Evaluated(3)}) is None
 
 
