@@ -98,20 +98,17 @@ def kept(heads: jax.Array) -> jax.Array:
     return heads.swapaxes(1, 2)
 
 
-def attend_with_kept(query, key, value, segments, kept_key, kept_value, kept_segments) -> jax.Array:
-    """Attention of a part of each row among itself and to keys and values that were kept: `reference` over both, without
-    laying them side by side.
+def attend_with_kept(query, key, value, segments, place, kept_key, kept_value, kept_segments) -> jax.Array:
+    """Attention of a part of each row to the whole row: to keys and values that were kept, with those of the part in their place.
 
-    [B, L, H, K] three times, int32 [B, L]; [B, H, S, K] twice, int32 [B, S] with 0 where the part now stands -> [B, L, H, K].
+    [B, L, H, K] three times, int32 [B, L], int32 [B, L] (a place beyond the row is none); [B, H, S, K] twice, int32 [B, S] of all
+    rows -> [B, L, H, K].
     """
-    scale = query.shape[-1] ** -0.5
-    wide = {"preferred_element_type": jnp.float32}
-    scores = [jnp.einsum("blhk,bhsk->bhls", query, kept_key, **wide), jnp.einsum("blhk,bshk->bhls", query, key, **wide)]
-    seen = jnp.concatenate([_seen(segments, kept_segments), _seen(segments, segments)], axis=-1)
-    scores = jnp.where(seen[:, None], jnp.concatenate(scores, axis=-1) * scale, _HIDDEN)
-    shares = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
-    before, now = jnp.split(shares, [kept_segments.shape[1]], axis=-1)
-    return jnp.einsum("bhls,bhsk->blhk", before, kept_value) + jnp.einsum("bhls,bshk->blhk", now, value)
+    put = jax.vmap(lambda row, own, at: row.at[:, at].set(own.swapaxes(0, 1), mode="drop"))
+    scores = jnp.einsum("blhk,bhsk->bhls", query, put(kept_key, key, place), preferred_element_type=jnp.float32)
+    seen = _seen(segments, kept_segments)[:, None]
+    shares = jax.nn.softmax(jnp.where(seen, scores * query.shape[-1] ** -0.5, _HIDDEN), axis=-1).astype(value.dtype)
+    return jnp.einsum("bhls,bhsk->blhk", shares, put(kept_value, value, place))
 
 
 def on_platform(name: str, platform: str) -> str:

@@ -177,10 +177,9 @@ class Transformer(nnx.Module):
     def part(self, ids, segments, position, ranges, place, cache, placement: Placement = ONE_DEVICE):
         """As `__call__` for the positions at `place` alone, int32 [B, S] as the others; see `CachingDenoiser`."""
         every, kept = cache
-        rest = jax.vmap(lambda row, at: row.at[at].set(0, mode="drop"))(every, place)
 
         def attend(q, k, v, own):
-            return attention.attend_with_kept(q, k, v, segments, *own, rest), None
+            return attention.attend_with_kept(q, k, v, segments, place, *own, every), None
 
         return self._run(ids, position, ranges, attend, kept, placement)[0]
 

@@ -25,14 +25,14 @@ from mdm.sampling.blocks import NO_BLOCK
 from mdm.tokens.rows import Row
 
 CACHES = ("none", "prefix", "dual")
-_HALVINGS = 3  # a prefix leaves ever less to look at; each size is a program of its own
+_SIZES = 4  # a prefix leaves ever less to look at; each size is a program of its own
 
 
 def part_sizes(cache: str, block: int, length: int) -> tuple[int, ...]:
     """The sizes S that parts are computed at, falling."""
     if cache == "dual":
         return (min(block, length),)
-    return tuple(dict.fromkeys(max(-(-length // 2**n), min(block, length)) for n in range(_HALVINGS + 1)))
+    return tuple(dict.fromkeys(max(-(-length * n // _SIZES), min(block, length)) for n in range(_SIZES, 0, -1)))
 
 
 def part_of(cache: str, numbers: jax.Array, block: jax.Array, segments: jax.Array) -> jax.Array:

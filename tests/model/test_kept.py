@@ -81,11 +81,9 @@ def test_attention_to_what_is_kept_is_attention_to_all():
     at = np.array([[0, 3, 4], [2, 5, 8]])
     own = [np.take_along_axis(np.asarray(x), at[..., None, None], 1) for x in (q, k, v)]
     own_segments = np.take_along_axis(SEGMENTS, at, 1)
-    rest = SEGMENTS.copy()
-    np.put_along_axis(rest, at, 0, 1)
     spoilt = [
         x.at[np.arange(B)[:, None], at].set(1e3) for x in (k, v)
     ]  # what stood where the part stands counts for nothing
-    mixed = attention.attend_with_kept(*own, own_segments, *map(attention.kept, spoilt), rest)
+    mixed = attention.attend_with_kept(*own, own_segments, at, *map(attention.kept, spoilt), SEGMENTS)
     wanted = attention.reference(own[0], k, v, own_segments, SEGMENTS)
     np.testing.assert_allclose(mixed, wanted, atol=1e-5)
