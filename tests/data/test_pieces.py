@@ -8,7 +8,7 @@ import pytest
 
 from mdm.data import engine as engines
 from mdm.data import manifest as manifests
-from mdm.data import parts, preparation, sources
+from mdm.data import parts, preparation, sources, workspace
 from mdm.data.engine import Engine
 from mdm.data.readers import columns, ranges
 from mdm.data.readers.prose import ProseOptions
@@ -108,7 +108,7 @@ def test_a_data_set_does_not_show_how_its_files_were_cut(media, tmp_path, monkey
         assert_same(whole, prose.prepared(settings(media), tmp_path / "cut", Engine(workers=3)))
         assert prose.prepared(settings(media), tmp_path / "whole").fingerprint == whole.fingerprint  # of before
         kill(patch, parts, "_write", 5, lambda: prose.prepared(settings(media), tmp_path / "killed"))
-        made = list((tmp_path / "killed/work/parts").glob(f"*{parts.INDEX}"))
+        made = list(tmp_path.joinpath("killed", workspace.FOLDER, "parts").glob(f"*{parts.INDEX}"))
         assert len(made) == 4  # ranges of one file
         assert_same(whole, prose.prepared(settings(media), tmp_path / "killed"))
 
