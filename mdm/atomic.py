@@ -57,9 +57,10 @@ def create(path: Path, text: str) -> None:
     """Writes `text` to a new file. Raises FileExistsError if there is one: of several that try, one succeeds. Where the write
     fails, none is left."""
     if "://" not in os.fspath(path):
+        content = text.encode()
         with open(path, "xb", buffering=0) as file:
             try:
-                if file.write(text.encode()) < len(text.encode()):
+                if file.write(content) < len(content):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(path))
                 os.fsync(file.fileno())
             except BaseException:

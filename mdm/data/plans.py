@@ -42,7 +42,7 @@ class PlanFolder:
         """int64 [shards], rows of each shard of a split; the share of their positions that is not padding; documents dropped.
         Raises Refusal naming documents that do not fit a row, unless they are dropped."""
         index, shards = self._index(), self._stream.shards[split]
-        if any(not _of(shard, index) for shard in shards):
+        if self._without(split, index):
             index |= self._completed(split, index)
             with contextlib.suppress(OSError):
                 atomic.write_text(self._folder / f"{self._stream.name}.json", json.dumps(index), shared=True)
@@ -55,9 +55,8 @@ class PlanFolder:
 
     def missing(self, split: str) -> list[Shard]:
         """Shards of a split whose plans are still to be made."""
-        known = self._index()
-        known |= self._lines(split, known)
-        return [shard for shard in self._stream.shards[split] if not _of(shard, known)]
+        index = self._index()
+        return self._without(split, index | self._lines(split, index))
 
     def make(self, shard: Shard) -> dict:
         """Makes and keeps the plan of one shard; its line of the index. Raises Refusal as `packing.make` does."""
@@ -94,8 +93,8 @@ class PlanFolder:
 
     def _completed(self, split: str, index: Mapping[str, dict]) -> dict[str, dict]:
         """Lines of the shards of a split that `index` does not tell of, as they were kept or made now."""
-        lines, made = self._lines(split, index), 0
-        missing = [shard for shard in self._stream.shards[split] if not _of(shard, index) and not _of(shard, lines)]
+        lines = self._lines(split, index)
+        missing = self._without(split, {**index, **lines})
         told = len(missing), self._stream.name, self._manner.row_length
         for made, shard in enumerate(missing):
             logging.log_every_n_seconds(
@@ -107,7 +106,7 @@ class PlanFolder:
                 raise self._too_long(split, refusal) from refusal
         if missing:
             logging.info("packed %d shards of %s into rows of %d", *told)
-        return {s.file: lines[s.file] for s in self._stream.shards[split] if s.file in lines}
+        return lines
 
     def _too_long(self, split: str, refusal: Refusal) -> Refusal:
         """Told for the whole split, since the next shard may hold a longer one."""
@@ -123,9 +122,13 @@ class PlanFolder:
     def _lines(self, split: str, index: Mapping[str, dict]) -> dict[str, dict]:
         """Those that lie beside plans of shards that `index` does not tell of."""
         there = {path.name for path in self._folder.glob(f"*{_LINE}")}  # one look: a start may miss thousands
-        wanted = [shard for shard in self._stream.shards[split] if not _of(shard, index)]
+        wanted = self._without(split, index)
         lines = {shard.file: _read(self._line(shard)) for shard in wanted if self._line(shard).name in there}
         return {shard.file: lines[shard.file] for shard in wanted if _of(shard, lines)}
+
+    def _without(self, split: str, lines: Mapping[str, dict]) -> list[Shard]:
+        """Shards of a split that `lines` do not tell of."""
+        return [shard for shard in self._stream.shards[split] if not _of(shard, lines)]
 
     def _line(self, shard: Shard) -> Path:
         return self._folder / f"{shard.stem}{_LINE}"

@@ -27,7 +27,8 @@ def measure(tasks: tuple[str, ...], size: int) -> Measure:
     """The measure of variety, over passages of `size` words, which is also what a text gives at most."""
 
     def beside(group: Documents, originals: Documents, made: Documents) -> list[Score]:
-        own, others = (_passages(documents, size)[: _most(made, originals, size)] for documents in (group, originals))
+        most = _most(made, originals, size)
+        own, others = (_passages(documents, size)[:most] for documents in (group, originals))
         single, pairs = (_counts(own, others, length) for length in (1, 2))
         return [
             _entropy_score(own),
