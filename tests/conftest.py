@@ -31,3 +31,21 @@ def pytest_configure(config):
 def vocabulary() -> Vocabulary:
     """Ranges: text (20 + END), image (30), audio.0 (5 + END), audio.1 (6 + END)."""
     return Vocabulary.of({"text": (20,), "image": (30,), "audio": (5, 6)})
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A folder with a run folder, `run`, and its data set: see `tests.made`."""
+    from tests import made  # imports jax, which not every test needs
+
+    root = tmp_path_factory.mktemp("made")
+    made.run(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def model(root):
+    """The run of `root`, through the Python door."""
+    import mdm
+
+    return mdm.load(str(root / "run"))

@@ -1,5 +1,6 @@
 """A run folder without a run: a tiny network of bytes with random parameters, and the data set that it might have seen."""
 
+import json
 from pathlib import Path
 
 import jax
@@ -66,3 +67,10 @@ def run(root: Path, steps=(1, 2), seed: int = 0, **model) -> RunFolder:
             ema = jax.tree.map(lambda leaf: leaf * 1.1, parameters)
             checkpoints.save(step, {"parameters": parameters, "ema": ema, "rows": np.uint32(step)}, {"row": step})
     return folder
+
+
+def questions(root: Path) -> None:
+    """Files of multiple choice: `good.jsonl`, and `bad.jsonl` whose second line is none."""
+    good = json.dumps({"context": "abc", "choices": ["d", "e"], "answer": 0})
+    (root / "good.jsonl").write_text(f"{good}\n")
+    (root / "bad.jsonl").write_text(f"{good}\n{{}}\n")

@@ -33,18 +33,6 @@ from mdm.trained import TrainedModel
 from tests import made
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("door")
-    made.run(root)
-    return root
-
-
-@pytest.fixture(scope="module")
-def model(root):
-    return mdm.load(str(root / "run"))
-
-
 def test_importing_the_package_imports_no_jax():
     code = "import sys, mdm; assert callable(mdm.load); assert not {'jax', 'flax', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])

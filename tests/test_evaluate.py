@@ -15,11 +15,8 @@ from tests import binaries, made
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("evaluate")
-    made.run(root)
-    good = {"context": "abc", "choices": ["d", "e"], "answer": 0}
-    (root / "bad.jsonl").write_text(json.dumps(good) + "\n{}\n")
+def root(root):
+    made.questions(root)
     return root
 
 

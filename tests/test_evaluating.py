@@ -27,12 +27,8 @@ TWO_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("evaluating")
-    made.run(root)
-    good = {"context": "abc", "choices": ["d", "e"], "answer": 0}
-    (root / "good.jsonl").write_text(json.dumps(good) + "\n")
-    (root / "bad.jsonl").write_text(json.dumps(good) + "\n{}\n")
+def root(root):
+    made.questions(root)
     return root
 
 

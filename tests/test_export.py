@@ -12,22 +12,8 @@ from mdm import export
 from mdm.evaluation.folder import EvaluationFolder
 from mdm.evaluation.made_with import MadeWith
 from mdm.problems import Refusal
-from tests import made
 from tests.evaluation.test_report import result
 from tests.test_door import copied
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("export")
-    made.run(root)
-    return root
-
-
-@pytest.fixture(scope="module")
-def model(root):
-    return mdm.load(str(root / "run"))
-
 
 SAFETENSORS = pytest.mark.skipif(importlib.util.find_spec("safetensors") is None, reason="needs the extra export")
 
