@@ -10,6 +10,7 @@ from mdm.sampling.defaults import DEFAULTS
 from mdm.studies import file
 
 ROOT = Path(__file__).parents[1]
+FEW_CALLS = "experiments/samplers/few_calls.json"
 
 
 def write(tmp_path, value):
@@ -52,3 +53,11 @@ def test_the_table_of_the_literature_is_where_the_sweep_began(task, monkeypatch)
     monkeypatch.chdir(ROOT)
     _, base = file.load(f"experiments/studies/samplers.py:{task}")
     assert dataclasses.asdict(read("experiments/samplers/literature.json")[task]) == base["sampler"]
+
+
+@pytest.mark.parametrize("task", json.loads((ROOT / FEW_CALLS).read_text()))
+def test_the_table_of_few_calls_holds_what_was_swept(task, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    study, base = file.load(f"experiments/studies/samplers.py:{task}")
+    changes = [{k.removeprefix("sampler."): v for k, v in own.items()} for own in study.axes[0].levels.values()]
+    assert dataclasses.asdict(read(FEW_CALLS)[task]) in [base["sampler"] | change for change in changes]

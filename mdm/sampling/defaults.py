@@ -1,7 +1,7 @@
 """How each task is sampled unless something else is asked for.
 
 Values come from the literature on other models, from which `experiments/studies/samplers.py` starts, and from its sweeps on the
-long demo where these show something better (`experiments/studies/results/samplers`: captions, transcripts and pictures so far).
+long demo where these show something better (`experiments/studies/results/samplers`).
 Confidence order is kept for conditional tasks, where one good answer is wanted; tasks that are judged by their spread use an
 order that samples the model.
 """

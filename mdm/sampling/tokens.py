@@ -9,6 +9,7 @@ Letters: V symbols of a range; leading dims [...] are free.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 
 import jax
@@ -47,6 +48,7 @@ def truncate(logits: jax.Array, rule: TokenRule) -> jax.Array:
     return logits
 
 
+@functools.partial(jax.jit, inline=True)  # called by itself, it would be compiled at every call
 def _nucleus(shares: jax.Array, mass: float) -> jax.Array:
     """bool [..., V]: the symbols above the highest threshold at which what is kept still has `mass`; all if none has.
 
