@@ -143,7 +143,7 @@ _PICTURE, _SPEECH = (f"{own.modality}/{own.figures[0].name}" for own in (PICTURE
 _SHARES = {"text": (4, 16), "text-to-speech": (4, 16), "joint-image-text": (3, 32), "joint-audio-text": (3, 32)}
 _SHORT = (6, 16)
 TASKS = {
-    "text": (WRITE, (_TALE, "text/divergence of frequent pairs", "text/different pairs among all")),
+    "text": (WRITE, (_TALE, "text/different pairs among all")),  # frequent pairs want more than a share of texts
     "text-to-image": (
         PAINT,
         ("image/own picture is nearest", "image/colours in common with the own", _PICTURE),

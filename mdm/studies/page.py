@@ -93,7 +93,8 @@ def table(study: Study, rows: Sequence[Row], trials: Sequence[Trial]) -> Table:
     for cell, own in groups(rows, axes).items():
         means = [mean([row.value(name) for row in own]) for name in study.metrics]
         settings = (f"{dotted.value(configs[own[0].id], key):.3g}" for key in searched)
-        cells.append((*cell, *settings, *map(str, means), str(len(own))))
+        others = "diverged" if any(row.diverged for row in own) else "without"
+        cells.append((*cell, *settings, *(each.told(others) for each in means), str(len(own))))
     # Keys of one group are told apart by their last part.
     ends = [key.rpartition(".")[2] for key in searched]
     short = ends if len(set(ends)) == len(ends) else searched

@@ -12,7 +12,7 @@ _ROUNDING = 1e-12
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A finished trial. levels: axis -> label; metrics: figure -> value, None if it diverged."""
+    """A finished trial. levels: axis -> label; metrics: figure -> value, None if it diverged or had too little to tell it."""
 
     id: str
     levels: Mapping[str, str]
@@ -31,18 +31,20 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Mean:
-    """Over seeds: mean of the finite values, its standard error (None for one), how many, and how many diverged."""
+    """Over seeds: mean of the finite values, its standard error (None for one), how many they are and how many others."""
 
     mean: float | None
     error: float | None
     count: int
-    diverged: int
+    others: int
 
-    def __str__(self) -> str:
-        text = "diverged" if self.mean is None else f"{self.mean:.5g}"
+    def told(self, others: str) -> str:
+        """others: what is said of trials without the figure"""
+        if self.mean is None:
+            return others
         told = self.error is not None and self.error > _ROUNDING * abs(self.mean)  # a count is the same for all seeds
-        text += f" ± {self.error:.2g}" if told else ""
-        return text + (f" ({self.diverged} diverged)" if self.diverged and self.mean is not None else "")
+        text = f"{self.mean:.5g}" + (f" ± {self.error:.2g}" if told else "")
+        return text + (f" ({self.others} {others})" if self.others else "")
 
 
 def mean(values: Sequence[float | None]) -> Mean:

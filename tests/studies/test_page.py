@@ -142,6 +142,15 @@ def test_a_study_that_is_not_finished_says_so(folder):
     assert "7 of 12 trials are missing" in markdown and "7 of 12 trials are missing" in html
 
 
+def test_a_figure_that_a_trial_lacks_is_no_divergence(folder):
+    trials = make(folder)
+    for trial in trials[0], trials[2], trials[3]:  # one of two seeds, and both
+        result = folder.read_result(trial.id)
+        folder.write_result(trial.id, result | {"metrics": {**result["metrics"], "train_loss": None}})
+    markdown, _ = render(folder, STUDY, trials)
+    assert "(1 without)" in markdown and "| without |" in markdown and "(1 diverged)" not in markdown
+
+
 def test_a_study_that_has_not_begun_has_a_page(folder):
     trials = make(folder)
     for trial in trials:
@@ -223,6 +232,7 @@ def test_a_scaling_fit_with_reservations_has_no_verdict_and_marks_repeated_data(
 
 def test_a_mean_leaves_out_what_diverged():
     found = rows.mean([1.0, 3.0, None, math.inf])
-    assert (found.mean, found.count, found.diverged) == (2.0, 2, 2) and found.error == pytest.approx(1.0)
+    assert (found.mean, found.count, found.others) == (2.0, 2, 2) and found.error == pytest.approx(1.0)
     assert rows.mean([None]).mean is None and rows.mean([5.0]).error is None
-    assert str(rows.mean([1.0, 2.0])) == "1.5 ± 0.5" and str(rows.mean([0.1, 0.1, 0.1])) == "0.1"
+    told = [rows.mean(values).told("diverged") for values in ([1.0, 2.0], [0.1, 0.1, 0.1], [None], [1.0, None])]
+    assert told == ["1.5 ± 0.5", "0.1", "diverged", "1 (1 diverged)"]

@@ -20,7 +20,7 @@ def lines(rows: Sequence[Row], x: str, y: str, by: Sequence[str], line: bool = T
         shown = [
             (place, m.mean, (m.error or 0.0,) * 2) for place, m in zip(places, means, strict=True) if m.mean is not None
         ]
-        lost = tuple(place for place, m in zip(places, means, strict=True) if m.diverged)
+        lost = tuple(place for place, m in zip(places, means, strict=True) if m.others)
         u, v, error = zip(*shown, strict=True) if shown else ((), (), ())
         found.append(Series(", ".join(cell) or "all", u, v, error, line, diverged=lost))
     return tuple(found)
