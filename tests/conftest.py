@@ -17,10 +17,17 @@ settings.load_profile("mdm")
 
 
 _CACHE = "JAX_COMPILATION_CACHE_DIR"
+_QUICK = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=1"
 
 
 def pytest_configure(config):
-    """What one process compiled, the others and the subprocesses of tests load: it halves the time of a whole run."""
+    """What one process compiled, the others and the subprocesses of tests load: it halves the time of a whole run.
+
+    The short tests compile in half the time, by XLA's older emitters with fewer passes of LLVM. The long ones compile as users
+    do, and so do all with `XLA_FLAGS= launch/test.sh`.
+    """
+    if config.option.markexpr == "not slow":
+        os.environ.setdefault("XLA_FLAGS", _QUICK)  # read when the first device is asked for
     if _CACHE not in os.environ and not hasattr(config, "workerinput"):
         os.environ[_CACHE] = tempfile.mkdtemp(prefix="mdm-test-cache-")
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
