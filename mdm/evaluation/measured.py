@@ -90,4 +90,4 @@ def _figure(value: float | None, other: float | None = None) -> str:
         return ""
     largest = max(abs(value), abs(other or 0.0))
     decimals = _SIGNIFICANT - 1 - math.floor(math.log10(largest)) if largest else 0
-    return f"{value:.{min(max(decimals, 0), _DECIMALS)}f}"
+    return f"{value:z.{min(max(decimals, 0), _DECIMALS)}f}"  # z: what is rounded to nothing has no sign

@@ -34,4 +34,6 @@ def test_a_block_a_task_and_its_splits_side_by_side():
 def test_what_cannot_be_told_is_empty_and_nothing_is_nothing():
     (block,) = measured.blocks([figure(unit="", model=None, se_data=None, codec=0.0, original=1e-6, chance=12345.6)])
     assert block.rows[0].cells == [["", "0", "0.0000", "12346"]]
+    (block,) = measured.blocks([figure(unit="", model=None, se_data=None, codec=0.0, original=-1e-6, chance=-1.0)])
+    assert block.rows[0].cells == [["", "0", "0.0000", "-1.00"]]
     assert measured.blocks([]) == []
