@@ -11,6 +11,7 @@ from mdm.problems import Refusal
 from mdm.studies import page, rows
 from mdm.studies.analyses.best_setting import BestSetting
 from mdm.studies.analyses.curve import Curve
+from mdm.studies.analyses.lines import lines
 from mdm.studies.analyses.power_fit import PowerFit
 from mdm.studies.analyses.scaling_fit import ScalingFit
 from mdm.studies.folder import StudyFolder
@@ -149,6 +150,12 @@ def test_a_figure_that_a_trial_lacks_is_no_divergence(folder):
         folder.write_result(trial.id, result | {"metrics": {**result["metrics"], "train_loss": None}})
     markdown, _ = render(folder, STUDY, trials)
     assert "(1 without)" in markdown and "| without |" in markdown and "(1 diverged)" not in markdown
+    own = [
+        Row(x, {"x": x}, {"y": y}, failed)
+        for x, y, failed in (("1", None, False), ("2", None, True), ("3", 1.0, False))
+    ]
+    (series,) = lines(own, "x", "y", ())
+    assert series.diverged == (2.0,) and series.x == (3.0,)
 
 
 def test_a_study_that_has_not_begun_has_a_page(folder):

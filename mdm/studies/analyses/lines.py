@@ -20,7 +20,8 @@ def lines(rows: Sequence[Row], x: str, y: str, by: Sequence[str], line: bool = T
         shown = [
             (place, m.mean, (m.error or 0.0,) * 2) for place, m in zip(places, means, strict=True) if m.mean is not None
         ]
-        lost = tuple(place for place, m in zip(places, means, strict=True) if m.others)
+        failed = [row for row in own if row.diverged and row.value(y) is None]
+        lost = tuple(place for place in places if any(row.value(x) == place for row in failed))
         u, v, error = zip(*shown, strict=True) if shown else ((), (), ())
         found.append(Series(", ".join(cell) or "all", u, v, error, line, diverged=lost))
     return tuple(found)
